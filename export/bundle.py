@@ -1,0 +1,171 @@
+"""Exports a run: converts, proves, measures, seals, and puts the whole bundle in place at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.export import card, folder, graphs, parity
+from vae_edge.runtime import VAE, likelihood
+from vae_edge.runtime.errors import BundleError, OutputError
+from vae_edge.runtime.manifest import SCHEMA, File, Image, Manifest, Prior, Training, parse, render, seal
+from vae_edge.train import data, fit
+from vae_edge.train.model import VariationalAutoencoder
+from vae_edge.train.run import Record, commit, versions
+
+__all__ = ["export"]
+
+PROBES = 4
+
+Report = Callable[[str], None]
+Array = npt.NDArray[np.float32]
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    opset: int = graphs.DEFAULT_OPSET,
+    force: bool = False,
+    data_dir: str | Path | None = None,
+    progress: Report = lambda step: None,
+) -> Manifest:
+    """Exports the best weights of `run` into the bundle folder `out`, and returns its manifest.
+
+    The bundle is written only where the runtime computes what TensorFlow computes (CheckFailed otherwise), and appears
+    whole or not at all. An earlier bundle of the same run is replaced; another only with `force`, and a folder that is
+    no bundle never (OutputError). `progress` is called with the name of each step.
+    """
+    out = Path(out)
+    model, record, best = fit.load(run)
+    training = _training(record, int(best["epoch"]))
+    _expect_ours(out, training, force)
+    images = data.binarise(data.load(record.config.data, "test", data_dir).images)
+    progress("convert")
+    files, draft = _draft(model, record, training, name or out.resolve().name, opset, images)
+    with folder.staged(out) as staging:
+        _write(staging, files, draft)
+        vae = VAE.load(staging, provider="cpu")
+        progress("compare with TensorFlow")
+        measured = parity.measure(model, vae, images)
+        progress("test figures")
+        manifest = seal(dataclasses.replace(draft, metrics=_metrics(vae, images), parity=measured))
+        _write(staging, files | {"CARD.md": card.render(manifest, record.config).encode()}, manifest)
+    return manifest
+
+
+def _training(record: Record, epoch: int) -> Training:
+    return Training(
+        dataset=record.dataset,
+        dataset_sha256=record.dataset_sha256,
+        images=record.images,
+        epochs=epoch,
+        seed=record.config.seed,
+        objective=record.config.objective,
+        command=record.command,
+        commit=record.commit,
+    )
+
+
+def _expect_ours(out: Path, training: Training, force: bool) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    try:
+        found = parse((out / "manifest.json").read_bytes())
+    except (OSError, BundleError) as error:
+        if force and (out / "manifest.json").is_file():
+            return
+        raise OutputError(f"{out}: holds something that is not a bundle; name another folder") from error
+    if found.training != training and not force:
+        raise OutputError(f"{out}: holds a bundle of another run; replace it with --force, or name another folder")
+
+
+def _draft(
+    model: VariationalAutoencoder, record: Record, training: Training, name: str, opset: int, images: Array
+) -> tuple[dict[str, bytes], Manifest]:
+    """The bundle's files and its manifest, still without figures."""
+    encoder_bytes, encoder = graphs.describe(graphs.convert(model.encoder, ("loc", "scale"), opset), "encoder.onnx")
+    decoder_bytes, decoder = graphs.describe(graphs.convert(model.decoder, ("logits",), opset), "decoder.onnx")
+    files = {"encoder.onnx": encoder_bytes, "decoder.onnx": decoder_bytes, "probe.npz": _probe(model, images)}
+    kind = "none" if record.config.objective == "ae" else record.config.prior
+    prior = Prior(kind, 1, None)
+    if model.mixture is not None:
+        files["prior.npz"] = _mixture(model)
+        prior = Prior(kind, record.config.components, _file("prior.npz", files))
+    height, width, channels = record.image_shape
+    return files, seal(
+        Manifest(
+            schema=SCHEMA,
+            name=name,
+            producer=f"vae-edge {commit()}",
+            versions=record.versions | versions("vae-edge", "tf2onnx", "onnx", "onnxruntime"),
+            image=Image(height, width, channels, 0.5),
+            latent_size=record.config.latent,
+            prior=prior,
+            likelihood="bernoulli",
+            encoder=encoder,
+            decoder=decoder,
+            probe=_file("probe.npz", files),
+            training=training,
+            metrics={},
+            parity={},
+            digest="",
+        )
+    )
+
+
+def _probe(model: VariationalAutoencoder, images: Array) -> bytes:
+    """A few images and latents with what TensorFlow makes of them, so that `verify` needs no TensorFlow."""
+    image = images[:PROBES]
+    loc, scale = (tensor.numpy() for tensor in model.encoder(image, training=False))
+    z = loc + scale * np.linspace(-2, 2, loc.size, dtype=np.float32).reshape(loc.shape)
+    logits = model.decoder(z, training=False).numpy()
+    return _npz(image=image.astype(np.uint8), loc=loc, scale=scale, z=z, logits=logits)
+
+
+def _mixture(model: VariationalAutoencoder) -> bytes:
+    prior = model.prior
+    weights = prior.mixture_distribution.probs_parameter().numpy().astype(np.float64)
+    components = prior.components_distribution.distribution
+    return _npz(
+        weights=(weights / weights.sum()).astype(np.float32),
+        loc=components.loc.numpy(),
+        scale=components.scale.numpy(),
+    )
+
+
+def _npz(**arrays: npt.NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()
+
+
+def _file(name: str, files: dict[str, bytes]) -> File:
+    return File(name, len(files[name]), hashlib.sha256(files[name]).hexdigest())
+
+
+def _metrics(vae: VAE, images: Array) -> dict[str, float]:
+    """Test figures, nats per image: the ELBO by one draw of z an image, and its two terms."""
+    if vae.manifest.prior.kind == "none":
+        batches = [images[start : start + parity.BATCH] for start in range(0, len(images), parity.BATCH)]
+        each = [vae.decode(vae.encode(batch).loc).log_prob(batch) for batch in batches]
+        return {"reconstruction": float(np.mean(np.concatenate(each)))}
+    reconstruction, kl = likelihood.elbo(vae, images, seed=0)
+    return {
+        "elbo": float(np.mean(reconstruction - kl)),
+        "kl": float(np.mean(kl)),
+        "reconstruction": float(np.mean(reconstruction)),
+    }
+
+
+def _write(staging: Path, files: dict[str, bytes], manifest: Manifest) -> None:
+    for file_name, content in (files | {"manifest.json": render(manifest)}).items():
+        (staging / file_name).write_bytes(content)

@@ -1,0 +1,73 @@
+"""The card: what a bundle is, for people; written from its manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from vae_edge.runtime.manifest import Manifest
+from vae_edge.train.config import Config
+
+__all__ = ["render"]
+
+METRICS = {
+    "elbo": "ELBO, one draw of z an image",
+    "reconstruction": "reconstruction term, E_q[log p(x given z)]",
+    "kl": "KL(q || p)",
+}
+
+
+def render(manifest: Manifest, config: Config) -> str:
+    """CARD.md: data, command line, figures, limits."""
+    training, image = manifest.training, manifest.image
+    height, width, channels = manifest.image_shape
+    prior = {
+        "normal": "the standard normal",
+        "mixture": f"a learned mixture of {manifest.prior.components} normals",
+        "none": "none: an autoencoder reconstructs, it does not generate",
+    }[manifest.prior.kind]
+    options = "\n".join(f"- {name}: {value}" for name, value in dataclasses.asdict(config).items())
+    figures = "\n".join(
+        f"| {text} | {manifest.metrics[key]:.3f} |" for key, text in METRICS.items() if key in manifest.metrics
+    )
+    parity = "\n".join(f"| {key} | {value:.1e} |" for key, value in manifest.parity.items())
+    versions = ", ".join(f"{package} {version}" for package, version in sorted(manifest.versions.items()))
+    return f"""# {manifest.name}
+
+A variational autoencoder: an image ({height}, {width}, {channels}) -> q(z given x), a normal over
+{manifest.latent_size} latent dimensions; z -> p(x given z), a Bernoulli for each pixel. The prior p(z) is {prior}.
+
+| graph | weights | multiply-adds an image | bytes |
+|---|---|---|---|
+| encoder | {manifest.encoder.parameters:,} | {manifest.encoder.multiply_adds:,} | {manifest.encoder.file.bytes:,} |
+| decoder | {manifest.decoder.parameters:,} | {manifest.decoder.multiply_adds:,} | {manifest.decoder.file.bytes:,} |
+
+## Data
+{training.dataset}, {training.images:,} training images (SHA-256 of the set {training.dataset_sha256[:16]}...), pixels
+divided by 255, then 1 where above {image.threshold}, else 0. The weights are those of the epoch with the best ELBO on
+the validation split (epoch {training.epochs}).
+
+## Made by
+    {training.command}
+
+at commit {training.commit}, exported by {manifest.producer}, with {versions}.
+
+{options}
+
+## Figures
+On the test images, computed by the runtime on these graphs, nats per image:
+
+| figure | nats |
+|---|---|
+{figures}
+
+Largest difference from TensorFlow, over the test images and draws of the prior:
+
+| output | max abs. difference |
+|---|---|
+{parity}
+
+## Limits
+It knows images like those it was trained on: of {height}x{width} pixels, black and white, one subject in the middle.
+Others come out as the nearest thing that it has learned. A drawn sample flips each pixel on its own, so it looks grainy
+where the mean is grey.
+"""

@@ -1,0 +1,47 @@
+"""A configuration says what a run does, and refuses what makes no sense."""
+
+import dataclasses
+
+import pytest
+
+from vae_edge.runtime.errors import InputError
+from vae_edge.train.config import Config
+
+
+def test_every_option_says_what_it_does() -> None:
+    for spec in dataclasses.fields(Config):
+        assert spec.metadata["help"].endswith("."), spec.name
+
+
+def test_a_configuration_survives_json() -> None:
+    config = Config(latent=7, prior="mixture", learning_rate=3e-4)
+    assert Config.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"latent": 0}, "latent should be 1 or more, it is 0"),
+        ({"latent": 1.5}, "latent should be a int"),
+        ({"objective": "gan"}, "objective should be one of elbo, beta, ae, it is 'gan'"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"ema": 1.0}, r"in \[0, 1\)"),
+        ({"beta": 4.0}, "beta should be 1 unless the objective is beta"),
+        ({"objective": "ae", "prior": "mixture"}, "an autoencoder has no prior"),
+        ({"seed": -1}, "seed should be 0 or more"),
+        ({"prior": "mixture", "free_bits": 0.1}, "free_bits should be 0 with a mixture prior"),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_was_expected(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Config(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"latent": 8, "no_such": 1}', '{"latent": "8"}'])
+def test_json_of_another_kind_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        Config.from_json(text)
+
+
+def test_differences_are_named() -> None:
+    assert Config().differences(Config(latent=8, seed=3)) == ["latent: 32, 8", "seed: 0, 3"]

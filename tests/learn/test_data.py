@@ -1,0 +1,120 @@
+"""Data sets have the splits and the pixels that they promise."""
+
+import gzip
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_edge.runtime.errors import DataError, InputError
+from vae_edge.train import data, mnist
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """Real MNIST, where there is any: in $VAE_EDGE_DATA, or beside the checkout."""
+    beside = Path(__file__).parents[3] / "shared" / "data" / "mnist"
+    for folder in (Path(os.environ.get("VAE_EDGE_DATA", beside)), beside):
+        if mnist.is_folder(folder):
+            return folder
+    pytest.skip("MNIST's four files are not here (set VAE_EDGE_DATA to their folder)")
+
+
+def test_pixels_are_one_above_half_and_zero_else() -> None:
+    pixels = data.binarise(np.arange(256, dtype=np.uint8))
+    assert pixels.dtype == np.float32
+    assert np.array_equal(pixels, np.arange(256) >= 128)  # 127/255 = 0.498, 128/255 = 0.502
+
+
+@pytest.mark.parametrize(
+    ("split", "size"), [("train", 55_000), ("validation", 5_000), ("test", 10_000), ("all", 70_000)]
+)
+def test_mnist_has_its_splits(mnist_folder: Path, split: data.Split, size: int) -> None:
+    found = data.load("mnist", split, mnist_folder)
+    assert found.images.shape == (size, 28, 28, 1)
+    assert found.labels is not None
+    assert np.bincount(found.labels).size == 10
+
+
+def test_the_last_5000_training_images_validate(mnist_folder: Path) -> None:
+    everything = data.load("mnist", "all", mnist_folder).images
+    assert np.array_equal(data.load("mnist", "validation", mnist_folder).images, everything[55_000:60_000])
+
+
+def test_digits_are_real_and_split_without_overlap() -> None:
+    parts = [data.load("digits", split).images for split in ("train", "validation", "test")]  # type: ignore[arg-type]
+    assert sum(map(len, parts)) == len(data.load("digits", "all")) == 1797
+    assert parts[0].shape[1:] == (28, 28, 1)
+    hashes = [{image.tobytes() for image in part} for part in parts]
+    assert not hashes[0] & hashes[1]
+    assert not hashes[0] & hashes[2]
+    assert not hashes[1] & hashes[2]
+
+
+def test_a_path_is_a_data_set_of_any_shape(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (70, 20, 28), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", images=images)
+    sizes = {split: len(data.load(tmp_path / "set.npz", split)) for split in ("train", "validation", "test")}  # type: ignore[arg-type]
+    assert sizes == {"train": 55, "validation": 5, "test": 10}
+    both = np.concatenate(
+        [data.load(tmp_path / "set.npz", "train").images, data.load(tmp_path / "set.npz", "validation").images]
+    )
+    assert both.shape == (60, 20, 28, 1)
+
+
+def test_kerass_layout_keeps_its_test_split(tmp_path: Path) -> None:
+    images = np.zeros((24, 8, 8), np.uint8)
+    np.savez(tmp_path / "set.npz", x_train=images, y_train=np.arange(24), x_test=images[:3], y_test=np.arange(3))
+    found = data.load(tmp_path / "set.npz", "test")
+    assert len(found) == 3
+    assert found.labels is not None
+
+
+def test_floats_outside_zero_to_one_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=np.full((12, 8, 8), 2.0))
+    with pytest.raises(DataError, match=r"float64 from 2\.0 to 2\.0"):
+        data.load(tmp_path / "set.npz")
+
+
+def test_an_unknown_split_and_an_unknown_set_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="it is 'dev'"):
+        data.load("digits", "dev")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="no such data set; give mnist, digits"):
+        data.load(tmp_path / "nothing")
+
+
+def test_a_mnist_file_of_other_content_is_never_used(tmp_path: Path) -> None:
+    for name in mnist.FILES:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(b"not MNIST"))
+    with pytest.raises(DataError, match="its SHA-256 is another"):
+        mnist.load(tmp_path)
+
+
+def test_without_data_and_without_network_the_error_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("VAE_EDGE_DATA", raising=False)
+    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
+    with pytest.raises(DataError, match=r"no mirror gave it .*name it by --data-dir or VAE_EDGE_DATA"):
+        mnist.load()
+    with pytest.raises(DataError, match="put MNIST's four files there"):
+        mnist.load(tmp_path)
+
+
+def test_a_download_is_kept_only_where_its_checksum_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, content = "train-labels-idx1-ubyte", b"content"
+    packed = gzip.compress(content)
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / f"{name}.gz").write_bytes(packed)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(mnist, "MIRRORS", ((tmp_path / "mirror").as_uri() + "/",))
+    kept = tmp_path / "cache" / "vae-edge" / "mnist" / f"{name}.gz"
+    with pytest.raises(DataError, match="wrong SHA-256"):
+        mnist._download(name, "nowhere")
+    assert not kept.exists()
+    monkeypatch.setitem(mnist.FILES, name, hashlib.sha256(content).hexdigest())
+    assert mnist._download(name, "nowhere") == content
+    assert kept.read_bytes() == packed

@@ -1,0 +1,163 @@
+"""A run becomes a bundle, whole or not at all, and only where the runtime computes what TensorFlow does."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_edge.export import bundle, folder, parity
+from vae_edge.export.bundle import export
+from vae_edge.runtime import VAE
+from vae_edge.runtime.errors import CheckFailed, InputError, OutputError, RunError
+from vae_edge.runtime.manifest import parse
+from vae_edge.runtime.probe import check
+from vae_edge.train import data
+from vae_edge.train.config import Config
+from vae_edge.train.fit import fit, load
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / "small"
+    export(run, out)
+    return out
+
+
+def snapshot(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def test_a_bundle_is_complete_and_says_what_it_is(exported: Path, run: Path) -> None:
+    manifest = parse((exported / "manifest.json").read_bytes())
+    assert {path.name for path in exported.iterdir()} == {
+        "manifest.json", "encoder.onnx", "decoder.onnx", "probe.npz", "CARD.md",
+    }  # fmt: skip
+    assert manifest.name == "small"
+    assert (manifest.latent_size, manifest.image_shape, manifest.prior.kind) == (4, (28, 28, 1), "normal")
+    assert manifest.training.command == "vae-edge train --data digits"
+    assert set(manifest.parity) == {"loc", "scale", "logits"}
+    assert max(manifest.parity.values()) <= parity.TOLERANCE
+    assert manifest.metrics["elbo"] == pytest.approx(manifest.metrics["reconstruction"] - manifest.metrics["kl"])
+    card = (exported / "CARD.md").read_text()
+    for text in (manifest.training.commit, manifest.training.command, f"{manifest.metrics['elbo']:.3f}"):
+        assert text in card
+
+
+def test_the_runtime_runs_it(exported: Path) -> None:
+    vae = VAE.load(exported, provider="cpu")
+    images = data.binarise(data.load("digits", "test").images[:6])
+    assert vae.reconstruct(images).shape == images.shape
+    assert vae.generate(5, seed=1).shape == (5, 28, 28, 1)
+    assert max(check(vae).values()) <= 1e-4
+
+
+def test_tensorflows_elbo_is_the_runtimes(exported: Path, run: Path) -> None:
+    from vae_edge.train.feed import Feed
+    from vae_edge.train.learner import Learner
+
+    images = data.binarise(data.load("digits", "test").images)
+    model, record, _ = load(run)
+    learner = Learner(model, Feed(record.config, data.load("digits", "train").images))
+    theirs = learner.validate(images)
+    ours = parse((exported / "manifest.json").read_bytes()).metrics
+    assert ours["kl"] == pytest.approx(theirs["val_kl"], abs=1e-3)  # exact in both
+    assert ours["elbo"] == pytest.approx(theirs["val_elbo"], rel=0.02)  # each by noise of its own
+
+
+@pytest.mark.parametrize("options", [{"prior": "mixture", "components": 5}, {"objective": "ae"}, {"network": "mlp"}])
+def test_every_kind_of_model_is_exported(tmp_path: Path, small: Config, options: dict[str, object]) -> None:
+    run = fit(dataclasses.replace(small, epochs=1, **options), tmp_path / "run", verbose=0)  # type: ignore[arg-type]
+    manifest = export(run, tmp_path / "bundle", opset=15)
+    vae = VAE.load(tmp_path / "bundle", provider="cpu")
+    assert manifest.encoder.opset == 15
+    assert vae.reconstruct(np.zeros((2, 28, 28, 1), np.float32)).shape == (2, 28, 28, 1)
+    if options.get("objective") == "ae":
+        assert manifest.prior.kind == "none"
+        assert "elbo" not in manifest.metrics
+        with pytest.raises(InputError, match="no prior"):
+            vae.generate(1)
+    if options.get("prior") == "mixture":
+        model = load(run)[0]
+        z = model.prior.sample(50, seed=(0, 0)).numpy()
+        np.testing.assert_allclose(vae.prior.log_prob(z), model.prior.log_prob(z), rtol=1e-5)
+
+
+def test_a_difference_above_the_tolerance_leaves_nothing(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = bundle._draft
+
+    def other_weights(model: object, *arguments: object) -> object:
+        made = draft(model, *arguments)  # type: ignore[arg-type]
+        bias = model.decoder.trainable_variables[-1]  # type: ignore[attr-defined]
+        bias.assign(bias + 2e-4)
+        return made
+
+    monkeypatch.setattr(bundle, "_draft", other_weights)
+    with pytest.raises(CheckFailed, match=r"logits: ONNX Runtime and TensorFlow differ by 0\.0002"):
+        export(run, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_run_replaces_its_bundle(exported: Path, run: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "small")
+    before = snapshot(tmp_path / "small")
+    export(run, tmp_path / "small")
+    assert snapshot(tmp_path / "small") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+def test_another_runs_bundle_is_replaced_by_force_alone(run: Path, tmp_path: Path, small: Config) -> None:
+    other = fit(dataclasses.replace(small, epochs=1, seed=5), tmp_path / "run", verbose=0)
+    export(other, tmp_path / "bundle")
+    before = snapshot(tmp_path / "bundle")
+    with pytest.raises(OutputError, match="holds a bundle of another run; replace it with --force"):
+        export(run, tmp_path / "bundle")
+    assert snapshot(tmp_path / "bundle") == before
+    export(run, tmp_path / "bundle", force=True)
+    assert parse((tmp_path / "bundle" / "manifest.json").read_bytes()).training.seed == small.seed
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_that_is_no_bundle_is_never_replaced(run: Path, tmp_path: Path, force: bool) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match="holds something that is not a bundle"):
+        export(run, tmp_path, force=force)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_no_run_and_no_such_opset_are_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run lies here"):
+        export(tmp_path, tmp_path / "bundle")
+    with pytest.raises(InputError, match="opset should be"):
+        export(run, tmp_path / "bundle", opset=99)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_fails_on_the_way_leaves_the_old_folder_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "old").write_text("old")
+
+    def fill() -> None:
+        with folder.staged(target) as staging:
+            (staging / "new").write_text("new")
+
+    for step in ("_sync", "_exchange"):
+        with monkeypatch.context() as patch:
+            patch.setattr(folder, step, lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            with pytest.raises(OutputError, match="No space left on device"):
+                fill()
+        assert snapshot(target) == {"old": b"old"}
+        assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    fill()
+    assert snapshot(target) == {"new": b"new"}
+
+
+def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
+    stale = tmp_path / ".bundle.staging.999999999"
+    stale.mkdir()
+    with folder.staged(tmp_path / "bundle") as staging:
+        (staging / "new").write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

@@ -1,0 +1,101 @@
+"""Images are read from IDX, array and picture files; damage is named, nothing is unpickled."""
+
+import gzip
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vae_edge.runtime.errors import DataError
+from vae_edge.train import files
+from vae_edge.train.files import read_idx, read_images
+
+PIXELS = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
+
+
+def idx(array: np.ndarray) -> bytes:
+    return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def test_idx_plain_and_gzipped_give_the_same_images(tmp_path: Path) -> None:
+    plain = read_images(write(tmp_path / "images", idx(PIXELS)))
+    packed = read_images(write(tmp_path / "images.gz", gzip.compress(idx(PIXELS))))
+    assert np.array_equal(plain, PIXELS[..., None])
+    assert np.array_equal(plain, packed)
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_are_an_idx_file_or_a_data_error(data: bytes) -> None:
+    with suppress(DataError):
+        assert idx(read_idx(data, "some file")) == data
+
+
+@pytest.mark.parametrize("cut", range(len(idx(PIXELS))))
+def test_an_idx_file_cut_anywhere_is_refused(cut: int) -> None:
+    with pytest.raises(DataError):
+        read_idx(idx(PIXELS)[:cut], "cut")
+
+
+def test_arrays_are_read_with_missing_axes_filled_in(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", PIXELS[0])
+    np.savez(tmp_path / "many.npz", images=PIXELS, labels=np.arange(2))
+    assert read_images(tmp_path / "one.npy").shape == (1, 3, 5, 1)
+    assert read_images(tmp_path / "many.npz").shape == (2, 3, 5, 1)
+
+
+def test_pickles_are_never_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "objects.npz", allow_pickle=True, x=np.array([[[{}]]], dtype=object))
+    for name in ("objects.npy", "objects.npz"):
+        with pytest.raises(DataError, match="plain"):
+            read_images(tmp_path / name)
+
+
+def test_two_arrays_of_images_in_one_file_are_a_question(tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", a=PIXELS, b=PIXELS)
+    with pytest.raises(DataError, match=r"found \['a', 'b'\]; keep one"):
+        read_images(tmp_path / "two.npz")
+
+
+def test_pictures_keep_their_pixels_and_must_agree_in_size(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for name, array in (("a", PIXELS[0]), ("b", PIXELS[1])):
+        image.fromarray(array).save(tmp_path / f"{name}.png")
+    assert np.array_equal(read_images(tmp_path), PIXELS[..., None])
+    assert np.array_equal(read_images(tmp_path / "a.png"), PIXELS[:1, ..., None])
+    image.fromarray(PIXELS[0, :2]).save(tmp_path / "c.png")
+    with pytest.raises(DataError, match=r"c\.png: \(2, 5, 1\), but .*a\.png is \(3, 5, 1\)"):
+        read_images(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["no.png", "no.npy", "no.npz", "no.gz", "no"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        read_images(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["bad.png", "bad.npy", "bad.npz", "bad.gz", "bad"])
+@pytest.mark.parametrize("content", [b"", b"\0", b"PK\x03\x04", b"\x1f\x8b\x08", b"\x93NUMPY\x01"])
+def test_a_damaged_file_is_a_data_error(tmp_path: Path, name: str, content: bytes) -> None:
+    with pytest.raises(DataError, match="bad"):
+        read_images(write(tmp_path / name, content))
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_BYTES", 1000)
+    with pytest.raises(DataError, match="more than 1,000 bytes"):
+        read_images(write(tmp_path / "bomb.gz", gzip.compress(bytes(1001))))
+
+
+def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no pictures in it"):
+        read_images(tmp_path)

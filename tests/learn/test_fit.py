@@ -1,0 +1,182 @@
+"""Training learns, goes on exactly where it was cut off, and loses nothing."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_edge.runtime.errors import RunError
+from vae_edge.train import fit as fit_module
+from vae_edge.train.config import Config
+from vae_edge.train.fit import Keeper, fit, load
+from vae_edge.train.run import Run, commit
+
+# Each part of a run's state at work: shifts, drawn pixels, a mixture prior, moving averages, clipping.
+RICH = Config(
+    data="digits", latent=3, width=8, depth=1, epochs=3, batch=64, prior="mixture", components=4, ema=0.9, shift=1,
+    binarize="dynamic", clip=10.0,
+)  # fmt: skip
+
+
+class Cut(Exception):
+    """Stands for whatever ends a process."""
+
+
+def cut_at(monkeypatch: pytest.MonkeyPatch, epoch: int, where: str) -> None:
+    def raise_cut(self: Keeper, *_: object, **__: object) -> None:
+        if self.epoch == epoch:
+            raise Cut
+
+    monkeypatch.setattr(Keeper, where, raise_cut, raising=False)
+
+
+def assert_same(one: Path, two: Path) -> None:
+    for name in ("best", "checkpoint"):
+        arrays, notes = zip(*(found for path in (one, two) if (found := Run(path).load(name))), strict=True)
+        assert notes[0] == notes[1]
+        assert len(arrays[0]) == len(arrays[1]) > 0
+        assert all(np.array_equal(a, b) for a, b in zip(*arrays, strict=True)), name
+    assert (one / "history.csv").read_bytes() == (two / "history.csv").read_bytes()
+
+
+def history(path: Path) -> list[dict[str, str]]:
+    with (path / "history.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_elbo_rises(run: Path) -> None:
+    rows = history(run)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["val_elbo"]) > float(rows[0]["val_elbo"])
+    for row in rows:
+        for prefix in ("", "val_"):
+            elbo, reconstruction, kl = (float(row[prefix + key]) for key in ("elbo", "reconstruction", "kl"))
+            assert elbo == pytest.approx(reconstruction - kl, rel=1e-4)
+            assert kl > 0
+
+
+def test_a_run_records_what_was_asked_for(run: Path, small: Config) -> None:
+    record = Run(run).record()
+    assert record.config == small
+    assert record.command == "vae-edge train --data digits"
+    assert record.dataset == "digits"
+    assert len(record.dataset_sha256) == 64
+    assert list((run / "tensorboard").iterdir())
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit(RICH, tmp_path_factory.mktemp("runs") / "whole", verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "where"),
+    [(0, "on_train_batch_end"), (1, "on_train_batch_end"), (2, "on_epoch_begin"), (0, "on_epoch_end")],
+)
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int, where: str
+) -> None:
+    with monkeypatch.context() as patch:
+        cut_at(patch, epoch, where)
+        with pytest.raises(Cut):
+            fit(RICH, tmp_path, verbose=0)
+    fit(RICH, tmp_path, resume=True, verbose=0)
+    assert_same(uninterrupted, tmp_path)
+
+
+def test_dying_between_best_and_checkpoint_changes_nothing(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Run.save
+
+    def dying(self: Run, name: str, arrays: fit_module.Any, note: dict[str, object]) -> None:
+        if name == "checkpoint" and len(note["rows"]) == 2:  # type: ignore[arg-type]
+            raise Cut
+        save(self, name, arrays, note)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", dying)
+        with pytest.raises(Cut):
+            fit(RICH, tmp_path, verbose=0)
+    fit(RICH, tmp_path, resume=True, verbose=0)
+    assert_same(uninterrupted, tmp_path)
+
+
+def test_a_finished_run_resumes_to_itself(uninterrupted: Path) -> None:
+    before = (uninterrupted / "checkpoint.npz").read_bytes()
+    fit(RICH, uninterrupted, resume=True, verbose=0)
+    assert (uninterrupted / "checkpoint.npz").read_bytes() == before
+
+
+def test_a_run_is_not_overwritten(run: Path, small: Config) -> None:
+    with pytest.raises(RunError, match="holds a run already; go on with --resume"):
+        fit(small, run, verbose=0)
+
+
+def test_a_run_of_another_configuration_is_not_resumed(run: Path, small: Config) -> None:
+    with pytest.raises(RunError, match="seed: 0, 7"):
+        fit(dataclasses.replace(small, seed=7), run, resume=True, verbose=0)
+
+
+def test_resume_without_a_run_says_so(tmp_path: Path, small: Config) -> None:
+    with pytest.raises(RunError, match="no run lies here"):
+        fit(small, tmp_path, resume=True, verbose=0)
+
+
+@pytest.mark.parametrize("name", ["best", "checkpoint"])
+def test_a_damaged_file_of_a_run_is_named(run: Path, tmp_path: Path, small: Config, name: str) -> None:
+    for path in run.glob("*.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    whole = (tmp_path / f"{name}.npz").read_bytes()
+    (tmp_path / f"{name}.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RunError, match=rf"{name}\.npz: damaged"):
+        _ = load(tmp_path) if name == "best" else fit(small, tmp_path, resume=True, verbose=0)
+
+
+def test_the_best_weights_are_the_ones_loaded(uninterrupted: Path) -> None:
+    model, _, best = load(uninterrupted)
+    rows = history(uninterrupted)
+    assert best["val_elbo"] == max(float(row["val_elbo"]) for row in rows)
+    saved = Run(uninterrupted).load("best")
+    assert saved is not None
+    assert all(np.array_equal(v.numpy(), a) for v, a in zip(model.variables, saved[0], strict=True))
+
+
+def test_a_run_without_a_finished_epoch_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_at(monkeypatch, 0, "on_train_batch_end")
+    with pytest.raises(Cut):
+        fit(RICH, tmp_path, verbose=0)
+    with pytest.raises(RunError, match="no epoch has been finished yet"):
+        load(tmp_path)
+
+
+def test_patience_ends_a_run_and_resume_leaves_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = iter([-5.0, -6.0, -7.0])
+    monkeypatch.setattr(fit_module.Learner, "validate", lambda self, images: {"val_elbo": next(figures)})
+    config = dataclasses.replace(RICH, epochs=9, patience=2)
+    fit(config, tmp_path, verbose=0)
+    fit(config, tmp_path, resume=True, verbose=0)
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + 3
+    assert load(tmp_path)[2]["epoch"] == 1
+
+
+def test_an_elbo_that_is_not_a_number_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_module.Learner, "validate", lambda self, images: {"val_elbo": float("nan")})
+    with pytest.raises(RunError, match="lower --learning-rate"):
+        fit(RICH, tmp_path, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "options", [{"objective": "ae"}, {"objective": "beta", "beta": 4.0}, {"free_bits": 0.1}, {"jit": True}]
+)
+def test_every_objective_learns(tmp_path: Path, small: Config, options: dict[str, object]) -> None:
+    fit(dataclasses.replace(small, **options), tmp_path, verbose=0)  # type: ignore[arg-type]
+    rows = history(tmp_path)
+    assert float(rows[1]["val_reconstruction"]) > float(rows[0]["val_reconstruction"])
+
+
+def test_the_commit_is_a_hash_or_unknown() -> None:
+    found = commit().removesuffix("-dirty")
+    assert found == "unknown" or (len(found) == 40 and int(found, 16) >= 0)

@@ -1,0 +1,89 @@
+"""The graphs compute what the networks compute, at every opset, and cost what they say."""
+
+import collections
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from vae_edge.export.graphs import OPSETS, convert, describe
+from vae_edge.runtime.errors import InputError
+from vae_edge.train.config import Config
+from vae_edge.train.model import VariationalAutoencoder
+
+CASES = {
+    "conv": ({}, (28, 28, 1)),
+    "mlp": ({"network": "mlp"}, (28, 28, 1)),
+    "autoencoder": ({"objective": "ae"}, (28, 28, 1)),
+    "oblong colour": ({"latent": 3}, (20, 30, 3)),
+}
+
+
+def make(case: str) -> VariationalAutoencoder:
+    options, shape = CASES[case]
+    model = VariationalAutoencoder(Config(**({"width": 8, "depth": 1} | options)), shape)  # type: ignore[arg-type]
+    generator = np.random.default_rng(0)
+    for weight in model.trainable_variables:  # biases too: the converter drops a bias of zeros
+        weight.assign(generator.normal(0, 0.2, weight.shape))
+    return model
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("case", CASES)
+def test_onnx_runtime_computes_what_tensorflow_computes(case: str, opset: int) -> None:
+    model = make(case)
+    for network, outputs in ((model.encoder, ("loc", "scale")), (model.decoder, ("logits",))):
+        data, graph = describe(convert(network, outputs, opset), "graph.onnx")
+        assert graph.opset == opset
+        session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+        for batch in (1, 5):
+            x = np.random.default_rng(batch).random((batch, *network.inputs[0].shape[1:]), np.float32)
+            found = session.run(list(outputs), {graph.inputs[0].name: x})
+            expected = network(x, training=False)
+            for ours, theirs in zip(found, expected if len(outputs) > 1 else [expected], strict=True):
+                np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_signatures_are_the_ones_that_a_manifest_holds() -> None:
+    model = make("conv")
+    _, encoder = describe(convert(model.encoder, ("loc", "scale")), "encoder.onnx")
+    _, decoder = describe(convert(model.decoder, ("logits",)), "decoder.onnx")
+    assert [(t.name, t.dtype, t.shape) for t in (*encoder.inputs, *encoder.outputs)] == [
+        ("image", "float32", ("batch", 28, 28, 1)),
+        ("loc", "float32", ("batch", 32)),
+        ("scale", "float32", ("batch", 32)),
+    ]
+    assert [(t.name, t.dtype, t.shape) for t in (*decoder.inputs, *decoder.outputs)] == [
+        ("z", "float32", ("batch", 32)),
+        ("logits", "float32", ("batch", 28, 28, 1)),
+    ]
+
+
+def test_cost_is_counted_as_by_hand() -> None:
+    # dense 32 -> 7*7*8, two 3x3 convolutions 8 -> 8, one 8 -> 16, each at 7x7
+    _, decoder = describe(convert(make("conv").decoder, ("logits",)), "decoder.onnx")
+    assert decoder.multiply_adds == 32 * 392 + 49 * 9 * (8 * 8 + 8 * 8 + 8 * 16)
+    assert decoder.parameters == 33 * 392 + 2 * (9 * 64 + 8) + (9 * 128 + 16)
+    # 4x4 patches of one channel -> 8, two 3x3 convolutions, two dense layers 392 -> 32
+    _, encoder = describe(convert(make("conv").encoder, ("loc", "scale")), "encoder.onnx")
+    assert encoder.multiply_adds == 49 * (16 * 8 + 9 * 8 * 8 * 2) + 2 * 392 * 32
+
+
+def test_the_convolutional_graphs_hold_no_transpose() -> None:
+    model = make("conv")
+    for network, outputs in ((model.encoder, ("loc", "scale")), (model.decoder, ("logits",))):
+        operators = collections.Counter(node.op_type for node in convert(network, outputs).graph.node)
+        assert operators["Transpose"] == 0
+        assert operators["Conv"] == 3
+
+
+def test_the_same_network_gives_the_same_bytes() -> None:
+    model = make("conv")
+    one, two = (describe(convert(model.decoder, ("logits",)), "decoder.onnx")[0] for _ in range(2))
+    assert one == two
+
+
+@pytest.mark.parametrize("opset", [0, 12, 19, 99])
+def test_an_opset_that_cannot_be_written_is_refused(opset: int) -> None:
+    with pytest.raises(InputError, match="opset should be one of 13 to 18"):
+        convert(make("mlp").decoder, ("logits",), opset)

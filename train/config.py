@@ -1,0 +1,98 @@
+"""Every choice that a training run can make, in one frozen dataclass that the run folder records."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from vae_edge.runtime.errors import InputError
+
+__all__ = ["Config"]
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The options of a run; each field's `help` metadata says what it does. Raises InputError where they disagree."""
+
+    data: str = _option("mnist", "Data set: mnist, digits, or a path (IDX folder, .npz, folder of images).")
+    binarize: Literal["static", "dynamic"] = _option(
+        "static", "static: 1 where pixel > 0.5; dynamic: a Bernoulli draw of the grey value, new each epoch."
+    )
+    network: Literal["conv", "mlp"] = _option(
+        "conv", "Residual convolutions on 4x4 patches, or a multilayer perceptron."
+    )
+    latent: int = _option(32, "Size of the latent vector z.")
+    width: int = _option(32, "Channels of a convolution (conv) or units of a layer (mlp).")
+    depth: int = _option(2, "Residual blocks (conv) or hidden layers (mlp) in the encoder and in the decoder.")
+    objective: Literal["elbo", "beta", "ae"] = _option(
+        "elbo", "elbo; beta: the KL term times --beta; ae: a deterministic autoencoder, which has no prior."
+    )
+    beta: float = _option(1.0, "Weight of the KL term, with --objective beta.")
+    prior: Literal["normal", "mixture"] = _option(
+        "normal", "p(z): the standard normal, or a learned mixture of normals."
+    )
+    components: int = _option(128, "Components of the mixture prior.")
+    warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
+    free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")
+    epochs: int = _option(20, "Passes over the training images.")
+    batch: int = _option(128, "Images a step.")
+    learning_rate: float = _option(4e-3, "Adam's step size, the highest of the schedule.")
+    schedule: Literal["cosine", "constant"] = _option("cosine", "How the step size falls: to 0 along a cosine, or not.")
+    ramp: int = _option(200, "Steps over which the step size rises from 0, with the cosine schedule.")
+    clip: float = _option(0.0, "Largest global norm of a gradient; 0: no limit.")
+    ema: float = _option(0.0, "Decay of the weights' exponential moving average, which is evaluated and kept; 0: none.")
+    shift: int = _option(0, "Move training images by up to this many pixels, except in the last tenth of the epochs.")
+    patience: int = _option(0, "Stop after this many epochs without a better validation ELBO; 0: never.")
+    jit: bool = _option(False, "Compile the step with XLA.")
+    seed: int = _option(0, "Seed of weights, batches, shifts and noise.")
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for name, hint in hints.items():
+            value, choices = getattr(self, name), typing.get_args(hint)
+            if choices and value not in choices:
+                raise InputError(f"{name} should be one of {', '.join(choices)}, it is {value!r}")
+            if not choices and not isinstance(value, (int, float) if hint is float else hint):
+                raise InputError(f"{name} should be a {hint.__name__}, it is {value!r}")
+        for name in ("latent", "width", "components", "epochs", "batch"):
+            self._expect(getattr(self, name) >= 1, name, "1 or more")
+        for name in ("depth", "beta", "warmup", "free_bits", "ramp", "clip", "shift", "patience", "seed"):
+            self._expect(getattr(self, name) >= 0, name, "0 or more")
+        self._expect(self.latent <= 4096, "latent", "4096 or less")
+        self._expect(self.seed < 2**31, "seed", "below 2**31")
+        self._expect(self.learning_rate > 0, "learning_rate", "above 0")
+        self._expect(0 <= self.ema < 1, "ema", "in [0, 1)")
+        self._expect(self.beta == 1.0 or self.objective == "beta", "beta", "1 unless the objective is beta")
+        self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
+        self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", "0 with a mixture prior")
+
+    def _expect(self, holds: bool, name: str, expected: str) -> None:
+        if not holds:
+            raise InputError(f"{name} should be {expected}, it is {getattr(self, name)!r}")
+
+    def to_json(self) -> str:
+        """The configuration as JSON, keys in the order of the fields."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The configuration that `to_json` wrote; raises InputError on an unknown field or a wrong value."""
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"not a configuration of this release: {error}") from error
+
+    def differences(self, other: Config) -> list[str]:
+        """'name: ours, theirs' for each field in which the two differ."""
+        return [
+            f"{spec.name}: {getattr(self, spec.name)!r}, {getattr(other, spec.name)!r}"
+            for spec in dataclasses.fields(self)
+            if getattr(self, spec.name) != getattr(other, spec.name)
+        ]

@@ -1,0 +1,93 @@
+"""Feeds the step: which images a batch holds, and how they are binarised and moved; a function of (seed, step) alone.
+
+The images stay in memory as uint8 and travel to the step as indices. Nothing here depends on what ran before, so that
+a run which was cut off goes on with the very batches and the very noise that it would have had.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from vae_edge.train.config import Config
+
+__all__ = ["Feed", "Stream", "seeds"]
+
+
+class Stream(IntEnum):
+    """What a seed is for; the numbers belong to the runs that were recorded with them."""
+
+    ORDER = 0
+    NOISE = 1
+    SHIFT = 2
+    BINARISE = 3
+    VALIDATE = 4
+
+
+def seeds(seed: int, stream: Stream, step: tf.Tensor) -> tf.Tensor:
+    """The seed (2,) int32 of TensorFlow's stateless generators for one purpose at one step, on this replica."""
+    replica = tf.distribute.get_replica_context()
+    number = 0 if replica is None else replica.replica_id_in_sync_group
+    first = tf.constant([seed, stream], tf.int32)
+    # fold_in is a hash: neighbouring steps give unrelated noise.
+    folded = tf.random.experimental.stateless_fold_in(first, tf.cast(step, tf.int64))
+    return tf.random.experimental.stateless_fold_in(folded, tf.cast(number, tf.int64))
+
+
+class Feed:
+    """The training images (n, H, W, C) uint8 and the order in which the steps see them."""
+
+    def __init__(self, config: Config, images: npt.NDArray[np.uint8]) -> None:
+        self.config = config
+        self.batch = min(config.batch, len(images))
+        self.steps = len(images) // self.batch
+        margin = config.shift
+        self.images = tf.constant(np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0))))
+        self.size = len(images)
+        self.shape = images.shape[1:]
+
+    def batches(self, first_epoch: int) -> tf.data.Dataset:
+        """Indices (batch,) int32, epoch after epoch from `first_epoch` on; each epoch in an order of its own."""
+
+        def epoch(number: tf.Tensor) -> tf.data.Dataset:
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(self.size), seeds(self.config.seed, Stream.ORDER, number)
+            )
+            return tf.data.Dataset.from_tensor_slices(order).batch(self.batch, drop_remainder=True)
+
+        epochs = tf.data.Dataset.range(first_epoch, self.config.epochs).flat_map(epoch)
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.threading.private_threadpool_size = 1  # the cores belong to the step
+        return epochs.with_options(options).prefetch(4)
+
+    def pixels(self, indices: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """The images of a batch as the network sees them at this step: (B, H, W, C) float32, 0 or 1."""
+        config = self.config
+        images = tf.gather(self.images, indices)
+        if config.shift:
+            images = self._shifted(images, step)
+        grey = tf.cast(images, tf.float32) / 255.0
+        threshold: tf.Tensor | float = 0.5
+        if config.binarize == "dynamic":
+            threshold = tf.random.stateless_uniform(tf.shape(grey), seeds(config.seed, Stream.BINARISE, step))
+        return tf.cast(grey > threshold, tf.float32)
+
+    def _shifted(self, padded: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """Windows of the padded images, each moved by its own (dy, dx); the centre in the last tenth of the epochs."""
+        height, width, channels = self.shape
+        margin, count = self.config.shift, tf.shape(padded)[0]
+        moves = tf.random.stateless_uniform(
+            (count, 2), seeds(self.config.seed, Stream.SHIFT, step), 0, 2 * margin + 1, dtype=tf.int32
+        )
+        last = tf.cast(step, tf.float32) >= 0.9 * self.config.epochs * self.steps
+        moves = tf.where(last, margin, moves)
+        rows = moves[:, :1] + tf.range(height)
+        columns = moves[:, 1:] + tf.range(width)
+        stride = width + 2 * margin
+        flat = tf.reshape(padded, (count, -1, channels))
+        where = rows[:, :, None] * stride + columns[:, None, :]
+        return tf.gather(flat, where, batch_dims=1)

@@ -1,0 +1,176 @@
+"""Reads images from files: IDX (LeCun's MNIST format, plain or gzipped), .npy, .npz, pictures, folders of pictures."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.runtime.errors import DataError, MissingExtra
+
+__all__ = [
+    "PICTURES",
+    "as_images",
+    "digest",
+    "gunzip",
+    "read_arrays",
+    "read_idx",
+    "read_images",
+    "read_picture",
+    "unpack",
+]
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp")
+MAX_BYTES = 1 << 30  # of one unpacked file; MNIST's largest has 47 MB
+MAX_PIXELS = 4096 * 4096  # of one picture
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def read_images(path: str | Path) -> npt.NDArray[Any]:
+    """The images at `path`, (n, H, W, C); uint8 in [0, 255], or what an array file holds (bool, or floats in [0, 1]).
+
+    `path` is an IDX file (.gz too), an array file (.npy; .npz with one array of images), a picture, or a folder of
+    pictures of one size. Raises DataError where it is none of these or damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _read_folder(path)
+    suffix = path.suffix.lower()
+    if suffix in PICTURES:
+        return read_picture(path)[None]
+    if suffix == ".npy":
+        return as_images(_load(path), path)
+    if suffix == ".npz":
+        images = {key: array for key, array in read_arrays(path).items() if array.ndim >= 3}
+        if len(images) != 1:
+            raise DataError(f"{path}: expected one array of images, found {sorted(images) or 'none'}; keep one of them")
+        (array,) = images.values()
+        return as_images(array, path)
+    return as_images(read_idx(unpack(path), path), path)
+
+
+def unpack(path: Path) -> bytes:
+    """The bytes of a file, gunzipped where its name ends in .gz; raises DataError."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    return gunzip(data, path) if path.suffix == ".gz" else data
+
+
+def gunzip(data: bytes, name: str | Path) -> bytes:
+    """`data` unpacked, at most `MAX_BYTES` of it; raises DataError where it is damaged or larger."""
+    try:
+        with gzip.open(io.BytesIO(data)) as stream:
+            unpacked = stream.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{name}: not a whole gzip file ({error})") from error
+    if len(unpacked) > MAX_BYTES:
+        raise DataError(f"{name}: unpacks to more than {MAX_BYTES:,} bytes")
+    return unpacked
+
+
+def read_idx(data: bytes, name: str | Path) -> Pixels:
+    """The array of unsigned bytes in an IDX file's bytes: 0 0 8 rank, then each size as a big-endian uint32, then data.
+
+    Raises DataError where the header or the length does not fit.
+    """
+    if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 4:
+        raise DataError(f"{name}: not an IDX file of unsigned bytes (it begins with {data[:4].hex(' ') or 'nothing'})")
+    header = 4 + 4 * data[3]
+    if len(data) < header:
+        raise DataError(f"{name}: its IDX header is cut short, {len(data)} bytes of {header}")
+    shape = struct.unpack(f">{data[3]}I", data[4:header])
+    if len(data) - header != math.prod(shape):
+        raise DataError(
+            f"{name}: shape {shape} needs {math.prod(shape):,} bytes of data, it has {len(data) - header:,}"
+        )
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays in a .npz, never unpickled; raises DataError."""
+    try:
+        # np.load leaves a file that it opened itself open where it fails.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on damaged input
+        raise DataError(f"{path}: not an .npz of plain arrays ({error})") from error
+
+
+def read_picture(path: Path) -> Pixels:
+    """One picture as (H, W, C) uint8: grey pictures have one channel, all others three. Raises DataError."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtra("reading pictures needs Pillow: pip install 'vae-edge[cli]'") from error
+    try:
+        with Image.open(path) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise DataError(f"{path}: {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,} are read")
+            grey = picture.mode in {"1", "L", "LA", "I;16"}
+            pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many kinds on damaged input
+        raise DataError(f"{path}: not a picture that can be read ({error})") from error
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def digest(*arrays: npt.NDArray[Any]) -> str:
+    """SHA-256 (hexadecimal) of the arrays' shapes, dtypes and values."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(f"{array.dtype.str}{array.shape}".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+def as_images(array: npt.NDArray[Any], name: str | Path) -> npt.NDArray[Any]:
+    """An array of images as (n, H, W, C): one image and a missing channel axis are filled in. Raises DataError."""
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or 0 in array.shape:
+        raise DataError(f"{name}: expected images (n, H, W) or (n, H, W, C), found an array of shape {array.shape}")
+    return array
+
+
+def _load(path: Path) -> npt.NDArray[Any]:
+    try:
+        with path.open("rb") as stream:
+            array: npt.NDArray[Any] = np.load(stream, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except Exception as error:
+        raise DataError(f"{path}: not an .npy of plain numbers ({error})") from error
+    return array
+
+
+def _read_folder(folder: Path) -> Pixels:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    if not paths:
+        raise DataError(f"{folder}: no pictures in it ({', '.join(PICTURES)})")
+    pictures = [read_picture(path) for path in paths]
+    for path, picture in zip(paths, pictures, strict=True):
+        if picture.shape != pictures[0].shape:
+            raise DataError(
+                f"{path}: {picture.shape}, but {paths[0]} is {pictures[0].shape}; give all one size and mode"
+            )
+    return np.stack(pictures)

@@ -1,0 +1,169 @@
+"""Fits a model: epochs with a progress bar, validation, logs, checkpoints; goes on exactly where it was cut off."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from vae_edge.runtime.errors import InputError, RunError
+from vae_edge.train import data
+from vae_edge.train.config import Config
+from vae_edge.train.feed import Feed
+from vae_edge.train.learner import Learner
+from vae_edge.train.model import VariationalAutoencoder
+from vae_edge.train.run import Record, Run, commit, restore, versions
+
+__all__ = ["fit", "load"]
+
+Strategy = Literal["none", "mirrored"]
+
+
+def fit(
+    config: Config,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    command: str = "",
+    data_dir: str | Path | None = None,
+    strategy: Strategy = "none",
+    verbose: int = 1,
+) -> Path:
+    """Learns a model into the run folder `out`, and returns its path.
+
+    After each epoch the run is whole: the process may die at any moment, and `resume` goes on with the same weights,
+    batches and noise as if it had not (to the bit on one CPU). `strategy` 'mirrored' spreads a batch over all GPUs (or
+    logical CPUs). `verbose` is Keras's: 0 silent, 1 a progress bar, 2 a line an epoch. Raises RunError, DataError.
+    """
+    run = Run(Path(out))
+    if run.exists and not resume:
+        raise RunError(f"{run.path}: holds a run already; go on with --resume, or name another folder")
+    if resume:
+        _expect_same(run.record().config, config, run.path)
+    training = data.load(config.data, "train", data_dir)
+    validation = data.load(config.data, "validation", data_dir)
+    with _scope(strategy):
+        feed = Feed(config, training.images)
+        learner = Learner(VariationalAutoencoder(config, feed.shape), feed)
+    keeper = Keeper(learner, run, data.binarise(validation.images))
+    if resume:
+        keeper.resume()
+    else:
+        run.begin(_record(config, training, command))
+    learner.fit(
+        feed.batches(keeper.epoch),
+        initial_epoch=keeper.epoch,
+        epochs=keeper.last_epoch,
+        steps_per_epoch=feed.steps,
+        shuffle=False,  # the feed has shuffled
+        callbacks=[keeper, keras.callbacks.TensorBoard(run.path / "tensorboard", write_graph=False)],
+        verbose=verbose,
+    )
+    return run.path
+
+
+def load(path: str | Path) -> tuple[VariationalAutoencoder, Record, dict[str, Any]]:
+    """The model of a run with its best weights, the run's record, and what is known of those weights (epoch, figures).
+
+    Raises RunError where no epoch has been finished yet.
+    """
+    run = Run(Path(path))
+    record = run.record()
+    best = run.load("best")
+    if best is None:
+        raise RunError(f"{run.path}: no epoch has been finished yet; go on with vae-edge train --resume")
+    model = VariationalAutoencoder(record.config, record.image_shape)
+    restore(model.variables, best[0], run.path / "best.npz")
+    return model, record, best[1]
+
+
+class Keeper(keras.callbacks.Callback):
+    """After each epoch: validates, keeps the best weights and the state of the run, and stops when patience ends."""
+
+    def __init__(self, learner: Learner, run: Run, images: npt.NDArray[np.float32]) -> None:
+        super().__init__()
+        self.learner = learner
+        self.run = run
+        self.images = images
+        self.rows: list[dict[str, float]] = []
+        self.best, self.best_epoch = -math.inf, 0
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.rows)
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch to stop after: those done already where patience has ended, else all."""
+        return self.epoch if self._is_stale() else self.learner.config.epochs
+
+    def resume(self) -> None:
+        """Takes up the checkpoint; without one, the run begins anew."""
+        checkpoint = self.run.load("checkpoint")
+        if checkpoint is not None:
+            arrays, note = checkpoint
+            restore(self.learner.state, arrays, self.run.path / "checkpoint.npz")
+            self.rows, self.best, self.best_epoch = note["rows"], note["best"], note["best_epoch"]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Best weights first, checkpoint last: what dies in between is repeated, and comes out the same."""
+        with self.learner.averaged():
+            logs |= self.learner.validate(self.images)
+            elbo = logs["val_elbo"]
+            if not math.isfinite(elbo):
+                raise RunError(
+                    f"epoch {epoch + 1}: the validation ELBO is {elbo}; "
+                    "train again with a lower --learning-rate or with --clip 1"
+                )
+            self.rows.append({"epoch": epoch + 1} | {key: float(value) for key, value in logs.items()})
+            if elbo > self.best:
+                self.best, self.best_epoch = elbo, epoch + 1
+                self.run.save("best", [v.numpy() for v in self.learner.model.variables], self.rows[-1])
+        self.run.write_history(self.rows)
+        note = {"rows": self.rows, "best": self.best, "best_epoch": self.best_epoch}
+        self.run.save("checkpoint", [v.numpy() for v in self.learner.state], note)
+        if self._is_stale():
+            self.learner.stop_training = True
+
+    def _is_stale(self) -> bool:
+        patience = self.learner.config.patience
+        return 0 < patience <= self.epoch - self.best_epoch
+
+
+def _scope(strategy: Strategy) -> Any:
+    if strategy == "none":
+        return nullcontext()
+    if strategy != "mirrored":
+        raise InputError(f"strategy should be none or mirrored, it is {strategy!r}")
+    logical = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in logical]).scope()
+
+
+def _expect_same(recorded: Config, asked: Config, path: Path) -> None:
+    if differences := recorded.differences(asked):
+        raise RunError(
+            f"{path}: the run was begun with another configuration ({'; '.join(differences)}; recorded, asked for); "
+            "resume with the recorded one, or train into another folder"
+        )
+
+
+def _record(config: Config, training: data.Dataset, command: str) -> Record:
+    packages = versions("vae-edge", "tensorflow", "keras", "tensorflow-probability", "numpy")
+    height, width, channels = training.images.shape[1:]
+    return Record(
+        config=config,
+        image_shape=(height, width, channels),
+        dataset=training.name,
+        dataset_sha256=training.sha256,
+        images=len(training),
+        command=command,
+        commit=commit(),
+        versions=packages,
+    )

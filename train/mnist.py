@@ -1,0 +1,126 @@
+"""MNIST (LeCun, Cortes & Burges): four IDX files, found or downloaded, taken only where their SHA-256 fits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.request
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.runtime import atomic
+from vae_edge.runtime.errors import DataError
+from vae_edge.train.files import as_images, gunzip, read_idx, unpack
+
+__all__ = ["FILES", "SHA256", "is_folder", "load", "read_folder"]
+
+# SHA-256 of each file unpacked: two packers' .gz of one file differ.
+FILES = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+SHA256 = hashlib.sha256("".join(FILES.values()).encode()).hexdigest()
+
+MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+TIMEOUT = 30.0  # seconds without a byte
+MAX_DOWNLOAD = 64 << 20  # the largest of the four is 10 MB packed
+
+Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+
+
+def load(data_dir: str | Path | None = None, *, download: bool = True) -> tuple[Part, Part]:
+    """MNIST's training and test images (n, 28, 28, 1) uint8 with their labels (n,).
+
+    Looks in `data_dir` alone where it is given, else in $VAE_EDGE_DATA, then in the cache, then on the network. A file
+    whose SHA-256 does not fit is never used. Raises DataError.
+    """
+    if data_dir is not None:
+        folders, download = [Path(data_dir)], False
+    else:
+        folders = [Path(named)] if (named := os.environ.get("VAE_EDGE_DATA")) else []
+        folders.append(_cache())
+    contents = {name: _obtain(name, folders, download) for name in FILES}
+    return _parts(contents)
+
+
+def is_folder(folder: Path) -> bool:
+    """Whether `folder` holds four IDX files of MNIST's names, whatever their content."""
+    return all(_find(name, [folder]) is not None for name in FILES)
+
+
+def read_folder(folder: Path) -> tuple[Part, Part]:
+    """Training and test images of any set in MNIST's four files, unchecked: Fashion-MNIST, say."""
+    return _parts({name: unpack(path) for name in FILES if (path := _find(name, [folder])) is not None})
+
+
+def _parts(contents: dict[str, bytes]) -> tuple[Part, Part]:
+    arrays = {name: read_idx(data, name) for name, data in contents.items()}
+    parts = []
+    for split in ("train", "t10k"):
+        images, labels = arrays[f"{split}-images-idx3-ubyte"], arrays[f"{split}-labels-idx1-ubyte"]
+        if len(images) != len(labels):
+            raise DataError(f"{split}: {len(images)} images but {len(labels)} labels")
+        parts.append((as_images(images, split), labels.astype(np.int64)))
+    return parts[0], parts[1]
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vae-edge" / "mnist"
+
+
+def _find(name: str, folders: list[Path]) -> Path | None:
+    for folder in folders:
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+    return None
+
+
+def _obtain(name: str, folders: list[Path], download: bool) -> bytes:
+    if path := _find(name, folders):
+        data = unpack(path)
+        if _fits(name, data):
+            return data
+        raise DataError(f"{path}: not MNIST's {name} (its SHA-256 is another); remove it, and it is fetched again")
+    where = ", ".join(map(str, folders))
+    if not download:
+        raise DataError(
+            f"{name} (or {name}.gz) is not in {where}; put MNIST's four files there, or leave --data-dir out"
+        )
+    return _download(name, where)
+
+
+def _fits(name: str, data: bytes) -> bool:
+    return hashlib.sha256(data).hexdigest() == FILES[name]
+
+
+def _download(name: str, searched: str) -> bytes:
+    """The file from the first mirror that gives the right one, kept in the cache."""
+    failures = []
+    for mirror in MIRRORS:
+        try:
+            with urllib.request.urlopen(f"{mirror}{name}.gz", timeout=TIMEOUT) as response:
+                packed = response.read(MAX_DOWNLOAD + 1)
+            data = gunzip(packed, name)
+        except (OSError, ValueError, HTTPException, DataError) as error:
+            failures.append(f"{mirror}: {error}")
+            continue
+        if _fits(name, data):
+            with suppress(OSError):  # a home that cannot be written costs the next run a download, no more
+                _cache().mkdir(parents=True, exist_ok=True)
+                atomic.write_bytes(_cache() / f"{name}.gz", packed)
+            return data
+        failures.append(f"{mirror}: another file (wrong SHA-256)")
+    raise DataError(
+        f"{name} is not in {searched}, and no mirror gave it ({'; '.join(failures)}); "
+        "put MNIST's four files into a folder and name it by --data-dir or VAE_EDGE_DATA, or use --data digits"
+    )

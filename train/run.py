@@ -1,0 +1,138 @@
+"""A run's folder: what was asked for, where it stands, and the best weights so far.
+
+    run.json         the configuration, the command line, the commit, the data set's SHA-256, versions
+    checkpoint.npz   everything that the next step depends on, after the last whole epoch
+    best.npz         the weights with the best validation ELBO
+    history.csv      a row an epoch; tensorboard/ holds the same
+
+Each file is replaced whole or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.runtime import atomic
+from vae_edge.runtime.errors import InputError, RunError
+from vae_edge.train.config import Config
+
+__all__ = ["Record", "Run", "commit", "restore", "versions"]
+
+Arrays = list[npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What run.json holds."""
+
+    config: Config
+    image_shape: tuple[int, int, int]
+    dataset: str
+    dataset_sha256: str
+    images: int
+    command: str
+    commit: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder; nothing is read before it is asked for."""
+
+    path: Path
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "run.json").is_file()
+
+    def begin(self, record: Record) -> None:
+        """Makes the folder and writes run.json."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(self.path / "run.json", json.dumps(asdict(record), indent=2).encode() + b"\n")
+
+    def record(self) -> Record:
+        """What run.json says; raises RunError where there is none or it is damaged."""
+        path = self.path / "run.json"
+        try:
+            tree = json.loads(path.read_bytes())
+            config = Config.from_json(json.dumps(tree.pop("config")))
+            return Record(config=config, image_shape=tuple(tree.pop("image_shape")), **tree)
+        except FileNotFoundError as error:
+            raise RunError(
+                f"{self.path}: no run lies here (run.json is missing); make one with vae-edge train"
+            ) from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, InputError) as error:
+            raise RunError(f"{path}: not a run of this release ({error}); train again into another folder") from error
+
+    def save(self, name: str, arrays: Arrays, note: dict[str, Any]) -> None:
+        """Replaces NAME.npz by `arrays`, in order, and a `note` of JSON values."""
+        named: dict[str, Any] = {f"{index:04d}": array for index, array in enumerate(arrays)}
+        with atomic.replacing(self.path / f"{name}.npz") as stream:
+            np.savez(stream, note=np.array(json.dumps(note)), **named)
+
+    def load(self, name: str) -> tuple[Arrays, dict[str, Any]] | None:
+        """The arrays and the note of NAME.npz, or None where there is none yet; raises RunError where it is damaged."""
+        path = self.path / f"{name}.npz"
+        try:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+                note: dict[str, Any] = json.loads(str(archive["note"]))
+                return [archive[key] for key in sorted(archive.files) if key != "note"], note
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # zipfile, zlib, json and numpy raise a dozen kinds on damaged input
+            raise RunError(f"{path}: damaged ({error}); remove it, and --resume begins from what is left") from error
+
+    def write_history(self, rows: list[dict[str, float]]) -> None:
+        """Replaces history.csv by one row an epoch."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        atomic.write_bytes(self.path / "history.csv", text.getvalue().encode())
+
+
+def restore(variables: list[Any], arrays: Arrays, path: Path) -> None:
+    """Assigns `arrays` to Keras variables; raises RunError where their shapes tell another network."""
+    shapes, found = [tuple(v.shape) for v in variables], [a.shape for a in arrays]
+    if shapes != found:
+        raise RunError(f"{path}: holds the weights of another network ({len(found)} arrays, expected {len(shapes)})")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def commit() -> str:
+    """The commit of the checkout that this code runs from, '-dirty' behind it where files differ; else 'unknown'."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # an installed copy may lie inside a foreign checkout
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """The versions of Python and of the packages named."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "unknown"
+    return found
