@@ -30,7 +30,9 @@ class Config:
     )
     latent: int = _option(32, "Size of the latent vector z.")
     width: int = _option(32, "Channels of a convolution (conv) or units of a layer (mlp).")
-    depth: int = _option(2, "Residual blocks (conv) or hidden layers (mlp) in the encoder and in the decoder.")
+    depth: int = _option(2, "Residual blocks (conv) or hidden layers (mlp).")
+    encoder_width: int = _option(0, "The encoder's width; 0: that of the decoder.")
+    encoder_depth: int = _option(0, "The encoder's depth; 0: that of the decoder.")
     objective: Literal["elbo", "beta", "ae"] = _option(
         "elbo", "elbo; beta: the KL term times --beta; ae: a deterministic autoencoder, which has no prior."
     )
@@ -47,7 +49,7 @@ class Config:
     schedule: Literal["cosine", "constant"] = _option("cosine", "How the step size falls: to 0 along a cosine, or not.")
     ramp: int = _option(200, "Steps over which the step size rises from 0, with the cosine schedule.")
     clip: float = _option(0.0, "Largest global norm of a gradient; 0: no limit.")
-    ema: float = _option(0.0, "Decay of the weights' exponential moving average, which is evaluated and kept; 0: none.")
+    ema: float = _option(0.999, "Decay of the weights' exponential moving average, which is evaluated and kept; 0: none.")
     shift: int = _option(0, "Move training images by up to this many pixels, except in the last tenth of the epochs.")
     patience: int = _option(0, "Stop after this many epochs without a better validation ELBO; 0: never.")
     jit: bool = _option(False, "Compile the step with XLA.")
@@ -63,7 +65,8 @@ class Config:
                 raise InputError(f"{name} should be a {hint.__name__}, it is {value!r}")
         for name in ("latent", "width", "components", "epochs", "batch"):
             self._expect(getattr(self, name) >= 1, name, "1 or more")
-        for name in ("depth", "beta", "warmup", "free_bits", "ramp", "clip", "shift", "patience", "seed"):
+        none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "warmup", "free_bits", "ramp", "clip")
+        for name in (*none_below_zero, "shift", "patience", "seed"):
             self._expect(getattr(self, name) >= 0, name, "0 or more")
         self._expect(self.latent <= 4096, "latent", "4096 or less")
         self._expect(self.seed < 2**31, "seed", "below 2**31")

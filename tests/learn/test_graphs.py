@@ -60,13 +60,19 @@ def test_signatures_are_the_ones_that_a_manifest_holds() -> None:
 
 
 def test_cost_is_counted_as_by_hand() -> None:
-    # dense 32 -> 7*7*8, two 3x3 convolutions 8 -> 8, one 8 -> 16, each at 7x7
+    # dense 32 -> 7*7*8, two 3x3 convolutions 8 -> 8, one 1x1 8 -> 16, each at 7x7
     _, decoder = describe(convert(make("conv").decoder, ("logits",)), "decoder.onnx")
-    assert decoder.multiply_adds == 32 * 392 + 49 * 9 * (8 * 8 + 8 * 8 + 8 * 16)
-    assert decoder.parameters == 33 * 392 + 2 * (9 * 64 + 8) + (9 * 128 + 16)
+    assert decoder.multiply_adds == 32 * 392 + 49 * (9 * 8 * 8 * 2 + 8 * 16)
+    assert decoder.parameters == 33 * 392 + 2 * (9 * 64 + 8) + (128 + 16)
     # 4x4 patches of one channel -> 8, two 3x3 convolutions, two dense layers 392 -> 32
     _, encoder = describe(convert(make("conv").encoder, ("loc", "scale")), "encoder.onnx")
     assert encoder.multiply_adds == 49 * (16 * 8 + 9 * 8 * 8 * 2) + 2 * 392 * 32
+
+
+def test_the_encoder_may_be_larger_than_the_decoder() -> None:
+    model = VariationalAutoencoder(Config(width=8, depth=1, encoder_width=12, encoder_depth=3), (28, 28, 1))
+    _, encoder = describe(convert(model.encoder, ("loc", "scale")), "encoder.onnx")
+    assert encoder.multiply_adds == 49 * (16 * 12 + 9 * 12 * 12 * 6) + 2 * 49 * 12 * 32
 
 
 def test_the_convolutional_graphs_hold_no_transpose() -> None:

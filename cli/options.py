@@ -1,0 +1,110 @@
+"""Options that several verbs share, and how they become a VAE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from vae_edge.runtime import VAE
+
+__all__ = [
+    "HEADS",
+    "Bundle",
+    "Columns",
+    "Device",
+    "DeviceOptions",
+    "Head",
+    "Scale",
+    "Seed",
+    "Threads",
+    "heads",
+    "load",
+    "one_of",
+]
+
+HEADS = ("sample", "mean", "mode")  # runtime.HEADS, without importing NumPy to print a help text
+MAX_SEED = 2**64 - 1
+
+
+def one_of(*choices: str) -> Callable[[str | None], str | None]:
+    """A callback that lets only `choices` by; Typer's own Literal and Enum choices import pydantic."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in choices:
+            raise typer.BadParameter(f"expected one of {', '.join(choices)}, got {value!r}")
+        return value
+
+    return check
+
+
+Bundle = Annotated[
+    str,
+    typer.Option(
+        "--bundle",
+        "-b",
+        metavar="NAME|FOLDER",
+        help="A bundle's folder, or the name of one that is built in.",
+    ),
+]
+Head = Annotated[
+    str,
+    typer.Option(
+        metavar="sample|mean|mode|all",
+        callback=one_of(*HEADS, "all"),
+        help="What to make of the decoder's Bernoulli: one draw (0 or 1), its mean, its mode, or all three.",
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=MAX_SEED,
+        metavar="S",
+        help="The same seed gives the same images, whatever the batch or machine.",
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--provider",
+        metavar="auto|cpu|cuda|...",
+        help="ONNX Runtime's execution provider. auto: the best that works; a name: that one, or an error.",
+    ),
+]
+DeviceOptions = Annotated[
+    list[str],
+    typer.Option("--provider-option", metavar="KEY=VALUE", help="Passed on to the provider; may be given again."),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, metavar="T", help="Threads; as many as this process has CPUs where it is left out."),
+]
+Columns = Annotated[
+    int | None, typer.Option(min=1, metavar="C", help="Columns of a sheet.", show_default="near square")
+]
+Scale = Annotated[
+    int | None,
+    typer.Option(min=1, max=64, metavar="X", help="Screen pixels a pixel of a sheet.", show_default="by its size"),
+]
+
+
+def heads(head: str) -> tuple[str, ...]:
+    """The heads that `--head` names."""
+    return HEADS if head == "all" else (head,)
+
+
+def load(bundle: str, provider: str, provider_options: list[str] | None, threads: int | None) -> VAE:
+    """The VAE of a bundle on a provider; raises what `VAE.load` raises, or BadParameter."""
+    pairs = dict[str, str]()
+    for option in provider_options or ():
+        key, equals, value = option.partition("=")
+        if not (key and equals):
+            raise typer.BadParameter(f"expected KEY=VALUE, got {option!r}", param_hint="--provider-option")
+        pairs[key] = value
+
+    from vae_edge.runtime import VAE
+
+    return VAE.load(bundle, provider=provider, provider_options=pairs or None, threads=threads)

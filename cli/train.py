@@ -1,0 +1,134 @@
+"""`vae-edge train`: a run folder from a data set. Its options are the fields of `vae_edge.train.config.Config`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import shlex
+import sys
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vae_edge.cli.options import one_of
+from vae_edge.cli.quiet import import_tensorflow
+from vae_edge.runtime.errors import InputError
+from vae_edge.train.config import Config
+
+__all__ = ["train"]
+
+
+def train_with(
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN", help="The run's folder.", show_default="runs/DATA")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the run in --out, exactly where it stopped, by its recorded options."
+        ),
+    ] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where MNIST's four files lie; else $VAE_EDGE_DATA, cache, network."),
+    ] = None,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            metavar="none|mirrored", callback=one_of("none", "mirrored"), help="mirrored: spread a batch over all GPUs."
+        ),
+    ] = "none",
+    **options: Any,
+) -> None:
+    """Learn a variational autoencoder into a run folder, which `vae-edge export` makes a bundle of.
+
+    Needs the extra `train`. Ctrl-C leaves a whole run, to export or to --resume.
+
+    \b
+    Examples:
+      vae-edge train
+      vae-edge train --latent 16 --epochs 40 --seed 1 --out runs/sixteen
+      vae-edge train --data digits --network mlp --out runs/digits
+      vae-edge train --out runs/sixteen --resume
+    """
+    given = {name: value for name, value in options.items() if _is_given(context, name)}
+    out = out or Path("runs", Path(options["data"]).name or "run")
+    config = _config(out, given if resume else options, resume)
+    console = context.obj
+    import_tensorflow(greet=console.debug)
+    from vae_edge.train.fit import fit
+
+    try:
+        path = fit(
+            config,
+            out,
+            resume=resume,
+            command=_command(given, strategy),
+            data_dir=data_dir,
+            strategy=strategy,  # type: ignore[arg-type]  # one_of has checked it
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    except KeyboardInterrupt:
+        console.say(f"stopped; go on with: vae-edge train --out {shlex.quote(str(out))} --resume")
+        raise
+    console.say(f"wrote {path}; make a bundle of it with: vae-edge export {shlex.quote(str(path))} --out BUNDLE")
+    console.result({"run": path, "config": dataclasses.asdict(config)})
+
+
+def _config(out: Path, options: dict[str, Any], resume: bool) -> Config:
+    """The configuration asked for: on resuming, the recorded one with what was given on top, which `fit` compares."""
+    try:
+        if not resume:
+            return Config(**options)
+        from vae_edge.train.run import Run
+
+        return dataclasses.replace(Run(out).record().config, **options)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _command(given: dict[str, Any], strategy: str) -> str:
+    """The command line that learns the same weights: all that they depend on, and no folder of this machine."""
+    words = ["vae-edge", "train"]
+    for name, value in (given | ({} if strategy == "none" else {"strategy": strategy})).items():
+        flag = name.replace("_", "-")
+        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    return shlex.join(words)
+
+
+def _with_options_of(config: type[Config]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a function of **options an option for each field: its type, default, choices and help."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        hints = typing.get_type_hints(config)
+        own = inspect.signature(function, eval_str=True)
+        parameters = [parameter for parameter in own.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+        for spec in dataclasses.fields(config):
+            kind, settings = hints[spec.name], {"help": spec.metadata["help"]}
+            if choices := typing.get_args(kind):
+                kind, settings = str, settings | {"metavar": "|".join(choices), "callback": one_of(*choices)}
+            parameters.append(
+                inspect.Parameter(
+                    spec.name,
+                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                    default=spec.default,
+                    annotation=Annotated[kind, typer.Option(**settings)],
+                )
+            )
+        vars(function)["__signature__"] = own.replace(parameters=parameters)
+        function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return function
+
+    return decorate
+
+
+train = _with_options_of(Config)(train_with)

@@ -1,0 +1,77 @@
+"""Run a bundle with NumPy and ONNX Runtime alone.
+
+    from vae_edge.runtime import VAE
+    vae = VAE.load("mnist")
+    vae.generate(64, head="mean", seed=0)
+
+Names are imported when they are first used (PEP 562): importing this package costs nothing, not even NumPy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vae_edge.runtime.distributions import Bernoulli, Distribution, Mixture, Normal
+    from vae_edge.runtime.errors import (
+        BundleError,
+        BundleNotFound,
+        CheckFailed,
+        DataError,
+        InputError,
+        IntegrityError,
+        ManifestError,
+        MissingExtra,
+        OutputError,
+        ProviderError,
+        RunError,
+        UnsafeBundle,
+        VaeEdgeError,
+    )
+    from vae_edge.runtime.heads import HEADS
+    from vae_edge.runtime.manifest import Manifest
+    from vae_edge.runtime.vae import VAE
+
+__all__ = [
+    "HEADS",
+    "VAE",
+    "Bernoulli",
+    "BundleError",
+    "BundleNotFound",
+    "CheckFailed",
+    "DataError",
+    "Distribution",
+    "InputError",
+    "IntegrityError",
+    "Manifest",
+    "ManifestError",
+    "MissingExtra",
+    "Mixture",
+    "Normal",
+    "OutputError",
+    "ProviderError",
+    "RunError",
+    "UnsafeBundle",
+    "VaeEdgeError",
+]
+
+_HOMES = {
+    "HEADS": "heads",
+    "VAE": "vae",
+    "Bernoulli": "distributions",
+    "Distribution": "distributions",
+    "Manifest": "manifest",
+    "Mixture": "distributions",
+    "Normal": "distributions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,220 @@
+"""One graph's session in ONNX Runtime, on the provider that was asked for and no other.
+
+ONNX Runtime is imported when the first session is made. Left alone it falls back to another provider, and says
+so on stdout; here a provider that cannot run is a ProviderError.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.runtime import cpus
+from vae_edge.runtime.errors import BundleError, InputError, MissingExtra, ProviderError
+from vae_edge.runtime.manifest import Graph, Tensor
+
+__all__ = ["AUTO", "PROVIDERS", "Session", "onnxruntime", "provider_name"]
+
+# Our names for ONNX Runtime's execution providers; its own names pass through.
+PROVIDERS = {
+    "acl": "ACLExecutionProvider",
+    "cann": "CANNExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "dnnl": "DnnlExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "vitisai": "VitisAIExecutionProvider",
+    "webgpu": "WebGpuExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+}
+# What `auto` tries, the best first. The others compile for minutes or calculate in 16 bits: by name only.
+AUTO = ("CUDAExecutionProvider", "DmlExecutionProvider", "CPUExecutionProvider")
+
+_CPU = "CPUExecutionProvider"
+_REMEDIES = {
+    "CUDAExecutionProvider": "pip install 'vae-edge[cuda]' where onnxruntime is not installed, with an NVIDIA driver",
+    "TensorrtExecutionProvider": "pip install 'vae-edge[cuda]' tensorrt, with an NVIDIA driver",
+    "OpenVINOExecutionProvider": "pip install onnxruntime-openvino in place of onnxruntime",
+    "DmlExecutionProvider": "pip install onnxruntime-directml in place of onnxruntime, on Windows",
+    "CoreMLExecutionProvider": "use onnxruntime's wheel for macOS",
+}
+_DEFAULTS = {
+    # An exhaustive search for convolutions takes seconds; TF32 keeps 10 bits, beyond the parity that export promises.
+    "CUDAExecutionProvider": {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"},
+}
+
+
+def onnxruntime() -> Any:
+    """The module `onnxruntime`; raises MissingExtra where it is not installed."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra(
+            f"ONNX Runtime cannot be imported ({error}): pip install 'vae-edge[cpu]', or 'vae-edge[cuda]' for a GPU"
+        ) from error
+    return onnxruntime
+
+
+def provider_name(name: str) -> str:
+    """ONNX Runtime's name of a provider; raises ProviderError for one that is unknown."""
+    full = PROVIDERS.get(name.lower(), name) if isinstance(name, str) else ""
+    if not full.endswith("ExecutionProvider"):
+        known = ", ".join(PROVIDERS)
+        raise ProviderError(f"provider should be auto, {known}, or one of ONNX Runtime's own names; it is {name!r:.60}")
+    return full
+
+
+class Session:
+    """One graph on one provider. May be used from many threads; a forked child gets a session of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        data: bytes,
+        graph: Graph,
+        *,
+        provider: str = "auto",
+        provider_options: Mapping[str, object] | None = None,
+        threads: int | None = None,
+        spin: bool = False,
+    ) -> None:
+        self._name, self._data, self._graph = name, data, graph
+        self._threads, self._spin = _check_threads(threads), spin
+        self._input, self._outputs = graph.inputs[0].name, [output.name for output in graph.outputs]
+        self._options = {key: str(value) for key, value in (provider_options or {}).items()}
+        if provider == "auto" and self._options:
+            raise InputError("provider_options belong to a named provider, the provider is 'auto': name it")
+        self.provider, self._session = self._choose(provider)
+        _sessions.add(self)
+
+    def run(self, batch: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """The graph's outputs for one batch, in the manifest's order."""
+        session = self._session
+        if session is None:  # in a forked child; two threads may both build one, and the last stays
+            session = self._session = self._build(self.provider)
+        try:
+            outputs: list[npt.NDArray[np.float32]] = session.run(self._outputs, {self._input: batch})
+        except Exception as error:
+            raise BundleError(f"the {self._name} failed on a batch of {len(batch)}: {_line(error)}") from error
+        for tensor, output in zip(self._graph.outputs, outputs, strict=True):
+            if output.shape != (len(batch), *tensor.shape[1:]):
+                raise BundleError(
+                    f"{self._name} output {tensor.name!r} is {output.shape}, the manifest says "
+                    f"{_shape(tensor)}; export the bundle again"
+                )
+        return outputs
+
+    def _choose(self, provider: str) -> tuple[str, Any]:
+        """The provider's full name and a session on it; for `auto` the best that works."""
+        available = onnxruntime().get_available_providers()
+        if provider != "auto":
+            name = provider_name(provider)
+            if name not in available:
+                remedy = _REMEDIES.get(name, "install a build of ONNX Runtime that has it")
+                here = f"ONNX Runtime {onnxruntime().__version__} has {', '.join(available)}"
+                raise ProviderError(f"{name} is not in this installation, {here}: {remedy}")
+            return name, self._build(name)
+        for name in AUTO[:-1]:
+            if name in available:
+                try:
+                    return name, self._build(name)
+                except ProviderError:
+                    continue  # installed but unusable: `auto` is asked to find another, and `provider` says which
+        return _CPU, self._build(_CPU)
+
+    def _build(self, provider: str) -> Any:
+        ort = onnxruntime()
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what goes wrong comes as an exception
+        spin = "1" if self._spin else "0"
+        options.add_session_config_entry("session.intra_op.allow_spinning", spin)
+        options.add_session_config_entry("session.inter_op.allow_spinning", spin)
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # never guessed from the bytes
+        chosen = [(provider, _DEFAULTS.get(provider, {}) | self._options)]
+        try:
+            # Fallback would print and try another provider; a model may not bring options of its own.
+            session = ort.InferenceSession(
+                self._data, options, providers=chosen, enable_fallback=0, read_config_from_model=0
+            )
+            session.disable_fallback()
+        except Exception as error:
+            if provider == _CPU and not self._options:
+                raise BundleError(
+                    f"ONNX Runtime refuses the {self._name}: {_line(error)}; export the bundle again"
+                ) from error
+            raise _cannot_run(provider, _line(error)) from error
+        if (runs_on := session.get_providers())[0] != provider:
+            raise _cannot_run(provider, f"ONNX Runtime took {', '.join(runs_on)} instead")
+        self._check_signature(session)
+        return session
+
+    def _check_signature(self, session: Any) -> None:
+        sides = (
+            ("input", self._graph.inputs, session.get_inputs()),
+            ("output", self._graph.outputs, session.get_outputs()),
+        )
+        for side, wanted, found in sides:
+            if [tensor.name for tensor in wanted] != [node.name for node in found]:
+                names = ", ".join(node.name for node in found)
+                raise BundleError(
+                    f"{self._name} {side}s are {names}, not what the manifest says: export the bundle again"
+                )
+            for tensor, node in zip(wanted, found, strict=True):
+                if node.type != "tensor(float)" or list(node.shape[1:]) != list(tensor.shape[1:]):
+                    raise BundleError(
+                        f"{self._name} {side} {node.name!r} is {node.type} {node.shape}, the manifest says "
+                        f"{_shape(tensor)}: export the bundle again"
+                    )
+
+
+def _check_threads(threads: int | None) -> int:
+    if threads is None:
+        return cpus.available()
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= 1024:
+        raise InputError(
+            f"threads should be 1 to 1024, or None for all CPUs that are there to use; it is {threads!r:.60}"
+        )
+    return threads
+
+
+def _cannot_run(provider: str, reason: str) -> ProviderError:
+    remedy = _REMEDIES.get(provider, "see `vae-edge doctor`")
+    return ProviderError(f"{provider} cannot run here ({reason}): {remedy}, or use provider 'cpu'")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _shape(tensor: Tensor) -> str:
+    return "(" + ", ".join(map(str, tensor.shape)) + ")"
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _forget_after_fork() -> None:
+    """In the child no session of the parent's is used, nor destroyed: its threads are not here, and would be joined."""
+    import ctypes
+
+    for session in _sessions:
+        if session._session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session._session))
+            session._session = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

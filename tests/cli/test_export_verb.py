@@ -1,0 +1,76 @@
+"""`export` hands its options on, says each step, and exits with 3 where parity fails."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from vae_edge.runtime.errors import CheckFailed, OutputError
+
+
+@dataclass
+class Draft:
+    """Stands for a Manifest: what the verb reads of it."""
+
+    name: str = "mine"
+    parity: dict[str, float] = field(default_factory=lambda: {"loc": 2e-6, "logits": 5e-6})
+    files: ClassVar[Any] = (types.SimpleNamespace(bytes=1000), types.SimpleNamespace(bytes=234))
+
+
+@pytest.fixture
+def export(monkeypatch):
+    """Stands for `vae_edge.export.bundle`, which would import TensorFlow; remembers its calls."""
+    calls: list[dict[str, Any]] = []
+
+    def stub(run, out, *, progress, **options):
+        progress("convert")
+        calls.append({"run": run, "out": out, **options})
+        return Draft()
+
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+    module = types.ModuleType("vae_edge.export.bundle")
+    vars(module).update(export=stub, calls=calls)
+    monkeypatch.setitem(sys.modules, "vae_edge.export.bundle", module)
+    return module
+
+
+def test_the_defaults_are_exports_own(vae_edge, export):
+    done = vae_edge("export", "runs/mnist", "--out", "mine")
+    assert done.exit_code == 0
+    assert export.calls == [
+        {"run": Path("runs/mnist"), "out": Path("mine"), "name": None, "force": False, "data_dir": None}
+    ]
+    assert done.stderr.splitlines() == [
+        "export: convert",
+        "wrote mine: mine, 1,234 bytes; differs from TensorFlow by 5e-06 at most",
+    ]
+    assert done.stdout == ""
+
+
+def test_each_option_is_handed_on(vae_edge, export):
+    vae_edge("export", "r", "--out", "b", "--name", "n", "--opset", "18", "--force", "--data-dir", "d")
+    assert export.calls == [
+        {"run": Path("r"), "out": Path("b"), "name": "n", "force": True, "data_dir": Path("d"), "opset": 18}
+    ]
+
+
+def test_the_result_as_json_is_the_manifest(vae_edge, export):
+    told = json.loads(vae_edge("export", "r", "--out", "b", "--json").stdout)
+    assert told["out"] == "b"
+    assert told["manifest"]["name"] == "mine"
+
+
+@pytest.mark.parametrize(("error", "code"), [(CheckFailed("logits differ by 0.1"), 3), (OutputError("b: full"), 1)])
+def test_failures_have_their_exit_code(vae_edge, export, monkeypatch, error, code, one_line):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(export, "export", fail)
+    done = vae_edge("export", "r", "--out", "b")
+    assert (done.exit_code, one_line(done.stderr)) == (code, f"vae-edge export: {error}")

@@ -1,0 +1,119 @@
+"""`train` hands every option of the configuration on, and records the command line that learns the same weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import types
+import typing
+
+import pytest
+
+from vae_edge.runtime.errors import RunError
+from vae_edge.train.config import Config
+
+
+@pytest.fixture
+def fit(monkeypatch):
+    """Stands for `vae_edge.train.fit`, which would import TensorFlow; remembers its calls."""
+    calls: list[types.SimpleNamespace] = []
+
+    def stub(config, out, **options):
+        calls.append(types.SimpleNamespace(config=config, out=out, **options))
+        return out
+
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+    module = types.ModuleType("vae_edge.train.fit")
+    vars(module).update(fit=stub, calls=calls)
+    monkeypatch.setitem(sys.modules, "vae_edge.train.fit", module)
+    return module
+
+
+def other(name: str) -> object:
+    """A value of that option which is not its default."""
+    spec = {spec.name: spec for spec in dataclasses.fields(Config)}[name]
+    if choices := typing.get_args(typing.get_type_hints(Config)[name]):
+        return next(choice for choice in choices if choice != spec.default)
+    return {bool: True, int: 7, float: 0.5, str: "digits"}[type(spec.default)]
+
+
+def test_without_options_the_configuration_is_the_default(vae_edge, fit, folder):
+    assert vae_edge("train").exit_code == 0
+    [call] = fit.calls
+    assert call.config == Config()
+    assert str(call.out) == "runs/mnist"
+    assert (call.command, call.strategy, call.resume, call.data_dir) == ("vae-edge train", "none", False, None)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in dataclasses.fields(Config)])
+def test_each_option_of_the_configuration_is_a_flag(vae_edge, fit, folder, name):
+    value = other(name)
+    flag = f"--{name.replace('_', '-')}"
+    arguments = [flag] if value is True else [flag, str(value)]
+    extra = ["--objective", "beta"] if name == "beta" else []
+    done = vae_edge("train", *arguments, *extra, "--out", "run")
+    assert done.exit_code == 0, done.output
+    assert getattr(fit.calls[0].config, name) == value
+    assert set(arguments) <= set(fit.calls[0].command.split())
+    assert flag in vae_edge("train", "--help").stdout
+
+
+def test_the_recorded_command_learns_the_same_and_names_no_folder(vae_edge, fit, folder):
+    vae_edge("train", "--data", "my digits.npz", "--latent", "8", "--no-jit", "--data-dir", "/secret", "--out", "/else")
+    vae_edge("train", "--strategy", "mirrored", "--json")
+    assert [call.command for call in fit.calls] == [
+        "vae-edge train --data 'my digits.npz' --latent 8 --no-jit",
+        "vae-edge train --strategy mirrored",
+    ]
+
+
+def test_resuming_takes_the_recorded_options_and_those_given_on_top(vae_edge, fit, folder, monkeypatch):
+    recorded = Config(latent=8, seed=3)
+    record = types.SimpleNamespace(config=recorded)
+    monkeypatch.setattr("vae_edge.train.run.Run.record", lambda self: record)
+    vae_edge("train", "--resume", "--out", "run")
+    vae_edge("train", "--resume", "--out", "run", "--latent", "16")
+    assert [call.config for call in fit.calls] == [recorded, dataclasses.replace(recorded, latent=16)]
+    assert all(call.resume for call in fit.calls)
+
+
+def test_resuming_where_nothing_lies_is_one_line(vae_edge, fit, folder, one_line):
+    done = vae_edge("train", "--resume", "--out", "nowhere")
+    assert done.exit_code == 1
+    assert "nowhere: no run lies here" in one_line(done.stderr)
+
+
+def test_the_result_as_json_names_the_run(vae_edge, fit, folder):
+    done = vae_edge("train", "--seed", "5", "--out", "run", "--json")
+    told = json.loads(done.stdout)
+    assert told["run"] == "run"
+    assert told["config"] == dataclasses.asdict(Config(seed=5))
+
+
+def test_interruption_says_how_to_go_on(vae_edge, fit, folder, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "fit", interrupted)
+    done = vae_edge("train", "--out", "a run")
+    assert done.exit_code == 130
+    assert done.stderr.splitlines() == [
+        "stopped; go on with: vae-edge train --out 'a run' --resume",
+        "vae-edge train: interrupted",
+    ]
+
+
+def test_a_run_that_cannot_be_used_is_one_line(vae_edge, fit, folder, monkeypatch, one_line):
+    def refuse(*arguments, **options):
+        raise RunError("run: holds a run already")
+
+    monkeypatch.setattr(fit, "fit", refuse)
+    done = vae_edge("train")
+    assert (done.exit_code, one_line(done.stderr)) == (1, "vae-edge train: run: holds a run already")
+
+
+def test_without_tensorflow_one_line_says_what_to_install(process, folder, one_line):
+    done = process("train", before="sys.modules['tensorflow'] = sys.modules['keras'] = None", cwd=folder)
+    assert done.returncode == 1
+    assert "pip install 'vae-edge[train]'" in one_line(done.stderr)
