@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint wheel clean
+TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
+
+.PHONY: demo test lint wheel clean pictures
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
@@ -32,3 +34,8 @@ $(VENV)/all.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[cpu,cli,train,test,dev]'
 	touch $@ $(VENV)/edge.stamp
+
+pictures: $(VENV)/edge.stamp  ## the README's; MNIST's test images lie in $VAE_EDGE_DATA
+	$(BIN)/vae-edge generate --n 16 --head all --seed 1 --columns 16 --scale 2 --out docs/generated.png
+	$(BIN)/vae-edge reconstruct $(TEST_IMAGES) --limit 16 --head all --columns 16 --scale 2 --out docs/reconstructed.png
+	$(BIN)/vae-edge interpolate $(TEST_IMAGES):0 $(TEST_IMAGES):4 --steps 16 --columns 16 --scale 2 --out docs/interpolated.png

@@ -77,8 +77,9 @@ class Sheet:
     def _extent(self) -> tuple[int, int]:
         """Height and width before scaling, without the labels' margin."""
         height, width = self.image_shape[0] + GAP, self.image_shape[1] + GAP
-        group = height * len(self.labels) + (BETWEEN if len(self.labels) > 1 else 0)
-        return GAP + group * self.groups, GAP + width * self.columns
+        between = BETWEEN if len(self.labels) > 1 else 0
+        group = height * len(self.labels) + between
+        return GAP + group * self.groups - between, GAP + width * self.columns
 
     def draw(self, rows: list[Pixels]) -> Pixels:
         """The sheet (height, width, C) of one array (n, H, W, C) a label, in their order."""
@@ -105,7 +106,7 @@ class Sheet:
             from PIL import Image, ImageDraw, ImageFont
         except ImportError as error:
             raise MissingExtra("labelled rows need Pillow: pip install 'vae-edge[cli]'") from error
-        font = ImageFont.load_default()
+        font = ImageFont.load_default(size=10 + self.scale)
         boxes = [font.getbbox(label) for label in self.labels]
         picture = Image.new("L", (math.ceil(max(box[2] for box in boxes)) + 12, height), SHADE)
         draw = ImageDraw.Draw(picture)

@@ -75,7 +75,11 @@ def train_with(
     except KeyboardInterrupt:
         console.say(f"stopped; go on with: vae-edge train --out {shlex.quote(str(out))} --resume")
         raise
-    console.say(f"wrote {path}; make a bundle of it with: vae-edge export {shlex.quote(str(path))} --out BUNDLE")
+    from vae_edge.train.pictures import draw
+
+    draw(path, data_dir)
+    name = shlex.quote(str(path))
+    console.say(f"wrote {path} and its pictures; make a bundle of it with: vae-edge export {name} --out BUNDLE")
     console.result({"run": path, "config": dataclasses.asdict(config)})
 
 

@@ -12,7 +12,7 @@ __all__ = ["render"]
 METRICS = {
     "elbo": "ELBO, one draw of z an image",
     "reconstruction": "reconstruction term, E_q[log p(x given z)]",
-    "kl": "KL(q || p)",
+    "kl": "KL of q(z given x) from p(z)",
 }
 
 
@@ -33,8 +33,9 @@ def render(manifest: Manifest, config: Config) -> str:
     versions = ", ".join(f"{package} {version}" for package, version in sorted(manifest.versions.items()))
     return f"""# {manifest.name}
 
-A variational autoencoder: an image ({height}, {width}, {channels}) -> q(z given x), a normal over
-{manifest.latent_size} latent dimensions; z -> p(x given z), a Bernoulli for each pixel. The prior p(z) is {prior}.
+A variational autoencoder. Its encoder takes an image ({height}, {width}, {channels}) to q(z given x), a normal over
+{manifest.latent_size} latent dimensions; its decoder takes z to p(x given z), a Bernoulli for each pixel.
+The prior p(z) is {prior}.
 
 | graph | weights | multiply-adds an image | bytes |
 |---|---|---|---|
@@ -49,7 +50,8 @@ the validation split (epoch {training.epochs}).
 ## Made by
     {training.command}
 
-at commit {training.commit}, exported by {manifest.producer}, with {versions}.
+at commit {training.commit}, exported by {manifest.producer},
+with {versions}. All options of the run:
 
 {options}
 

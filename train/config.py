@@ -49,7 +49,7 @@ class Config:
     schedule: Literal["cosine", "constant"] = _option("cosine", "How the step size falls: to 0 along a cosine, or not.")
     ramp: int = _option(200, "Steps over which the step size rises from 0, with the cosine schedule.")
     clip: float = _option(0.0, "Largest global norm of a gradient; 0: no limit.")
-    ema: float = _option(0.999, "Decay of the weights' exponential moving average, which is evaluated and kept; 0: none.")
+    ema: float = _option(0.999, "Decay of the weights' moving average, which is what is evaluated and kept; 0: none.")
     shift: int = _option(0, "Move training images by up to this many pixels, except in the last tenth of the epochs.")
     patience: int = _option(0, "Stop after this many epochs without a better validation ELBO; 0: never.")
     jit: bool = _option(False, "Compile the step with XLA.")

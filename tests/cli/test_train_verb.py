@@ -27,6 +27,9 @@ def fit(monkeypatch):
     module = types.ModuleType("vae_edge.train.fit")
     vars(module).update(fit=stub, calls=calls)
     monkeypatch.setitem(sys.modules, "vae_edge.train.fit", module)
+    pictures = types.ModuleType("vae_edge.train.pictures")
+    vars(pictures).update(draw=lambda path, data_dir: [])
+    monkeypatch.setitem(sys.modules, "vae_edge.train.pictures", pictures)
     return module
 
 
