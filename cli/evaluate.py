@@ -1,30 +1,32 @@
-"""`vae-edge evaluate`: how likely a bundle finds images it has not learned from, in nats per image."""
+"""`vae-edge evaluate`: how likely bundles find images they have not learned from, and how real theirs look."""
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vae_edge.cli import figures as tables
 from vae_edge.cli.options import Device, DeviceOptions, Seed, Threads, load, one_of
 from vae_edge.cli.progress import Progress
+from vae_edge.runtime.errors import BundleError, InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from vae_edge.runtime import VAE
+    from vae_edge.runtime.evaluation import Figure, Judge
+    from vae_edge.train.data import Dataset
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
     context: typer.Context,
-    bundle: Annotated[
-        str, typer.Argument(metavar="[BUNDLE]", help="A bundle's folder, or the name of one that is built in.")
-    ] = "mnist",
+    bundles: Annotated[
+        list[str],
+        typer.Argument(metavar="[BUNDLE]...", help="Folders of bundles, or names of those that are built in."),
+    ] = ["mnist"],  # noqa: B006 (Typer reads it, nothing writes it)
     data: Annotated[
         str | None,
         typer.Option(
@@ -45,6 +47,10 @@ def evaluate(
         int,
         typer.Option("--samples", "-k", min=0, metavar="K", help="Samples of z an image for the NLL; 0 leaves it out."),
     ] = 100,
+    generated: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Generated digits to hold against as many real ones; 0 leaves it out."),
+    ] = 10_000,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="The first N images only.", show_default="all")
     ] = None,
@@ -53,63 +59,141 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where MNIST's four files lie; else $VAE_EDGE_DATA, cache, network."),
     ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the figures into the bundle's manifest and card, and seal it again.")
+    ] = False,
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
     threads: Threads = None,
 ) -> None:
-    """Measure a bundle on images: the ELBO with its two terms, and the negative log-likelihood.
+    """Measure bundles on images: likelihood, reconstruction, how real their samples look, and what they cost.
 
     ELBO = E_q[log p(x|z)] - KL(q || p) by one z an image; NLL by the importance-weighted bound with K of them (Burda et
     al. 2016), which falls towards -log p(x) as K grows: the field reports K = 5000. The +- is a standard error.
+    Reconstructions come from z = the posterior's mean. Samples of 28x28 digits are held against real ones in a digit
+    classifier's features: Frechet distance, precision and recall, density and coverage (5 neighbours), and beside each
+    what other real images get.
 
     \b
     Examples:
       vae-edge evaluate
       vae-edge evaluate ./my-bundle --samples 5000 --limit 1000 --json
       vae-edge evaluate ./my-bundle --data my-pictures/ --split all
+      vae-edge evaluate mnist-tiny mnist mnist-large
     """
-    vae = load(bundle, provider, provider_option, threads)
+    vaes = [load(name, provider, provider_option, threads) for name in bundles]
+    source = data or _dataset(vaes)
+    from vae_edge.runtime import evaluation
     from vae_edge.train.data import load as load_data
 
-    source = data or vae.manifest.training.dataset
     dataset = load_data(source, split, data_dir)  # type: ignore[arg-type]  # one_of has checked the split
-    images = dataset.images[:limit]
-    figures = _figures(vae, images, samples, seed)
-    console = context.obj
-    lines = [
-        f"{vae.manifest.name} on {len(images):,} images of {dataset.name} ({split}), {vae.provider}; nats per image"
+    if write:
+        _check_writable(vaes, dataset, split, limit)
+    dataset = dataclasses.replace(dataset, images=dataset.images[:limit])
+    judge, note = _judge(dataset, source, split, data_dir, generated, vaes[0].provider)
+    notes = [note] if note else []
+    measured = []
+    for vae in vaes:
+        measured.append(_measure(vae, dataset, samples, seed, judge))
+        if vae.manifest.prior.kind == "none":
+            notes.append(f"{vae.manifest.name} is an autoencoder: it has neither likelihood nor samples")
+    costs = evaluation.costs(vaes)
+    if write:
+        from vae_edge.export import figures
+
+        for vae, found in zip(vaes, measured, strict=True):
+            figures.write(vae.bundle.folder, _metrics(found, samples), vae.manifest.digest)
+            notes.append(f"the figures stand in {vae.bundle.folder}")
+    shared: dict[str, Any] = {
+        "data": dataset.name,
+        "data_sha256": dataset.sha256,
+        "split": split,
+        "n": len(dataset),
+        "samples": samples,
+        "generated": judge.n if judge else 0,
+        "seed": seed,
+        "provider": vaes[0].provider,
+        "unit": "nats per image",
+        "notes": notes,
+    }
+    each = [
+        {"bundle": vae.manifest.name, **tables.document(found), "cost": dataclasses.asdict(cost)}
+        for vae, found, cost in zip(vaes, measured, costs, strict=True)
     ]
-    label = {"nll": f"nll (K = {samples})"}
-    lines += [f"  {label.get(name, name):16}{mean:12.3f} +- {error:.3f}" for name, (mean, error) in figures.items()]
-    console.result(
-        {
-            "bundle": vae.manifest.name,
-            "data": dataset.name,
-            "data_sha256": dataset.sha256,
-            "split": split,
-            "n": len(images),
-            "samples": samples,
-            "seed": seed,
-            "provider": vae.provider,
-            "unit": "nats per image",
-        }
-        | {name: {"mean": mean, "standard_error": error} for name, (mean, error) in figures.items()},
-        "\n".join(lines),
+    heading = (
+        f"{', '.join(vae.manifest.name for vae in vaes)} on {len(dataset):,} images of {dataset.name} ({split}), "
+        f"{vaes[0].provider}; nats per image"
+    )
+    if len(vaes) == 1:
+        lines = tables.single(measured[0], costs[0], samples)
+    else:
+        lines = tables.several([vae.manifest.name for vae in vaes], measured, costs, samples)
+    context.obj.result(
+        shared | (each[0] if len(each) == 1 else {"bundles": each}), "\n".join([heading, *lines, *notes])
     )
 
 
-def _figures(vae: VAE, images: npt.NDArray[np.uint8], samples: int, seed: int) -> dict[str, tuple[float, float]]:
-    """Figure -> (mean over the images, its standard error)."""
+def _dataset(vaes: list[VAE]) -> str:
+    """The one data set that all were trained on."""
+    names = sorted({vae.manifest.training.dataset for vae in vaes})
+    if len(names) > 1:
+        raise InputError(f"these bundles were trained on {', '.join(names)}: say with --data on what to compare them")
+    return names[0]
 
-    from vae_edge.runtime import likelihood
 
-    n = len(images)
-    reconstruction, kl = likelihood.elbo(vae, images, seed=seed)
-    figures = {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
-    if samples:
-        with Progress("evaluate", n * samples, "samples") as progress:
-            figures["nll"] = likelihood.nll(vae, images, samples, seed=seed, progress=progress.advance)
-    return {
-        name: (float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan)
-        for name, values in figures.items()
-    }
+def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None) -> None:
+    """A manifest's metrics are those of the whole test split of the bundle's own data set."""
+    if split != "test" or limit is not None:
+        raise InputError("--write is for figures of the whole test split: leave --split and --limit out")
+    for vae in vaes:
+        if vae.manifest.training.dataset_sha256 != dataset.sha256:
+            raise BundleError(
+                f"--write: {vae.manifest.name!r} was trained on {vae.manifest.training.dataset}, "
+                f"not on this {dataset.name}; leave --write out, or name its own data set by --data"
+            )
+
+
+def _judge(
+    dataset: Dataset, source: str, split: str, data_dir: Path | None, generated: int, provider: str
+) -> tuple[Judge | None, str]:
+    """What judges samples, or None and why not."""
+    if not generated:
+        return None, ""
+    from vae_edge.runtime.classifier import Classifier
+    from vae_edge.runtime.evaluation import Judge
+    from vae_edge.runtime.quality import NEIGHBOURS
+    from vae_edge.train.data import load as load_data
+
+    shape = dataset.images.shape[1:]
+    classifier = Classifier.load(provider=provider)
+    if shape != classifier.image_shape:
+        size = "x".join(map(str, shape))
+        return None, f"no figures of samples: the classifier knows digits of 28x28x1, these images are {size}"
+    if min(len(dataset), generated) <= NEIGHBOURS:
+        return None, f"no figures of samples: they take more than {NEIGHBOURS} images"
+    if split == "all":  # no other images are left to say what real ones get
+        return Judge(classifier, dataset.images, n=generated), ""
+    others = load_data(source, "test" if split == "train" else "train", data_dir)
+    return Judge(classifier, dataset.images, others.images, generated), ""
+
+
+def _measure(vae: VAE, dataset: Dataset, samples: int, seed: int, judge: Judge | None) -> dict[str, Figure]:
+    from vae_edge.runtime import evaluation
+
+    with Progress("likelihood", len(dataset) * samples, "samples") as progress:
+        found = evaluation.likelihoods(vae, dataset.images, samples, seed=seed, progress=progress.advance)
+    found |= evaluation.reconstructions(vae, dataset.images)
+    if judge is not None and vae.manifest.prior.kind != "none":
+        with Progress("samples", judge.n) as progress:
+            found |= judge.judge(vae, seed=seed, progress=progress.advance)
+    return found
+
+
+def _metrics(found: dict[str, Figure], samples: int) -> dict[str, float]:
+    """The figures as a manifest holds them."""
+    metrics = {name: float(figure.value) for name, figure in found.items()}
+    metrics |= {f"{name}_floor": figure.floor for name, figure in found.items() if figure.floor is not None}
+    for name in ("elbo", "nll"):
+        if name in found and (error := found[name].standard_error) is not None:
+            metrics[f"{name}_standard_error"] = error
+    return metrics | ({"nll_samples": float(samples)} if "nll" in found else {})

@@ -17,6 +17,7 @@ from vae_edge.cli.options import one_of
 from vae_edge.cli.quiet import import_tensorflow
 from vae_edge.runtime.errors import InputError
 from vae_edge.train.config import Config
+from vae_edge.train.presets import PRESETS
 
 __all__ = ["train"]
 
@@ -32,6 +33,14 @@ def train_with(
             "--resume", help="Go on with the run in --out, exactly where it stopped, by its recorded options."
         ),
     ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(PRESETS),
+            callback=one_of(*PRESETS),
+            help="Begin with the options of a shipped bundle; those given beside it count.",
+        ),
+    ] = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Where MNIST's four files lie; else $VAE_EDGE_DATA, cache, network."),
@@ -51,13 +60,14 @@ def train_with(
     \b
     Examples:
       vae-edge train
-      vae-edge train --latent 16 --epochs 40 --seed 1 --out runs/sixteen
+      vae-edge train --preset mnist-tiny --seed 1
+      vae-edge train --latent 16 --epochs 40 --out runs/sixteen
       vae-edge train --data digits --network mlp --out runs/digits
       vae-edge train --out runs/sixteen --resume
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
-    out = out or Path("runs", Path(options["data"]).name or "run")
-    config = _config(out, given if resume else options, resume)
+    out = out or Path("runs", preset or Path(options["data"]).name or "run")
+    config = _config(out, given, resume, preset)
     console = context.obj
     import_tensorflow(greet=console.debug)
     from vae_edge.train.fit import fit
@@ -67,7 +77,7 @@ def train_with(
             config,
             out,
             resume=resume,
-            command=_command(given, strategy),
+            command=_command(({"preset": preset} if preset else {}) | given, strategy),
             data_dir=data_dir,
             strategy=strategy,  # type: ignore[arg-type]  # one_of has checked it
             verbose=1 if sys.stdout.isatty() else 2,
@@ -83,14 +93,14 @@ def train_with(
     console.result({"run": path, "config": dataclasses.asdict(config)})
 
 
-def _config(out: Path, options: dict[str, Any], resume: bool) -> Config:
-    """The configuration asked for: on resuming, the recorded one with what was given on top, which `fit` compares."""
+def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) -> Config:
+    """The configuration asked for: what was given on top of the preset, or on resuming of what the run recorded."""
     try:
         if not resume:
-            return Config(**options)
+            return dataclasses.replace(PRESETS[preset] if preset else Config(), **given)
         from vae_edge.train.run import Run
 
-        return dataclasses.replace(Run(out).record().config, **options)
+        return dataclasses.replace(Run(out).record().config, **given)
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
 

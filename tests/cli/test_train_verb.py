@@ -12,6 +12,7 @@ import pytest
 
 from vae_edge.runtime.errors import RunError
 from vae_edge.train.config import Config
+from vae_edge.train.presets import PRESETS
 
 
 @pytest.fixture
@@ -120,3 +121,16 @@ def test_without_tensorflow_one_line_says_what_to_install(process, folder, one_l
     done = process("train", before="sys.modules['tensorflow'] = sys.modules['keras'] = None", cwd=folder)
     assert done.returncode == 1
     assert "pip install 'vae-edge[train]'" in one_line(done.stderr)
+
+
+def test_a_preset_gives_what_is_not_given(vae_edge, fit, folder):
+    assert vae_edge("train", "--preset", "mnist-tiny", "--seed", "7").exit_code == 0
+    [call] = fit.calls
+    assert call.config == dataclasses.replace(PRESETS["mnist-tiny"], seed=7)
+    assert call.command == "vae-edge train --preset mnist-tiny --seed 7"
+    assert str(call.out) == "runs/mnist-tiny"
+
+
+def test_an_unknown_preset_is_wrong_usage(vae_edge, fit, folder):
+    assert vae_edge("train", "--preset", "imagenet").exit_code == 2
+    assert not fit.calls
