@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_edge.export import card, folder, graphs, parity
-from vae_edge.runtime import VAE, likelihood
+from vae_edge.runtime import VAE, likelihood, npz, probe
 from vae_edge.runtime.errors import BundleError, OutputError
 from vae_edge.runtime.manifest import SCHEMA, File, Image, Manifest, Prior, Training, parse, render, seal
 from vae_edge.train import data, fit
@@ -128,24 +126,15 @@ def _probe(model: VariationalAutoencoder, images: Array) -> bytes:
     loc, scale = (tensor.numpy() for tensor in model.encoder(image, training=False))
     z = loc + scale * np.linspace(-2, 2, loc.size, dtype=np.float32).reshape(loc.shape)
     logits = model.decoder(z, training=False).numpy()
-    return _npz(image=image.astype(np.uint8), loc=loc, scale=scale, z=z, logits=logits)
+    return probe.render(image, loc, scale, z, logits)
 
 
 def _mixture(model: VariationalAutoencoder) -> bytes:
     prior = model.prior
     weights = prior.mixture_distribution.probs_parameter().numpy().astype(np.float64)
     components = prior.components_distribution.distribution
-    return _npz(
-        weights=(weights / weights.sum()).astype(np.float32),
-        loc=components.loc.numpy(),
-        scale=components.scale.numpy(),
-    )
-
-
-def _npz(**arrays: npt.NDArray[Any]) -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **arrays)
-    return stream.getvalue()
+    weights = (weights / weights.sum()).astype(np.float32)
+    return npz.render({"weights": weights, "loc": components.loc.numpy(), "scale": components.scale.numpy()})
 
 
 def _file(name: str, files: dict[str, bytes]) -> File:

@@ -44,13 +44,15 @@ def locate(name: str | os.PathLike[str]) -> Path:
     """The folder of a bundle: a path, or the name of one that is built in; raises BundleNotFound."""
     try:
         folder = Path(name)
-        if folder.is_dir():
+        if (folder / "manifest.json").exists():
             return folder
     except (TypeError, ValueError) as error:
         raise BundleNotFound(f"a bundle is a folder or a name, this is {name!r:.60}") from error
     known = built_in()
     if str(name) in known:
         return known[str(name)]
+    if folder.is_dir():
+        raise BundleNotFound(f"{folder} is no bundle: it has no manifest.json; make one with vae-edge export")
     names = f"built in are: {', '.join(known)}" if known else "none is built in"
     raise BundleNotFound(f"there is no bundle {str(name)!r}: it is no folder, and {names}")
 

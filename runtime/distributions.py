@@ -95,14 +95,15 @@ class Distribution:
     def _no(self, method: str) -> InputError:
         return InputError(f"a {type(self).__name__} has no {method} in closed form: estimate it from samples")
 
-    def _other_event(self, other: Distribution) -> InputError:
-        return InputError(f"both event shapes should be the same, they are {self.event_shape} and {other.event_shape}")
+    def _check_shapes(self, other: Distribution) -> None:
+        if self.event_shape != other.event_shape or len({*self.batch_shape, *other.batch_shape, 1}) > 2:
+            raise InputError(f"both should have the same batch and event shapes, they are {self!r} and {other!r}")
 
     def _value(self, value: npt.ArrayLike, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
         array = _numbers("value", value, dtype)
         try:
             shape = np.broadcast_shapes(array.shape, self.batch_shape + self.event_shape)
-            fits = shape[-len(self.event_shape) :] == array.shape[-len(self.event_shape) :]
+            fits = shape[-len(self.event_shape) :] == self.event_shape
         except ValueError:
             fits = False
         if not fits:
@@ -161,17 +162,12 @@ class Normal(Distribution):
     def kl_divergence(self, other: Distribution) -> Float64:  # noqa: D102
         if not isinstance(other, Normal):
             return super().kl_divergence(other)
-        if self.event_shape != other.event_shape:
-            raise self._other_event(other)
+        self._check_shapes(other)
         scale, other_scale = self._positive_scale(), other._positive_scale()
         z = (self.loc.astype(np.float64) - other.loc) / other_scale
-        ratio = scale / other_scale
+        log_ratio = np.log(scale / other_scale)
         # KL(N1 || N2) = ((s1 / s2)^2 - 1 + z^2) / 2 - log(s1 / s2); expm1 keeps its digits where s1 is close to s2
-        log_ratio = np.log(ratio)
-        try:
-            return _sum((np.expm1(2.0 * log_ratio) + np.square(z)) / 2.0 - log_ratio, 1)
-        except ValueError as error:
-            raise InputError(f"batch shapes {self.batch_shape} and {other.batch_shape} do not go together") from error
+        return _sum((np.expm1(2.0 * log_ratio) + np.square(z)) / 2.0 - log_ratio, 1)
 
     def _positive_scale(self) -> Float64:
         if not self.scale.all():
@@ -228,8 +224,7 @@ class Bernoulli(Distribution):
     def kl_divergence(self, other: Distribution) -> Float64:  # noqa: D102
         if not isinstance(other, Bernoulli):
             return super().kl_divergence(other)
-        if self.event_shape != other.event_shape:
-            raise self._other_event(other)
+        self._check_shapes(other)
         log_p0, log_p1 = _log_probs(self.logits.astype(np.float64))
         log_q0, log_q1 = _log_probs(other.logits.astype(np.float64))
         with np.errstate(invalid="ignore"):  # inf - inf, whose weight is 0

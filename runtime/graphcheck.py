@@ -9,7 +9,6 @@ schema below has no cycle, so it bounds the depth, and the work is linear in the
 from __future__ import annotations
 
 import math
-import re
 import struct
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -58,8 +57,8 @@ _Schema = dict[int, tuple[str, str]]
 
 def _schema(fields: str) -> _Schema:
     """number -> (name, wire types) of fields written name=number and v (varint), b (bytes) or f (four bytes)."""
-    found = re.findall(r"(\w+)=(\d+)([vbf]+)", fields)
-    return {int(number): (name, wires) for name, number, wires in found}
+    pairs = (field.split("=") for field in fields.split())
+    return {int(number.rstrip("vbf")): (name, number.lstrip("0123456789")) for name, number in pairs}
 
 
 # The fields that are let through, by ONNX's names for them; a repeated number may stand alone or packed.

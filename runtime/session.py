@@ -57,6 +57,9 @@ _DEFAULTS = {
 
 def onnxruntime() -> Any:
     """The module `onnxruntime`; raises MissingExtra where it is not installed."""
+    # Since 1.29 its wheels report processes and models to Microsoft, from a thread for which a forked child hangs when
+    # it exits. This switch of its own is read at import; who set it already, or imported ONNX Runtime, has decided.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:
@@ -88,20 +91,26 @@ class Session:
         provider_options: Mapping[str, object] | None = None,
         threads: int | None = None,
         spin: bool = False,
+        lazy: bool = False,
     ) -> None:
+        """`lazy` leaves the session to the first run; the provider must then be one that another session runs on."""
         self._name, self._data, self._graph = name, data, graph
         self._threads, self._spin = _check_threads(threads), spin
         self._input, self._outputs = graph.inputs[0].name, [output.name for output in graph.outputs]
         self._options = {key: str(value) for key, value in (provider_options or {}).items()}
         if provider == "auto" and self._options:
             raise InputError("provider_options belong to a named provider, the provider is 'auto': name it")
-        self.provider, self._session = self._choose(provider)
+        self._session: Any = None
+        if lazy:
+            self.provider = provider_name(provider)
+        else:
+            self.provider, self._session = self._choose(provider)
         _sessions.add(self)
 
     def run(self, batch: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
         """The graph's outputs for one batch, in the manifest's order."""
         session = self._session
-        if session is None:  # in a forked child; two threads may both build one, and the last stays
+        if session is None:  # lazy, or in a forked child; two threads may both build one, and the last stays
             session = self._session = self._build(self.provider)
         try:
             outputs: list[npt.NDArray[np.float32]] = session.run(self._outputs, {self._input: batch})

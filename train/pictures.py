@@ -104,7 +104,7 @@ def _posteriors(model: VariationalAutoencoder, images: Array, labels: Array | No
     loc = model.encode(images).mean().numpy()
     figure = Figure(figsize=(7, 6))
     axes = figure.subplots()
-    points = axes.scatter(*loc.T, c=labels, s=4, cmap="tab10" if labels is not None else None)
+    points = axes.scatter(loc[:, 0], loc[:, 1], c=labels, s=4, cmap="tab10" if labels is not None else None)
     axes.set(title="mean of q(z|x), validation images", xlabel="z[0]", ylabel="z[1]", aspect="equal")
     if labels is not None:
         figure.colorbar(points, label="class")

@@ -1,0 +1,61 @@
+"""What many tests read: the tiny bundle (tests/runtime/make_tiny.py made it), and others made of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from vae_edge.runtime import VAE, manifest
+from vae_edge.runtime.bundle import read
+
+Make = Callable[..., Path]
+
+settings.register_profile("suite", deadline=None)  # a busy machine is no failure
+settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """A bundle of two hand-made graphs: images of 6 x 4 x 1, a latent of 3, a normal prior."""
+    return Path(__file__).parent / "runtime" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def vae(tiny: Path) -> VAE:
+    return VAE.load(tiny)
+
+
+@pytest.fixture
+def make_bundle(tiny: Path, tmp_path: Path) -> Make:
+    """Writes the tiny bundle with other bytes for some files, and other fields in its manifest, sealed again."""
+
+    def make(files: dict[str, bytes] | None = None, folder: str = "bundle", **changes: object) -> Path:
+        source = read(tiny)
+        contents = source.files | (files or {})
+        said = dataclasses.replace(source.manifest, **changes)
+
+        def described(file: manifest.File) -> manifest.File:
+            data = contents[file.name]
+            return manifest.File(file.name, len(data), hashlib.sha256(data).hexdigest())
+
+        if said.prior.file is not None:
+            said = dataclasses.replace(said, prior=dataclasses.replace(said.prior, file=described(said.prior.file)))
+        said = dataclasses.replace(
+            said,
+            encoder=dataclasses.replace(said.encoder, file=described(said.encoder.file)),
+            decoder=dataclasses.replace(said.decoder, file=described(said.decoder.file)),
+            probe=described(said.probe),
+        )
+        target = tmp_path / folder
+        target.mkdir()
+        for name, data in contents.items():
+            (target / name).write_bytes(data)
+        (target / "manifest.json").write_bytes(manifest.render(manifest.seal(said)))
+        return target
+
+    return make

@@ -1,0 +1,198 @@
+"""What the reader of ONNX bytes lets through and what it refuses, on graphs that are written here byte by byte."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import struct
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vae_edge.runtime import UnsafeBundle
+from vae_edge.runtime.graphcheck import MAX_ELEMENTS, MAX_NODES, check
+
+
+def varint(value: int) -> bytes:
+    value &= 2**64 - 1
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def field(number: int, value: bytes | int | str) -> bytes:
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def tensor(dims: list[int], raw: bytes = b"", kind: int = 1, name: str = "w", more: bytes = b"") -> bytes:
+    return b"".join(field(1, dim) for dim in dims) + field(2, kind) + field(8, name) + field(9, raw) + more
+
+
+def node(operator: str = "Relu", inputs=("x",), outputs=("y",), domain: str | None = None, more: bytes = b"") -> bytes:
+    names = b"".join(field(1, name) for name in inputs) + b"".join(field(2, name) for name in outputs)
+    return names + field(4, operator) + (b"" if domain is None else field(7, domain)) + more
+
+
+def value(dims: list[int]) -> bytes:
+    shape = b"".join(field(1, field(1, dim)) for dim in dims)
+    return field(1, "x") + field(2, field(1, field(1, 1) + field(2, shape)))
+
+
+def graph(*parts: bytes) -> bytes:
+    return b"".join(parts)
+
+
+def model(*parts: bytes, more: bytes = b"") -> bytes:
+    return field(1, 8) + field(8, field(1, "") + field(2, 13)) + field(7, graph(*parts)) + more
+
+
+NODE = field(1, node())
+EXTERNAL = field(13, field(1, "location") + field(2, "/etc/passwd"))
+SIZES = struct.pack("<2q", 1 << 20, 1 << 20)
+
+
+def sized(operator: str, at: int, raw: bytes = SIZES) -> bytes:
+    inputs = [*["x", "a", "b", "c"][:at], "shape"]
+    return model(field(5, tensor([len(raw) // 8], raw, 7, "shape")), field(1, node(operator, inputs)))
+
+
+GOOD = {
+    "a node": model(NODE),
+    "weights": model(NODE, field(5, tensor([2, 3], bytes(24)))),
+    "a scalar": model(NODE, field(5, tensor([], bytes(4)))),
+    "none": model(NODE, field(5, tensor([0]))),
+    "packed dims": model(NODE, field(5, field(1, b"\x02\x03") + field(2, 1) + field(9, bytes(24)))),
+    "typed data": model(NODE, field(5, field(1, 2) + field(2, 1) + field(4, bytes(8)))),
+    "int64 data": model(NODE, field(5, field(1, 2) + field(2, 7) + field(7, 3) + field(7, -1))),
+    "the default domain by name": model(field(1, node(domain="ai.onnx"))),
+    "ONNX Runtime's own": model(field(1, node("FusedConv", domain="com.microsoft"))),
+    "a slice to the end": model(field(1, node("Slice", more=field(5, field(1, "ends") + field(8, 2**63 - 1))))),
+    "a shape": sized("Reshape", 1, struct.pack("<3q", -1, 28, 28)),
+}
+
+BAD = {
+    "external data": (model(NODE, field(5, tensor([1], more=EXTERNAL))), "external data"),
+    "external data beside its own": (model(NODE, field(5, tensor([1], bytes(4), more=EXTERNAL))), "external data"),
+    "external by location alone": (model(NODE, field(5, tensor([1], bytes(4), more=field(14, 1)))), "external data"),
+    "external, then not": (model(NODE, field(5, tensor([1], bytes(4), more=field(14, 1) + field(14, 0)))), "external"),
+    "external in a constant": (
+        model(field(1, node("Constant", more=field(5, field(1, "value") + field(5, tensor([1], more=EXTERNAL)))))),
+        "external data",
+    ),
+    "external in a list of tensors": (
+        model(
+            field(1, node(more=field(5, field(10, tensor([1]))))),
+        ),
+        "field 10",
+    ),
+    "sparse weights": (model(NODE, field(15, b"")), "sparse weights"),
+    "a sparse attribute": (model(field(1, node(more=field(5, field(22, b""))))), "a sparse tensor"),
+    "a subgraph": (model(field(1, node("If", more=field(5, field(6, graph(NODE)))))), "operator If"),
+    "a subgraph in a harmless node": (model(field(1, node(more=field(5, field(6, graph(NODE)))))), "a subgraph"),
+    "subgraphs": (model(field(1, node(more=field(5, field(11, graph(NODE)))))), "subgraphs"),
+    "functions": (model(NODE, more=field(25, b"")), "local functions"),
+    "training": (model(NODE, more=field(20, b"")), "training steps"),
+    "a loop": (model(field(1, node("Loop"))), "operator Loop"),
+    "a foreign domain": (model(field(1, node(domain="evil"))), "operator evil:Relu"),
+    "a foreign domain behind a good one": (model(field(1, node(domain="", more=field(7, "evil")))), "evil:Relu"),
+    "a Python operator": (model(field(1, node("PyOp", domain="ai.onnx.contrib"))), "operator ai.onnx.contrib:PyOp"),
+    "two operators": (model(field(1, node(more=field(4, "Loop")))), "operator"),
+    "no operator": (model(field(1, field(1, "x"))), r"operator \?"),
+    "an overload": (model(field(1, node(more=field(8, "x")))), "field 8"),
+    "no graph": (field(1, 8), "one graph, it holds 0"),
+    "two graphs": (model(NODE, more=field(7, graph(NODE))), "one graph, it holds 2"),
+    "options": (model(NODE, more=field(14, field(1, "ort_config") + field(2, "{}"))), "brings options"),
+    "ONNX Runtime's own format": (b"\x1c\0\0\0ORTM" + bytes(100), "field|cut off"),
+    "nothing": (b"", "one graph"),
+    "cut": (model(NODE)[:-1], "cut off"),
+    "a group": (b"\x0b\x0c", "wire type 3"),
+    "an endless number": (b"\xff" * 20, "cut off inside a number"),
+    "a length beyond the end": (varint(7 << 3 | 2) + varint(2**63), "cut off"),
+    "another wire type": (model(NODE, field(5, varint(9 << 3) + b"\0")), r"wire type 0"),
+    "text": (model(NODE, field(5, tensor([1], kind=8, more=field(6, "x")))), "strings"),
+    "an unknown type": (model(NODE, field(5, tensor([1], bytes(8), kind=99))), "data type 99"),
+    "too few bytes": (model(NODE, field(5, tensor([2, 3], bytes(23)))), "another size"),
+    "no bytes": (model(NODE, field(5, tensor([2, 3]))), "another size"),
+    "bytes twice": (model(NODE, field(5, tensor([1], bytes(4), more=field(4, bytes(4))))), "another size or type"),
+    "bytes of another type": (model(NODE, field(5, field(1, 1) + field(2, 1) + field(7, 1))), "another size or type"),
+    "a negative size": (model(NODE, field(5, tensor([-1], bytes(4)))), "shape"),
+    "an overflowing size": (model(NODE, field(5, tensor([1 << 32, 1 << 32], b""))), "elements"),
+    "a huge size times zero": (model(NODE, field(5, tensor([1 << 62, 0]))), "elements"),
+    "a huge input": (model(NODE, field(11, value([1, 1 << 40]))), "elements"),
+    "a huge output": (model(NODE, field(12, value([1 << 20, 1 << 20]))), "elements"),
+    "many axes": (model(NODE, field(13, value([1] * 9))), "shape"),
+    "a sequence": (model(NODE, field(11, field(2, field(4, b"")))), "field 4"),
+    "a kernel of a million": (model(field(1, node("Conv", more=field(5, field(8, 1 << 20))))), "Conv with 1048576"),
+    "packed pads of a million": (model(field(1, node("Conv", more=field(5, field(8, varint(1 << 20)))))), "Conv with"),
+    "a padding of a million": (sized("Pad", 1), "asks Pad"),
+    "an expansion": (sized("Expand", 1), "asks Expand"),
+    "a tiling": (sized("Tile", 1), "asks Tile"),
+    "a resize": (sized("Resize", 3), "asks Resize"),
+    "4 TiB in 144 bytes": (sized("ConstantOfShape", 0), r"asks ConstantOfShape for a tensor of \[1048576, 1048576\]"),
+    "a constant's shape": (
+        model(
+            field(1, node("Constant", [], ["s"], more=field(5, field(1, "value_ints") + field(8, 2**40)))),
+            field(1, node("ConstantOfShape", ["s"])),
+        ),
+        "asks ConstantOfShape",
+    ),
+    "many nodes": (model(NODE * (MAX_NODES + 1)), "nodes"),
+}
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_what_a_vae_needs_is_let_through(case):
+    check(GOOD[case], "graph.onnx")
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_no_vae_needs_is_refused_at_once(case):
+    data, message = BAD[case]
+    before = time.perf_counter()
+    with pytest.raises(UnsafeBundle, match=rf"^graph\.onnx .*{message}"):
+        check(data, "graph.onnx")
+    assert time.perf_counter() - before < 1
+
+
+def test_the_tiny_graphs_are_let_through(vae):
+    for name, data in vae.bundle.files.items():
+        if name.endswith(".onnx"):
+            check(data, name)
+
+
+def test_a_deeply_nested_file_takes_neither_stack_nor_time():
+    data = b""
+    for _ in range(1000):
+        data = field(1, node(more=field(5, field(6, data))))
+    with pytest.raises(UnsafeBundle, match="a subgraph"):
+        check(model(data), "x")
+
+
+def test_the_largest_tensor_is_checked_in_no_time():
+    data = model(NODE, field(5, tensor([MAX_ELEMENTS // 4], bytes(MAX_ELEMENTS // 4), kind=2)))
+    before = time.perf_counter()
+    check(data, "x")
+    assert time.perf_counter() - before < 0.5
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_an_answer(data):
+    with contextlib.suppress(UnsafeBundle):
+        check(data, "x")
+
+
+def test_any_damage_to_a_graph_gives_an_answer(vae):
+    original, dice = vae.bundle.files["encoder.onnx"], random.Random(0)
+    for _ in range(2000):
+        data = bytearray(original)
+        for _ in range(dice.choice([1, 2, 8])):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        with contextlib.suppress(UnsafeBundle):
+            check(bytes(data[: dice.choice([len(data), dice.randrange(len(data))])]), "x")

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vae_edge.runtime import VAE, CheckFailed, InputError, IntegrityError, npz, probe
+from vae_edge.runtime.manifest import Prior
+
+
+def arrays(vae) -> dict[str, np.ndarray]:
+    image, latent = (-1, 6, 4, 1), (-1, 3)
+    shapes = {"image": ("|u1", image), "loc": ("<f4", latent), "scale": ("<f4", latent), "z": ("<f4", latent)}
+    return npz.parse(vae.bundle.files["probe.npz"], "probe.npz", shapes | {"logits": ("<f4", image)})
+
+
+def test_a_good_bundle_passes_and_says_by_how_much(vae):
+    differences = probe.check(vae)
+    assert list(differences) == ["loc", "scale", "logits"]
+    assert max(differences.values()) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["loc", "scale", "logits"])
+@pytest.mark.parametrize("off", [2e-4, np.nan, np.inf])
+def test_a_difference_fails_the_check_and_is_named(vae, make_bundle, name, off):
+    changed = arrays(vae)
+    changed[name].flat[5] += off
+    other = VAE.load(make_bundle({"probe.npz": probe.render(**changed)}))
+    with pytest.raises(CheckFailed, match=f"'tiny' on CPUExecutionProvider: {name} differs"):
+        probe.check(other)
+    if np.isfinite(off):
+        assert probe.check(other, tolerance=1e-3)[name] == pytest.approx(off, rel=0.01)
+
+
+def test_a_probe_that_does_not_fit_is_an_integrity_error(vae, make_bundle):
+    whole = arrays(vae)
+    for i, changed in enumerate(({"z": whole["z"][:3]}, {key: value[:0] for key, value in whole.items()})):
+        with pytest.raises(IntegrityError, match="as many of each"):
+            probe.check(VAE.load(make_bundle({"probe.npz": probe.render(**whole | changed)}, f"bundle{i}")))
+
+
+def test_a_tolerance_is_positive(vae):
+    for tolerance in (0, -1, np.nan):
+        with pytest.raises(InputError, match="tolerance should be positive"):
+            probe.check(vae, tolerance)
+
+
+def test_an_autoencoder_is_checked_too(make_bundle):
+    assert probe.check(VAE.load(make_bundle(prior=Prior("none", 1, None))))["logits"] < 1e-6

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import decimal
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vae_edge.runtime import InputError, heads, random
+from vae_edge.runtime.random import Purpose, normals, uniforms, words, words16
+
+SEEDS = st.integers(0, 2**64 - 1)
+STARTS = st.integers(0, 2**63 - 100)
+PURPOSES = st.sampled_from(Purpose)
+
+
+def digest(array: np.ndarray) -> str:
+    return hashlib.sha256(array.astype(array.dtype.newbyteorder("<")).tobytes()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    ("noise", "expected"),
+    [
+        (lambda: words(0, Purpose.PRIOR, 0, 1000, 16), "8e93a89ee30262b9"),
+        (lambda: words(2**64 - 1, Purpose.PIXEL, 2**63 - 1000, 1000, 5, stream=7), "12fc26f451aa34d6"),
+        (lambda: words16(1, Purpose.PIXEL, 5, 100, 784), "9ff0552e1dbcb510"),
+        (lambda: uniforms(2, Purpose.COMPONENT, 12345, 10_000), "2890904d3310837f"),
+        (lambda: normals(0, Purpose.PRIOR, 0, 4096, 32), "91c50c02dc9bb56a"),
+        (lambda: normals(3, Purpose.POSTERIOR, 10**12, 999, 7, stream=4999), "ee82b6ac525454b3"),
+        (lambda: heads._thresholds(), "511da82a8b3dd920"),
+    ],
+)
+def test_noise_is_the_same_to_the_bit_on_every_platform(noise, expected):
+    assert digest(noise()) == expected
+
+
+@given(seed=SEEDS, start=STARTS, size=st.integers(1, 40), purpose=PURPOSES, stream=st.integers(0, 2**40))
+def test_a_draw_depends_on_its_index_alone(seed, start, size, purpose, stream):
+    for draw in (words, words16, normals):
+        together = draw(seed, purpose, start, 9, size, stream)
+        apart = [draw(seed, purpose, start + i, n, size, stream) for i, n in ((0, 1), (1, 3), (4, 5))]
+        assert np.array_equal(together[:, :size], np.concatenate(apart)[:, :size])
+    together = uniforms(seed, purpose, start, 9, stream)
+    assert np.array_equal(together[4:], uniforms(seed, purpose, start + 4, 5, stream))
+
+
+@given(seed=SEEDS, start=STARTS, stream=st.integers(0, 2**40))
+def test_words_are_philox_s(seed, start, stream):
+    counter = start * 2
+    philox = np.random.Philox(
+        key=np.array([seed, Purpose.PIXEL | stream << 8], np.uint64),
+        counter=np.array([counter & (2**64 - 1), counter >> 64, 0, 0], np.uint64),
+    )
+    assert np.array_equal(words(seed, Purpose.PIXEL, start, 3, 5, stream).ravel(), philox.random_raw(24))
+
+
+def test_streams_purposes_and_seeds_have_nothing_in_common():
+    keys = [(seed, purpose, stream) for seed in (0, 1) for purpose in Purpose for stream in (0, 1, 2)]
+    drawn = np.concatenate([words(seed, purpose, 0, 10, 4, stream).ravel() for seed, purpose, stream in keys])
+    assert len(np.unique(drawn)) == len(drawn)
+
+
+def test_large_requests_are_made_in_blocks_of_the_same_noise():
+    n = 3 * random._NORMALS_AT_ONCE // 5 + 1
+    assert np.array_equal(normals(0, Purpose.PRIOR, 3, n, 5)[-2:], normals(0, Purpose.PRIOR, 3 + n - 2, 2, 5))
+
+
+@pytest.mark.parametrize("ulps", [-3, 2, 5])
+def test_normals_do_not_depend_on_the_last_bits_of_libm(monkeypatch, ulps):
+    """Ten million at full size; here 2^20, with a window so wide that the decimal path is taken hundreds of times."""
+    expected = normals(0, Purpose.PRIOR, 0, 1 << 15, 32)
+
+    def perturbed(function):
+        def call(*arguments, **keywords):
+            result = function(*arguments, **keywords)
+            result *= 1.0 + ulps * 2.0**-52
+            return result
+
+        return call
+
+    for name in ("log", "cos", "sin"):
+        monkeypatch.setattr(random.np, name, perturbed(getattr(np, name)))
+    assert np.array_equal(normals(0, Purpose.PRIOR, 0, 1 << 15, 32), expected)
+
+
+def test_the_decimal_path_gives_what_the_fast_one_gives(monkeypatch):
+    expected = normals(0, Purpose.PRIOR, 0, 1 << 10, 32)
+    calls = []
+    exact = random._exact_normal
+    monkeypatch.setattr(random, "_DOUBT", 1 << 20)  # 1 in 256 is doubted, not 1 in 4 million
+    monkeypatch.setattr(random, "_exact_normal", lambda *arguments: calls.append(1) or exact(*arguments))
+    assert np.array_equal(normals(0, Purpose.PRIOR, 0, 1 << 10, 32), expected)
+    assert len(calls) > 50
+
+
+@pytest.mark.parametrize("word", [0, 2**64 - 1, 2**63, 0xFFFFFFFF, 0x40000000, 0x80000000, 2**64 - 2**32 + 1])
+def test_the_decimal_path_is_right_at_the_ends(word):
+    u1, u2 = ((word >> 32) + 1) / 2**32, (word & 0xFFFFFFFF) / 2**32
+    radius = math.sqrt(-2 * math.log(u1))
+    for second, function in enumerate((math.cos, math.sin)):
+        expected = radius * function(2 * math.pi * u2)
+        assert random._exact_normal(word, second) == pytest.approx(expected, rel=1e-14, abs=1e-300)
+
+
+def test_the_decimal_path_does_not_read_the_caller_s_context():
+    with decimal.localcontext(decimal.Context(prec=2)):
+        rough = random._exact_normal(123456789 << 20, 0)
+    assert rough == random._exact_normal(123456789 << 20, 0)
+
+
+def test_normals_are_normal():
+    from_scipy = pytest.importorskip("scipy.stats")
+    z = normals(1, Purpose.PRIOR, 0, 20_000, 10)
+    assert from_scipy.kstest(z.ravel(), "norm").pvalue > 1e-4
+    assert np.abs(np.corrcoef(z.T) - np.eye(10)).max() < 0.05
+    assert np.isfinite(z).all()
+
+
+def test_no_threshold_of_the_pixels_can_round_two_ways():
+    wide = np.log((np.arange(1 << 16) + 0.5) / (65535.5 - np.arange(1 << 16)))
+    low = wide.view(np.uint64) & np.uint64(2**29 - 1)
+    assert np.abs(low.astype(np.int64) - 2**28).min() > 64
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 0.5, "0", None, True, np.array([1, 2])])
+def test_a_seed_is_an_integer_of_64_bits(seed):
+    with pytest.raises(InputError, match="seed should be an integer in"):
+        random.check_seed(seed)
+
+
+def test_seeds_may_be_numpy_integers():
+    assert random.check_seed(np.uint64(2**64 - 1)) == 2**64 - 1
+
+
+@pytest.mark.parametrize("start", [-1, 2**63, 1.0, "0"])
+def test_a_start_is_an_integer_whose_draws_exist(start):
+    with pytest.raises(InputError, match="start should be an integer in"):
+        random.check_draws(start, 1)

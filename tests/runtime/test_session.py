@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import os
+import sys
+from typing import ClassVar
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from vae_edge.runtime import VAE, BundleError, InputError, MissingExtra, ProviderError, session
+from vae_edge.runtime.session import PROVIDERS, provider_name
+
+CPU = "CPUExecutionProvider"
+
+
+class Stub:
+    """An InferenceSession that runs on the provider that it was made for, or on another."""
+
+    takes: ClassVar[dict[str, str]]
+    made: ClassVar[list[tuple]]
+
+    def __init__(self, data, options, providers, **keywords):
+        assert keywords == {"enable_fallback": 0, "read_config_from_model": 0}
+        [(self.provider, self.options)] = providers
+        Stub.made.append((self.provider, self.options))
+        if self.provider in Stub.takes and Stub.takes[self.provider] is None:
+            raise RuntimeError("no such library\nlibcublas.so")
+        self.real = REAL(data, options, providers=[CPU])
+
+    def get_providers(self):
+        return [Stub.takes.get(self.provider, self.provider), CPU]
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+REAL = onnxruntime.InferenceSession
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Makes ONNX Runtime have providers; `takes` says what a session on one really runs on (None: it raises)."""
+
+    def install(*available, takes=None):
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*available, CPU])
+        monkeypatch.setattr(onnxruntime, "InferenceSession", Stub)
+        monkeypatch.setattr(Stub, "takes", takes or {}, raising=False)
+        monkeypatch.setattr(Stub, "made", [], raising=False)
+
+    return install
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_every_provider_that_is_there_is_used_by_either_name(stub, tiny, name):
+    full = PROVIDERS[name]
+    stub(full)
+    for spelling in (name, name.upper(), full):
+        assert VAE.load(tiny, provider=spelling).provider == full
+
+
+@pytest.mark.parametrize("name", sorted(set(PROVIDERS) - {"cpu"}))
+def test_every_provider_that_is_not_there_is_an_error_with_a_remedy(tiny, name, capfd):
+    with pytest.raises(ProviderError, match=rf"{PROVIDERS[name]} is not in this installation.*has .*{CPU}.*: \w+"):
+        VAE.load(tiny, provider=name)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", sorted(set(PROVIDERS) - {"cpu"}))
+@pytest.mark.parametrize("instead", [CPU, None])
+def test_a_named_provider_that_cannot_run_is_an_error_and_never_another(stub, tiny, name, instead, capfd):
+    stub(PROVIDERS[name], takes={PROVIDERS[name]: instead})
+    with pytest.raises(ProviderError, match=rf"{PROVIDERS[name]} cannot run here .*, or use provider 'cpu'"):
+        VAE.load(tiny, provider=name)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_auto_takes_the_best_that_works_and_says_which(stub, tiny):
+    cuda, directml = PROVIDERS["cuda"], PROVIDERS["directml"]
+    stub(cuda, directml)
+    assert VAE.load(tiny).provider == cuda
+    stub(cuda, directml, takes={cuda: CPU})
+    assert VAE.load(tiny).provider == directml
+    stub(cuda, directml, takes={cuda: CPU, directml: None})
+    assert VAE.load(tiny).provider == CPU
+    stub(PROVIDERS["tensorrt"], PROVIDERS["openvino"])  # slow to compile, or 16 bits by default: by name only
+    assert VAE.load(tiny).provider == CPU
+
+
+def test_options_reach_the_provider_over_our_defaults(stub, tiny):
+    stub(PROVIDERS["cuda"])
+    vae = VAE.load(tiny, provider="cuda", provider_options={"device_id": 1, "use_tf32": 1})
+    assert len(Stub.made) == 1  # the encoder's session waits for the first image
+    vae.encode(np.zeros((1, 6, 4, 1)))
+    wanted = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "1", "device_id": "1"}
+    assert Stub.made == [(PROVIDERS["cuda"], wanted)] * 2
+    with pytest.raises(InputError, match="belong to a named provider"):
+        VAE.load(tiny, provider_options={"device_id": 1})
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "CPU Execution", None, 3])
+def test_an_unknown_provider_is_answered_with_all_names(name):
+    with pytest.raises(ProviderError, match=r"auto, acl, .*cpu, cuda"):
+        provider_name(name)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, 100_000, "2"])
+def test_threads_are_a_small_positive_number(tiny, threads):
+    with pytest.raises(InputError, match="threads should be 1 to 1024"):
+        VAE.load(tiny, threads=threads)
+
+
+def test_without_onnx_runtime_the_pip_install_is_said(tiny, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'vae-edge\[cpu\]'"):
+        VAE.load(tiny)
+
+
+def test_a_graph_of_another_signature_is_refused(make_bundle, vae):
+    decoder = vae.bundle.files["decoder.onnx"]
+    with pytest.raises(BundleError, match="decoder outputs are logitz, not what the manifest says"):
+        VAE.load(make_bundle({"decoder.onnx": decoder.replace(b"logits", b"logitz")}, "renamed"))
+    encoder = vae.bundle.files["encoder.onnx"]
+    # the declared width, 4 -> 5; the graph itself flattens whatever comes
+    wider = make_bundle({"encoder.onnx": encoder.replace(b"\n\x02\x08\x04", b"\n\x02\x08\x05")}, "wider")
+    with pytest.raises(BundleError, match=r"'image' is tensor\(float\).* the manifest says \(batch, 6, 4, 1\)"):
+        VAE.load(wider).encode(np.zeros((1, 6, 4, 1)))
+
+
+def test_nothing_is_printed_that_was_not_asked_for(tiny, make_bundle, capfd):
+    VAE.load(tiny).generate(2)
+    broken = make_bundle({"decoder.onnx": VAE.load(tiny).bundle.files["decoder.onnx"].replace(b"Gemm", b"Relu")})
+    with pytest.raises(BundleError, match="ONNX Runtime refuses the decoder"):
+        VAE.load(broken)
+    assert capfd.readouterr() == ("", "")
+
+
+FORK = """
+import os, sys, threading, time
+import numpy as np
+from vae_edge.runtime import VAE
+vae = VAE.load(sys.argv[1], threads=4, spin=sys.argv[2] == "spin")
+expected = vae.generate(300, head="sample")
+stop = threading.Event()
+def work():
+    while not stop.is_set():
+        vae.generate(20)
+thread = threading.Thread(target=work)
+thread.start()
+for i in range(6):
+    child = os.fork()
+    if child == 0:
+        if i % 3 != 2:  # every third child never uses what it inherited
+            assert np.array_equal(vae.generate(300, head="sample"), expected)
+            assert vae.encode(np.zeros((1, 6, 4))).loc.shape == (1, 3)
+            if i == 0:
+                grandchild = os.fork()
+                if grandchild == 0:
+                    assert np.array_equal(vae.generate(300, head="sample"), expected)
+                    os._exit(0)
+                assert os.waitpid(grandchild, 0)[1] == 0
+        if i % 2:
+            os._exit(0)
+        sys.exit(0)
+    for _ in range(1000):
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            break
+        time.sleep(0.01)
+    else:
+        os.kill(child, 9)
+        status = "it hangs"
+    if status != 0:
+        break
+stop.set()
+thread.join()
+assert status == 0, (i, status)
+assert np.array_equal(vae.generate(300, head="sample"), expected)
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("waiting", ["spin", "sleep"])
+def test_a_forked_child_gets_a_session_of_its_own_and_never_hangs(tiny, run_python, waiting):
+    """200 forks at full size. Python warns of forking with threads; here they are the point."""
+    done = run_python("import warnings; warnings.simplefilter('ignore')\n" + FORK, tiny, waiting)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def test_onnx_runtime_is_told_to_report_nothing(tiny, run_python):
+    code = (
+        "import os, sys; from vae_edge.runtime import VAE; os.environ.pop('ORT_DISABLE_TELEMETRY', None)\n"
+        "VAE.load(sys.argv[1]); print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    assert run_python(code, tiny).stdout == "1\n"
+
+
+def test_a_call_burns_no_cpu_after_it_is_done(tiny, run_python):
+    code = (
+        "import sys, time; from vae_edge.runtime import VAE\n"
+        "vae = VAE.load(sys.argv[1], threads=4); vae.generate(1000); before = time.process_time(); time.sleep(0.5)\n"
+        "print(time.process_time() - before)"
+    )
+    assert float(run_python(code, tiny).stdout) < 0.025
+
+
+def test_a_session_is_held_by_its_vae_alone(tiny):
+    before = len(session._sessions)
+    vae = VAE.load(tiny)
+    assert len(session._sessions) == before + 2
+    assert np.isfinite(vae.generate(1)).all()
+    del vae
+    assert len(session._sessions) == before
