@@ -120,10 +120,9 @@ def evaluate(
         {"bundle": vae.manifest.name, **tables.document(found), "cost": dataclasses.asdict(cost)}
         for vae, found, cost in zip(vaes, measured, costs, strict=True)
     ]
-    heading = (
-        f"{', '.join(vae.manifest.name for vae in vaes)} on {len(dataset):,} images of {dataset.name} ({split}), "
-        f"{vaes[0].provider}; nats per image"
-    )
+    who = vaes[0].manifest.name if len(vaes) == 1 else f"{len(vaes)} bundles"
+    where = f"{len(dataset):,} images of {dataset.name} ({split}), {vaes[0].provider}"
+    heading = f"{who} on {where}; nats per image"
     if len(vaes) == 1:
         lines = tables.single(measured[0], costs[0], samples)
     else:

@@ -22,8 +22,8 @@ GROUPS: dict[str, dict[str, _Row]] = {
     },
     "reconstruction, z = the posterior's mean": {
         "cross_entropy": ("cross-entropy", 1, ".3f"),
-        "wrong_pixels": ("wrong pixels %", 100, ".3f"),
-        "squared_error": ("squared error", 1, ".5f"),
+        "wrong_pixels": ("wrong %", 100, ".3f"),
+        "squared_error": ("sq. error", 1, ".5f"),
     },
     "samples": {
         "frechet": ("frechet", 1, ".3f"),
@@ -32,7 +32,7 @@ GROUPS: dict[str, dict[str, _Row]] = {
         "density": ("density", 1, ".3f"),
         "coverage": ("coverage", 1, ".3f"),
         "confidence": ("confidence", 1, ".3f"),
-        "class_distance": ("classes' TV", 1, ".3f"),
+        "class_distance": ("class TV", 1, ".3f"),
     },
 }
 COST = {

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+from vae_edge.export import figures
 from vae_edge.runtime.manifest import Manifest
 from vae_edge.train.config import Config
 
 __all__ = ["render"]
-
-METRICS = {
-    "elbo": "ELBO, one draw of z an image",
-    "reconstruction": "reconstruction term, E_q[log p(x given z)]",
-    "kl": "KL of q(z given x) from p(z)",
-}
 
 
 def render(manifest: Manifest, config: Config) -> str:
@@ -26,10 +21,6 @@ def render(manifest: Manifest, config: Config) -> str:
         "none": "none: an autoencoder reconstructs, it does not generate",
     }[manifest.prior.kind]
     options = "\n".join(f"- {name}: {value}" for name, value in dataclasses.asdict(config).items())
-    figures = "\n".join(
-        f"| {text} | {manifest.metrics[key]:.3f} |" for key, text in METRICS.items() if key in manifest.metrics
-    )
-    parity = "\n".join(f"| {key} | {value:.1e} |" for key, value in manifest.parity.items())
     versions = ", ".join(f"{package} {version}" for package, version in sorted(manifest.versions.items()))
     return f"""# {manifest.name}
 
@@ -55,20 +46,7 @@ with {versions}. All options of the run:
 
 {options}
 
-## Figures
-On the test images, computed by the runtime on these graphs, nats per image:
-
-| figure | nats |
-|---|---|
-{figures}
-
-Largest difference from TensorFlow, over the test images and draws of the prior:
-
-| output | max abs. difference |
-|---|---|
-{parity}
-
-## Limits
+{figures.section(manifest)}## Limits
 It knows images like those it was trained on: of {height}x{width} pixels, black and white, one subject in the middle.
 Others come out as the nearest thing that it has learned. A drawn sample flips each pixel on its own, so it looks grainy
 where the mean is grey.

@@ -12,6 +12,7 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
+from vae_edge.export import passes
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.manifest import File, Graph, Tensor
 
@@ -39,20 +40,20 @@ def convert(network: keras.Model, outputs: Sequence[str], opset: int = DEFAULT_O
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     model, _ = tf2onnx.convert.from_function(tf.function(named, input_signature=signature), signature, opset=opset)
-    return _tidy(model, name, outputs)
+    return _tidy(passes.fuse_clip(model), name, outputs)
 
 
 def describe(model: onnx.ModelProto, file_name: str) -> tuple[bytes, Graph]:
     """The model's bytes and what a manifest says of them."""
     data = model.SerializeToString(deterministic=True)
     file = File(file_name, len(data), hashlib.sha256(data).hexdigest())
-    weights = sum(math.prod(w.dims) for w in model.graph.initializer if w.data_type == onnx.TensorProto.FLOAT)
+    floats = [w for w in model.graph.initializer if w.data_type == onnx.TensorProto.FLOAT and w.dims]  # no constants
     graph = Graph(
         file=file,
         opset=next(entry.version for entry in model.opset_import if entry.domain == ""),
         inputs=tuple(_tensor(value) for value in model.graph.input),
         outputs=tuple(_tensor(value) for value in model.graph.output),
-        parameters=weights,
+        parameters=sum(math.prod(w.dims) for w in floats),
         multiply_adds=multiply_adds(model),
     )
     return data, graph

@@ -7,6 +7,7 @@ against real ones; its outputs say of which class they are, and how surely.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,18 +54,19 @@ def learn(source: str, data_dir: Path | None, epochs: int, seed: int, verbose: i
     keras.utils.set_random_seed(seed)
     model = network()
     logits = keras.Model(model.inputs, model.outputs[1])
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * (len(training) // BATCH))
+    steps = len(training) // BATCH
+    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * steps)
     logits.compile(
         keras.optimizers.AdamW(schedule, weight_decay=1e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
     held_out = (data.binarise(validation.images), validation.labels)
-    steps = len(training) // BATCH
     logits.fit(
         _shifted(data.binarise(training.images), training.labels, seed),
         epochs=epochs,
         steps_per_epoch=steps,
+        shuffle=False,  # the batches are
         validation_data=held_out,
         validation_batch_size=500,
         verbose=verbose,
@@ -85,7 +87,7 @@ def export(
         schema=edge.SCHEMA,
         producer=f"vae-edge {commit()}",
         versions=versions("vae-edge", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy"),
-        image=Image(*model.inputs[0].shape[1:], 0.5),
+        image=Image(28, 28, 1, 0.5),
         graph=graph,
         training=training,
         metrics=metrics,
@@ -100,7 +102,7 @@ def export(
     if not max(parity.values()) <= TOLERANCE:
         raise CheckFailed(f"ONNX Runtime and TensorFlow differ by {max(parity.values()):.2g}, {TOLERANCE} is allowed")
     accuracy = float(np.mean(found[1].argmax(1) == test.labels))
-    sealed = edge.Record(**{**vars(record), "parity": parity, "metrics": metrics | {"test_accuracy": accuracy}})
+    sealed = dataclasses.replace(record, parity=parity, metrics=metrics | {"test_accuracy": accuracy})
     with folder.staged(out) as staging:
         for name, text in (
             ("classifier.onnx", content),

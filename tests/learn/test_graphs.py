@@ -60,10 +60,10 @@ def test_signatures_are_the_ones_that_a_manifest_holds() -> None:
 
 
 def test_cost_is_counted_as_by_hand() -> None:
-    # dense 32 -> 7*7*8, two 3x3 convolutions 8 -> 8, one 1x1 8 -> 16, each at 7x7
+    # dense 32 -> 7*7*8, 1x1 convolution 8 -> 8, two 3x3 convolutions 8 -> 8, one 1x1 8 -> 16, each at 7x7
     _, decoder = describe(convert(make("conv").decoder, ("logits",)), "decoder.onnx")
-    assert decoder.multiply_adds == 32 * 392 + 49 * (9 * 8 * 8 * 2 + 8 * 16)
-    assert decoder.parameters == 33 * 392 + 2 * (9 * 64 + 8) + (128 + 16)
+    assert decoder.multiply_adds == 32 * 392 + 49 * (8 * 8 + 9 * 8 * 8 * 2 + 8 * 16)
+    assert decoder.parameters == 33 * 392 + (64 + 8) + 2 * (9 * 64 + 8) + (128 + 16)
     # 4x4 patches of one channel -> 8, two 3x3 convolutions, two dense layers 392 -> 32
     _, encoder = describe(convert(make("conv").encoder, ("loc", "scale")), "encoder.onnx")
     assert encoder.multiply_adds == 49 * (16 * 8 + 9 * 8 * 8 * 2) + 2 * 392 * 32
@@ -80,7 +80,7 @@ def test_the_convolutional_graphs_hold_no_transpose() -> None:
     for network, outputs in ((model.encoder, ("loc", "scale")), (model.decoder, ("logits",))):
         operators = collections.Counter(node.op_type for node in convert(network, outputs).graph.node)
         assert operators["Transpose"] == 0
-        assert operators["Conv"] == 3
+        assert operators["Conv"] == 3 + (network is model.decoder)
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:
@@ -93,3 +93,16 @@ def test_the_same_network_gives_the_same_bytes() -> None:
 def test_an_opset_that_cannot_be_written_is_refused(opset: int) -> None:
     with pytest.raises(InputError, match="opset should be one of 13 to 18"):
         convert(make("mlp").decoder, ("logits",), opset)
+
+
+@pytest.mark.parametrize("case", ["conv", "mlp"])
+def test_logits_are_bounded_in_one_node(case: str) -> None:
+    model = make(case)
+    for weight in model.decoder.trainable_variables:
+        weight.assign(weight * 30)
+    converted = convert(model.decoder, ("logits",))
+    operators = collections.Counter(node.op_type for node in converted.graph.node)
+    assert (operators["Clip"], operators["Min"], operators["Max"]) == (1, 0, 0)
+    session = onnxruntime.InferenceSession(converted.SerializeToString(), providers=["CPUExecutionProvider"])
+    logits = session.run(None, {"z": np.random.default_rng(0).normal(size=(8, 32)).astype(np.float32)})[0]
+    assert (logits.min(), logits.max()) == (-15.0, 15.0)

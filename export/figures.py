@@ -1,0 +1,118 @@
+"""Figures of a bundle: those measured after its export are put into its manifest and its card, sealed again."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from vae_edge.export import folder
+from vae_edge.runtime import bundle, manifest
+from vae_edge.runtime.errors import IntegrityError
+from vae_edge.runtime.manifest import Manifest
+
+__all__ = ["section", "write"]
+
+# What a card says of each metric, and how; a metric of another name is told by its name.
+_NATS, _SHARE, _PLAIN = "{:.3f} nats", "{:.2%}", "{:.4g}"
+METRICS = {
+    "elbo": ("ELBO, one draw of z an image", _NATS),
+    "reconstruction": ("reconstruction term, E_q[log p(x given z)]", _NATS),
+    "kl": ("KL of q(z given x) from p(z)", _NATS),
+    "nll": ("NLL, the importance-weighted bound", _NATS),
+    "active_units": ("active units, Var(E[z given x]) > 0.01", "{:.0f}"),
+    "cross_entropy": ("cross-entropy of the reconstruction, z the posterior's mean", _NATS),
+    "wrong_pixels": ("wrong pixels of the mode, z the posterior's mean", _SHARE),
+    "squared_error": ("mean squared error of the mean, z the posterior's mean", "{:.5f}"),
+    "frechet": ("Frechet distance of samples", _PLAIN),
+    "precision": ("precision", "{:.3f}"),
+    "recall": ("recall", "{:.3f}"),
+    "density": ("density", "{:.3f}"),
+    "coverage": ("coverage", "{:.3f}"),
+    "confidence": ("the classifier's mean confidence", "{:.3f}"),
+    "class_distance": ("total variation of the classes from uniform", "{:.3f}"),
+}
+FLOOR, ERROR, SAMPLES = "_floor", "_standard_error", "nll_samples"
+
+_HEADING = "## Figures"
+_SECTION = re.compile(rf"^{_HEADING}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+
+def section(said: Manifest) -> str:
+    """The card's section on figures: those of the manifest's metrics, and the parity that export measured."""
+    found = said.metrics
+    rows = [
+        f"| {_title(name, found)} | {_number(name, value)}{_error(name, found)} | {_floor(name, found)} |"
+        for name, value in sorted(found.items(), key=lambda item: _place(item[0]))
+        if not name.endswith((FLOOR, ERROR)) and name != SAMPLES
+    ]
+    parity = [f"| {name} | {value:.1e} |" for name, value in said.parity.items()]
+    return "\n".join(
+        [
+            _HEADING,
+            "On the test images, computed by the runtime on these graphs; likelihoods are of one image. Beside figures",
+            "of samples stands what real ones get: training images in their place.",
+            "",
+            "| figure | | real |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "Largest difference from TensorFlow, over the test images and draws of the prior:",
+            "",
+            "| output | max abs. difference |",
+            "|---|---|",
+            *parity,
+            "",
+            "",
+        ]
+    )
+
+
+def write(path: str | Path, metrics: Mapping[str, float], digest: str) -> Manifest:
+    """Puts `metrics` into the bundle at `path`, over those of the same names, and returns its new manifest.
+
+    `digest` is that of the manifest that was measured: a bundle that has changed since is left alone (IntegrityError).
+    All that is there before is whole until the new bundle takes its place (OutputError).
+    """
+    found = bundle.read(path)
+    if found.manifest.digest != digest:
+        raise IntegrityError(f"{found.folder}: another bundle than the one that was measured; evaluate it again")
+    said = manifest.seal(dataclasses.replace(found.manifest, metrics=dict(found.manifest.metrics) | dict(metrics)))
+    with folder.staged(found.folder) as staging:
+        for file in found.folder.iterdir():
+            if file.is_dir() and not file.is_symlink():
+                shutil.copytree(file, staging / file.name, symlinks=True)
+            elif file.name not in found.files:
+                shutil.copy2(file, staging / file.name, follow_symlinks=False)
+        for name, data in (found.files | {bundle.MANIFEST: manifest.render(said)}).items():
+            (staging / name).write_bytes(data)
+        card = staging / "CARD.md"
+        if card.is_file() and not card.is_symlink():
+            text = card.read_text(encoding="utf-8")
+            card.write_text(_SECTION.sub(lambda _: section(said), text, count=1), encoding="utf-8")
+    return said
+
+
+def _place(name: str) -> int:
+    return list(METRICS).index(name) if name in METRICS else len(METRICS)
+
+
+def _title(name: str, metrics: Mapping[str, float]) -> str:
+    title = METRICS.get(name, (name.replace("_", " "), ""))[0]
+    return f"{title}, K = {metrics[SAMPLES]:,.0f}" if name == "nll" and SAMPLES in metrics else title
+
+
+def _number(name: str, value: float) -> str:
+    return METRICS.get(name, ("", _PLAIN))[1].format(value)
+
+
+def _error(name: str, metrics: Mapping[str, float]) -> str:
+    error = metrics.get(name + ERROR)
+    return "" if error is None else f" +- {_number(name, error)}"
+
+
+def _floor(name: str, metrics: Mapping[str, float]) -> str:
+    floor = metrics.get(name + FLOOR)
+    return "" if floor is None else _number(name, floor)

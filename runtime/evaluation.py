@@ -1,0 +1,152 @@
+"""The figures of a bundle: likelihood, reconstruction, samples, cost; each with its error or its floor."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.runtime import image, likelihood, quality
+from vae_edge.runtime.classifier import Classifier
+from vae_edge.runtime.errors import InputError
+from vae_edge.runtime.manifest import Manifest
+from vae_edge.runtime.vae import BATCH_SIZE, VAE
+
+__all__ = ["Cost", "Figure", "Judge", "costs", "likelihoods", "reconstructions"]
+
+SAMPLES = 10_000  # images a side for figures of samples
+Pixels = npt.NDArray[np.uint8]
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number; a mean over images has a standard error, a figure of samples what real images would get."""
+
+    value: float
+    standard_error: float | None = None
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a bundle costs; microseconds are those of an image from z to its mean, in batches of 256."""
+
+    decoder_multiply_adds: int
+    parameters: int
+    bytes: int
+    microseconds: float
+
+
+def likelihoods(
+    vae: VAE, images: Pixels, samples: int, *, seed: int = 0, progress: Progress | None = None
+) -> dict[str, Figure]:
+    """elbo, reconstruction, kl and nll (with `samples` > 0), nats an image, and active_units; none for an autoencoder.
+
+    ELBO and its terms by one sample of z an image; the NLL is the importance-weighted bound (Burda et al. 2016).
+    """
+    if vae.manifest.prior.kind == "none":
+        return {}
+    reconstruction, kl = likelihood.elbo(vae, images, seed=seed)
+    figures = {"elbo": _mean(reconstruction - kl), "reconstruction": _mean(reconstruction), "kl": _mean(kl)}
+    if samples:
+        figures["nll"] = _mean(likelihood.nll(vae, images, samples, seed=seed, progress=progress))
+    figures["active_units"] = Figure(likelihood.active_units(vae.encode(images).loc))
+    return figures
+
+
+def reconstructions(vae: VAE, images: Pixels) -> dict[str, Figure]:
+    """How near images come back from z = the posterior's mean: cross_entropy, wrong_pixels, squared_error.
+
+    The Bernoulli cross-entropy -log p(x|z) in nats an image, the share of pixels that the mode has wrong, and the mean
+    over pixels of (x - mean)^2.
+    """
+    entropy, wrong, squared = [], [], []
+    for at in range(0, len(images), BATCH_SIZE):
+        x = image.prepare(images[at : at + BATCH_SIZE], vae.manifest.image)
+        p = vae.decode(vae.encode(x).mean())
+        entropy.append(-likelihood.log_likelihood(vae, x, p.logits))
+        wrong.append(((x > 0.5) != (p.logits >= 0)).mean(axis=(1, 2, 3)))
+        squared.append(np.square(x - p.mean()).mean(axis=(1, 2, 3), dtype=np.float64))
+    names = ("cross_entropy", "wrong_pixels", "squared_error")
+    return {name: _mean(np.concatenate(each)) for name, each in zip(names, (entropy, wrong, squared), strict=True)}
+
+
+class Judge:
+    """Holds generated digits against real ones in a classifier's features; the real ones are looked at once.
+
+    `real` are the images of the split; `others`, real ones too, say what figures a perfect generator would get. As many
+    are taken of each as there are of the fewer, at most `n`.
+    """
+
+    def __init__(self, classifier: Classifier, real: Pixels, others: Pixels | None = None, n: int = SAMPLES) -> None:
+        self.classifier = classifier
+        self.n = min(n, len(real), n if others is None else len(others))
+        if self.n <= quality.NEIGHBOURS:
+            raise InputError(f"samples are judged by more than {quality.NEIGHBOURS} real images, there are {self.n}")
+        self._real = quality.Features(self._look(real[: self.n])[0])
+        self._others = None if others is None else others[: self.n]
+
+    @cached_property
+    def floor(self) -> dict[str, float]:
+        """What the other real images get; {} without any."""
+        return {} if self._others is None else self._measure(*self._look(self._others))
+
+    def judge(self, vae: VAE, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Figure]:
+        """Figures of n draws of the head `sample`: frechet, precision, recall, density, coverage (5 neighbours),
+        confidence (mean probability of the likeliest class), class_distance (total variation from uniform).
+        """
+        parts = []
+        for batch in vae.stream(self.n, head="sample", seed=seed):
+            parts.append(self.classifier.run(batch))
+            if progress is not None:
+                progress(len(batch))
+        features, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        found = self._measure(features, logits)
+        return {name: Figure(value, floor=self.floor.get(name)) for name, value in found.items()}
+
+    def _look(self, images: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        return self.classifier.run(image.prepare(images, self.classifier.record.image))
+
+    def _measure(self, values: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> dict[str, float]:
+        features = quality.Features(values)
+        return {
+            "frechet": quality.frechet(self._real, features),
+            **vars(quality.likeness(self._real, features)),
+            "confidence": quality.confidence(logits),
+            "class_distance": quality.class_distance(logits),
+        }
+
+
+def costs(vaes: Sequence[VAE], repeats: int = 9) -> list[Cost]:
+    """The cost of each; times are medians of runs taken in turn, so that what else the machine does hits all alike."""
+    latents = [np.zeros((BATCH_SIZE, vae.latent_size), np.float32) for vae in vaes]
+    seconds: list[list[float]] = [[] for _ in vaes]
+    for _ in range(repeats + 1):
+        for vae, z, times in zip(vaes, latents, seconds, strict=True):
+            begun = time.perf_counter()
+            vae.decode(z).mean()
+            times.append(time.perf_counter() - begun)
+    return [
+        _cost(vae.manifest, float(np.median(times[1:])) / BATCH_SIZE * 1e6)  # the first one warms up
+        for vae, times in zip(vaes, seconds, strict=True)
+    ]
+
+
+def _cost(manifest: Manifest, microseconds: float) -> Cost:
+    return Cost(
+        decoder_multiply_adds=manifest.decoder.multiply_adds,
+        parameters=manifest.encoder.parameters + manifest.decoder.parameters,
+        bytes=sum(file.bytes for file in manifest.files),
+        microseconds=microseconds,
+    )
+
+
+def _mean(values: npt.NDArray[np.float64]) -> Figure:
+    n = len(values)
+    return Figure(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else None)

@@ -1,0 +1,135 @@
+"""`evaluate` tells all that it measured, of one bundle or of several, and writes it only where it belongs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from vae_edge.runtime.bundle import read
+from vae_edge.runtime.manifest import Prior
+
+SHAPE = (6, 4, 1)
+
+
+@pytest.fixture
+def arguments(folder):
+    data = np.random.default_rng(0).integers(0, 256, (70, *SHAPE), np.uint8)
+    np.savez("data.npz", x_train=data, x_test=data[:30])
+    return ["--data", "data.npz", "--samples", 4]
+
+
+@pytest.fixture
+def trained(tiny, make_bundle, arguments):
+    """The tiny bundle, trained on this data by its own word, with a card."""
+    from vae_edge.train.data import load
+
+    training = dataclasses.replace(read(tiny).manifest.training, dataset_sha256=load("data.npz").sha256)
+    path = make_bundle(training=training)
+    (path / "CARD.md").write_text("# tiny\n\n## Figures\nold\n\n## Limits\nmany\n")
+    return path
+
+
+def snapshot(path):
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in path.iterdir()}
+
+
+def test_one_bundles_figures_are_a_line_each(vae_edge, tiny, arguments):
+    text = vae_edge("evaluate", tiny, *arguments).stdout
+    told = json.loads(vae_edge("evaluate", tiny, *arguments, "--json").stdout)
+    for name in ("nll", "elbo", "kl", "cross_entropy"):
+        assert f"{told[name]['mean']:.3f} +- {told[name]['standard_error']:.3f}" in text
+    assert f"{100 * told['wrong_pixels']['mean']:.3f} +-" in text
+    assert told["active_units"] == 3
+    assert told["cost"]["parameters"] > 0
+    assert set(told["cost"]) == {"decoder_multiply_adds", "parameters", "bytes", "microseconds"}
+
+
+def test_samples_are_left_out_where_the_classifier_does_not_know_the_images(vae_edge, tiny, arguments):
+    note = "no figures of samples: the classifier knows digits of 28x28x1, these images are 6x4x1"
+    assert note in vae_edge("evaluate", tiny, *arguments).stdout
+    told = json.loads(vae_edge("evaluate", tiny, *arguments, "--json").stdout)
+    assert told["notes"] == [note]
+    assert told["generated"] == 0
+    assert "frechet" not in told
+    quiet = json.loads(vae_edge("evaluate", tiny, *arguments, "--generated", 0, "--json").stdout)
+    assert quiet["notes"] == []
+
+
+def test_several_bundles_stand_side_by_side(vae_edge, tiny, make_bundle, arguments):
+    other = make_bundle(name="other", folder="other")
+    points = make_bundle(name="points", folder="points", prior=Prior("none", 1, None))
+    told = json.loads(vae_edge("evaluate", tiny, other, points, *arguments, "--json").stdout)
+    assert [each["bundle"] for each in told["bundles"]] == ["tiny", "other", "points"]
+    first, second, third = told["bundles"]
+    assert first["nll"] == second["nll"]
+    assert "nll" not in third
+    assert "points is an autoencoder: it has neither likelihood nor samples" in told["notes"]
+    done = vae_edge("evaluate", tiny, other, points, *arguments)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    for name in ("tiny", "other"):
+        assert sum(row[:1] == [name] for row in rows) == 2
+    header = next(line for line in done.stdout.splitlines() if line.startswith("bundle"))
+    for column in ("decoder MACs", "parameters", "bytes", "us/image", "nll (K=4)"):
+        assert column in header
+    assert max(map(len, done.stdout.splitlines()[1:])) <= 120
+
+
+def test_write_puts_the_figures_into_the_manifest_and_the_card(vae_edge, trained, arguments):
+    done = vae_edge("evaluate", trained, *arguments, "--write")
+    assert done.exit_code == 0, done.output
+    assert f"the figures stand in {trained}" in done.stdout
+    metrics = read(trained).manifest.metrics
+    assert metrics["nll_samples"] == 4
+    card = (trained / "CARD.md").read_text()
+    assert f"K = 4 | {metrics['nll']:.3f} nats +- {metrics['nll_standard_error']:.3f} nats" in card
+    assert card.startswith("# tiny\n")
+    assert "old" not in card
+    assert card.endswith("## Limits\nmany\n")
+    assert vae_edge("verify", trained).exit_code == 0
+
+
+@pytest.mark.parametrize("extra", [["--limit", 5], ["--split", "train"], ["--split", "all"]])
+def test_figures_of_other_images_are_not_written(vae_edge, trained, arguments, extra, one_line):
+    before = snapshot(trained)
+    done = vae_edge("evaluate", trained, *arguments, *extra, "--write")
+    assert done.exit_code == 1
+    assert "--write is for figures of the whole test split" in one_line(done.stderr)
+    assert snapshot(trained) == before
+
+
+def test_figures_of_another_data_set_are_not_written(vae_edge, make_bundle, arguments, one_line):
+    path = make_bundle()
+    before = snapshot(path)
+    done = vae_edge("evaluate", path, *arguments, "--write")
+    assert done.exit_code == 1
+    assert "was trained on" in one_line(done.stderr)
+    assert snapshot(path) == before
+
+
+def test_a_bundle_that_changed_meanwhile_is_left_alone(trained):
+    from vae_edge.export import figures
+    from vae_edge.runtime import IntegrityError
+
+    before = snapshot(trained)
+    with pytest.raises(IntegrityError, match="another bundle than the one that was measured"):
+        figures.write(trained, {"nll": 1.0}, "0" * 64)
+    assert snapshot(trained) == before
+    assert not list(trained.parent.glob(".*"))
+
+
+def test_bundles_of_different_data_want_to_be_told_which(vae_edge, tiny, make_bundle, arguments, one_line):
+    training = dataclasses.replace(read(tiny).manifest.training, dataset="elsewhere")
+    done = vae_edge("evaluate", tiny, make_bundle(training=training))
+    assert done.exit_code == 1
+    assert "say with --data on what to compare them" in one_line(done.stderr)
+
+
+def test_it_runs_and_writes_where_tensorflow_cannot_be_imported(process, trained, arguments, folder):
+    absent = "for name in ('tensorflow', 'keras', 'tensorflow_probability', 'onnx'): sys.modules[name] = None"
+    done = process("evaluate", trained, *arguments, "--write", before=absent, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "nll" in read(trained).manifest.metrics

@@ -1,0 +1,84 @@
+"""The classifier that ships is the one its record describes, small, and over 99 % right."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_edge.runtime import BundleNotFound, InputError, IntegrityError, ManifestError, UnsafeBundle
+from vae_edge.runtime.classifier import FOLDER, RECORD, Classifier, parse, render
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier.load(provider="cpu")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(FOLDER, tmp_path / "classifier"))
+
+
+def test_it_takes_digits_to_features_and_logits(classifier):
+    images = (np.random.default_rng(0).random((300, 28, 28, 1)) > 0.5).astype(np.float32)
+    features, logits = classifier.run(images)
+    assert (features.shape, logits.shape) == ((300, 64), (300, 10))
+    assert features.min() >= 0
+    for whole, part in zip((features, logits), classifier.run(images[7:9]), strict=True):
+        np.testing.assert_allclose(part, whole[7:9], rtol=1e-4, atol=1e-4)
+
+
+def test_it_is_small_and_says_how_right_it_is(classifier):
+    record = classifier.record
+    assert record.graph.file.bytes <= 500_000
+    assert record.metrics["test_accuracy"] > 0.99
+    assert max(record.parity.values()) <= 1e-4
+    assert parse(render(record)) == record
+    assert (FOLDER / "CARD.md").is_file()
+
+
+def test_it_knows_mnists_test_images(classifier):
+    data = pytest.importorskip("vae_edge.train.data")
+    beside = Path(__file__).parents[3] / "shared" / "data" / "mnist"
+    folder = Path(os.environ.get("VAE_EDGE_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("MNIST's four files are not here (set VAE_EDGE_DATA to their folder)")
+    test = data.load("mnist", "test", folder)
+    _, logits = classifier.run(data.binarise(test.images[:2000]))
+    assert np.mean(logits.argmax(axis=1) == test.labels[:2000]) > 0.985
+
+
+@pytest.mark.parametrize("images", [np.zeros((2, 27, 28, 1)), np.zeros((0, 28, 28, 1)), np.zeros((28, 28))])
+def test_images_of_another_shape_are_named(classifier, images):
+    with pytest.raises(InputError, match=r"should have shape \(n, 28, 28, 1\)"):
+        classifier.run(images.astype(np.float32))
+
+
+def test_a_changed_graph_is_refused(copy):
+    data = bytearray((copy / "classifier.onnx").read_bytes())
+    data[-40] ^= 1
+    (copy / "classifier.onnx").write_bytes(data)
+    with pytest.raises(IntegrityError, match=r"classifier\.onnx should have"):
+        Classifier.load(copy)
+
+
+def test_a_graph_that_no_classifier_needs_is_refused(classifier):
+    with pytest.raises(UnsafeBundle):
+        Classifier(b"\x0a\x02hi", classifier.record)
+
+
+@pytest.mark.parametrize("change", [(b'"schema": 1', b'"schema": 2'), (b'"features"', b'"futures"'), (b"{", b"[")])
+def test_another_record_is_refused(copy, change):
+    record = copy / RECORD
+    record.write_bytes(record.read_bytes().replace(*change, 1))
+    with pytest.raises(ManifestError):
+        Classifier.load(copy)
+
+
+def test_a_folder_without_one_is_named(tmp_path):
+    with pytest.raises(BundleNotFound, match="holds no classifier"):
+        Classifier.load(tmp_path)
