@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,13 @@ Make = Callable[..., Path]
 
 settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 settings.load_profile("suite")
+
+
+def pytest_report_header() -> str:
+    """What cannot be tested here, said first."""
+    if importlib.util.find_spec("tensorflow") is None:
+        return "TensorFlow is not installed: tests/learn is left out, and what compares with it is skipped"
+    return "TensorFlow is installed: everything is tested"
 
 
 @pytest.fixture(scope="session")
