@@ -8,7 +8,7 @@ from vae_edge.train.config import Config
 
 __all__ = ["PRESETS"]
 
-_MNIST = Config(prior="mixture", components=500, learning_rate=8e-3, epochs=120)
+_MNIST = Config(prior="mixture", components=500, learning_rate=8e-3, shift=1, epochs=120)
 
 # The decoder's multiply-adds an image: 0.28 M, 1.9 M, 14.8 M.
 PRESETS = {
