@@ -261,10 +261,10 @@ class Mixture(Distribution):
 
     def _draw(self, seed: int, start: int, n: int, stream: int) -> Float32:
         uniform = random.uniforms(seed, Purpose.COMPONENT, start, n, stream)
-        k = np.searchsorted(self._cumulative, uniform, side="right")
+        k = self._cumulative.searchsorted(uniform, side="right")
         z = random.normals(seed, Purpose.PRIOR, start, n, self.event_shape[0], stream)
-        z *= self.scale[k]
-        z += self.loc[k]
+        z *= self.scale.take(k, axis=0)
+        z += self.loc.take(k, axis=0)
         return z
 
     def mean(self) -> Float32:  # noqa: D102

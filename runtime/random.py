@@ -29,7 +29,7 @@ _NORMALS_AT_ONCE = 1 << 13  # temporaries of 64 KiB: in the L2 cache, and below 
 _here = threading.local()
 
 # A float64 carries 29 bits more than a float32; a float32 result is in doubt where they are within DOUBT of a tie.
-_TIE, _BEYOND_FLOAT32, _DOUBT = 1 << 28, (1 << 29) - 1, 64
+_TIE, _BEYOND_FLOAT32, _DOUBT = 1 << 28, np.uint64((1 << 29) - 1), 64
 
 
 class Purpose(enum.IntEnum):
@@ -126,9 +126,9 @@ def _normals(raw: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
     np.multiply(radius, np.sin(angle), out=wide[:, 1::2])
     narrow = wide.astype(np.float32)
     doubt = wide.view(np.uint64)
-    doubt += np.uint64(_BEYOND_FLOAT32 + 1 + _DOUBT - _TIE)
-    doubt &= np.uint64(_BEYOND_FLOAT32)
-    if doubt.min() < 2 * _DOUBT:
+    doubt += np.uint64((1 << 29) + _DOUBT - _TIE)
+    doubt &= _BEYOND_FLOAT32
+    if doubt.flat[doubt.argmin()] < 2 * _DOUBT:  # a third of the time of min(), which counts for a single image
         for row, column in np.argwhere(doubt < 2 * _DOUBT).tolist():
             narrow[row, column] = _exact_normal(int(raw[row, column // 2]), column % 2)
     return narrow
