@@ -2,8 +2,9 @@
 
 A bundle comes from anywhere. Of all that ONNX can say, this lets through one flat graph of known operators with its
 weights inside. A field, type, operator or domain that is not named here is refused, and so are subgraphs, local
-functions, external data, sparse tensors, sizes beyond any VAE's, and tensors whose bytes do not fit their shape. The
-schema below has no cycle, so it bounds the depth, and the work is linear in the bytes.
+functions, external data, sparse tensors, tensors whose bytes do not fit their shape, a field that stands twice where
+ONNX has one, and sizes beyond any VAE's, said or made (`graphsize`). The schema below has no cycle, so it bounds the
+depth; how many fields are read is bounded too.
 """
 
 from __future__ import annotations
@@ -13,43 +14,25 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from vae_edge.runtime import graphsize
 from vae_edge.runtime.errors import UnsafeBundle
+from vae_edge.runtime.graphrules import DOMAINS, MAX_NUMBERS, Node, RefusedError, Tensor
+from vae_edge.runtime.graphsize import MAX_BATCH
 
-__all__ = ["DOMAINS", "MAX_ELEMENTS", "MAX_NODES", "check"]
+__all__ = ["MAX_ELEMENTS", "MAX_FIELDS", "MAX_NODES", "OPSETS", "check"]
 
-MAX_ELEMENTS = 1 << 26  # 256 MiB of float32 in one tensor
+MAX_ELEMENTS = 1 << 26  # 256 MiB of float32 in one tensor of the file
+MAX_FIELDS = 1 << 17  # and numbers in lists; MNIST's graphs have 600
 MAX_NODES = 4096
+OPSETS = range(13, 24)  # in which the rules of graphsize hold: axes and sizes are inputs
 _MAX_ATTRIBUTE = 4096  # kernels, strides, pads, axes
+_MAX_NAME = 1024
 
-_ONNX = frozenset(
-    """
-    Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv
-    ConvInteger ConvTranspose DepthToSpace DequantizeLinear Div DynamicQuantizeLinear Elu Equal Erf Exp Expand
-    Flatten Floor Gather Gelu Gemm GlobalAveragePool Greater GreaterOrEqual GroupNormalization HardSigmoid
-    HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul
-    MatMulInteger Max MaxPool Mean Min Mish Mul Neg Not Or PRelu Pad Pow QLinearConv QLinearMatMul
-    QuantizeLinear Reciprocal ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
-    ReduceSumSquare Relu Reshape Resize Selu Shape Sigmoid Sign Slice Softmax Softplus Softsign SpaceToDepth
-    Split Sqrt Squeeze Sub Sum Tanh ThresholdedRelu Tile Transpose Unsqueeze Where
-    """.split()  # noqa: SIM905 - one word a line would be 90 lines
-)
-# What ONNX Runtime's own optimiser and quantiser write.
-_MICROSOFT = frozenset(
-    """
-    BiasGelu DynamicQuantizeMatMul FastGelu FusedConv FusedGemm FusedMatMul Gelu MatMulIntegerToFloat QGemm
-    QLinearAdd QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul
-    QLinearSigmoid QLinearSoftmax QuickGelu
-    """.split()  # noqa: SIM905 - one word a line would be 90 lines
-)
-DOMAINS = {"": _ONNX, "ai.onnx": _ONNX, "com.microsoft": _MICROSOFT}
-
-# Operators whose output is as large as the numbers in an input say, and which input that is.
-_SIZED_BY = {"ConstantOfShape": 0, "Expand": 1, "Pad": 1, "Reshape": 1, "Resize": 3, "Tile": 1}
+_CONTINUED = bytes(range(128, 256))  # the bytes of a varint but its last
 
 # Bytes an element of each data type: float, uint8, int8, int32, int64, bool, float16, double. No strings.
 _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}
-_FLOAT, _INT64, _DOUBLE = 1, 7, 11
-_MAX_SIZES = 16  # numbers in a tensor that can be a shape
+_FLOAT, _INT32, _INT64, _DOUBLE = 1, 6, 7, 11
 
 _WIRES = {0: "v", 2: "b", 5: "f"}
 _Schema = dict[int, tuple[str, str]]
@@ -72,6 +55,7 @@ _GRAPH = _schema(
 )
 _NODE = _schema("input=1b output=2b name=3b op_type=4b attribute=5b doc_string=6b domain=7b metadata_props=9b")
 _ATTRIBUTE = _schema("name=1b f=2f i=3v s=4b t=5b floats=7fb ints=8vb strings=9b doc_string=13b type=20v")
+_ATTRIBUTE_TYPES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 _TENSOR = _schema(
     "dims=1vb data_type=2v float_data=4b int32_data=5vb int64_data=7vb name=8b raw_data=9b double_data=10b "
     "doc_string=12b data_location=14v metadata_props=16b"
@@ -82,6 +66,7 @@ _TENSOR_TYPE = _schema("elem_type=1v shape=2b")
 _SHAPE = _schema("dim=1b")
 _DIM = _schema("dim_value=1v dim_param=2b denotation=3b")
 _PROPERTY = _schema("key=1b value=2b")
+_OPSET = _schema("domain=1b version=2v")
 
 # Fields that are refused for what they do; every other unknown one is refused for being unknown.
 _NAMED = {
@@ -101,157 +86,190 @@ _NAMED = {
 def check(data: bytes, name: str) -> None:
     """Raises UnsafeBundle where the ONNX model in `data` is more than a VAE needs; `name` is for the message."""
     try:
-        _model(memoryview(data))
-    except _RefusedError as refused:
+        _Reader().model(memoryview(data))
+    except RefusedError as refused:
         raise UnsafeBundle(f"{name} {refused}; do not use it, or export the bundle again") from None
 
 
-class _RefusedError(Exception):
-    """Why a graph is refused, as the end of a sentence."""
-
-
 def _refuse(reason: str) -> NoReturn:
-    raise _RefusedError(reason)
+    raise RefusedError(reason)
 
 
-def _model(view: memoryview) -> None:
-    graphs = 0
-    for name, value in _fields(view, "model", _MODEL):
-        if name == "graph":
-            graphs += 1
-            _graph(value)
-        elif name == "metadata_props" and b"ort_config" in [text for _, text in _fields(value, "property", _PROPERTY)]:
-            _refuse("brings options for ONNX Runtime")
-    if graphs != 1:
-        _refuse(f"should hold one graph, it holds {graphs}")
+class _Reader:
+    """Reads one model."""
 
+    def __init__(self) -> None:
+        self.left = MAX_FIELDS
 
-def _graph(view: memoryview) -> None:
-    nodes: list[memoryview] = []
-    constants: dict[bytes, tuple[int, ...]] = {}
-    for name, value in _fields(view, "graph", _GRAPH):
-        if name == "node":
-            nodes.append(value)
-        elif name in ("input", "output", "value_info"):
-            _value(value)
-        elif name == "initializer":
-            constants.update([_tensor(value)])
-    if len(nodes) > MAX_NODES:
-        _refuse(f"has {len(nodes)} nodes, at most {MAX_NODES} are run")
-    for node in nodes:
-        _node(node, constants)
+    def model(self, view: memoryview) -> None:
+        graphs, opsets = [], []
+        for name, value in self.fields(view, "model", _MODEL):
+            if name == "graph":
+                graphs.append(value)
+            elif name == "opset_import":
+                said = self.single(value, "opset", _OPSET)
+                if _text(said.get("domain", b"")) in ("", "ai.onnx"):
+                    opsets.append(said.get("version"))
+            elif name == "metadata_props" and self.single(value, "property", _PROPERTY).get("key") == b"ort_config":
+                _refuse("brings options for ONNX Runtime")
+        if len(graphs) != 1:
+            _refuse(f"should hold one graph, it holds {len(graphs)}")
+        if len(opsets) != 1 or opsets[0] not in OPSETS:
+            _refuse(f"is of opset {opsets}, one of {OPSETS.start} to {OPSETS.stop - 1} is read")
+        self.graph(graphs[0])
 
+    def graph(self, view: memoryview) -> None:
+        nodes, inputs, weights = [], {}, {}
+        for name, value in self.fields(view, "graph", _GRAPH):
+            if name == "node":
+                nodes.append(value)
+                if len(nodes) > MAX_NODES:
+                    _refuse(f"has more than {MAX_NODES} nodes")
+            elif name in ("input", "output", "value_info"):
+                title, shape = self.value(value)
+                if name == "input":
+                    inputs[title] = Tensor(shape)
+            elif name == "initializer":
+                title, tensor = self.tensor(value)
+                if title in weights:
+                    _refuse(f"has two weights {title!r:.40}")
+                weights[title] = tensor
+        graphsize.check([self.node(node) for node in nodes], inputs | weights)
 
-def _node(view: memoryview, constants: dict[bytes, tuple[int, ...]]) -> None:
-    held: dict[str, list[memoryview]] = {name: [] for name, _ in _NODE.values()}
-    for name, value in _fields(view, "node", _NODE):
-        held[name].append(value)
-    operators, domains = ([_text(value) for value in held[name]] for name in ("op_type", "domain"))
-    operator, domain = operators[-1] if operators else "", domains[-1] if domains else ""
-    if len(operators) != 1 or len(domains) > 1 or operator not in DOMAINS.get(domain, ()):
-        _refuse(f"has the operator {domain + ':' if domain else ''}{operator or '?'}, which no VAE needs")
-    for attribute in held["attribute"]:
-        integers = _attribute(attribute, operator)
-        if operator == "Constant":
-            constants.update((bytes(output), integers) for output in held["output"])
-    inputs = [bytes(value) for value in held["input"]]
-    at = _SIZED_BY.get(operator, len(inputs))
-    sizes = constants.get(inputs[at], ()) if at < len(inputs) else ()
-    if math.prod(max(1, abs(size)) for size in sizes) > MAX_ELEMENTS:
-        _refuse(f"asks {operator} for a tensor of {list(sizes)}, at most {MAX_ELEMENTS:,} elements are made")
+    def node(self, view: memoryview) -> Node:
+        held: dict[str, list[memoryview]] = {name: [] for name, _ in _NODE.values()}
+        for name, value in self.fields(view, "node", _NODE):
+            held[name].append(value)
+        operators, domains = ([_text(value) for value in held[name]] for name in ("op_type", "domain"))
+        operator, domain = operators[-1] if operators else "", domains[-1] if domains else ""
+        if len(operators) != 1 or len(domains) > 1 or operator not in DOMAINS.get(domain, ()):
+            _refuse(f"has the operator {domain + ':' if domain else ''}{operator or '?'}, which no VAE needs")
+        node = Node(operator, tuple(map(_name, held["input"])), tuple(map(_name, held["output"])))
+        for attribute in held["attribute"]:
+            self.attribute(attribute, node)
+        return node
 
+    def attribute(self, view: memoryview, node: Node) -> None:
+        """Adds an attribute to its node: integers, a tensor, or that a convolution pads by itself."""
+        held: dict[str, list[Any]] = {}
+        for name, value in self.fields(view, "attribute", _ATTRIBUTE):
+            held.setdefault(name, []).append(value)
+        title = _name(held.pop("name", [b""])[-1])
+        kind = _ATTRIBUTE_TYPES.get(held.pop("type", [0])[-1], "")
+        held.pop("doc_string", None)
+        # ONNX Runtime would take its default for an attribute of another type than it looks for
+        if held.keys() - {kind} or (kind not in ("ints", "floats", "strings") and len(held.get(kind, "?")) != 1):
+            _refuse(f"has {node.operator} with an attribute {title!r:.40} that is not what its type says")
+        if title in node.ints or title in node.tensors:
+            _refuse(f"has {node.operator} with two attributes {title!r:.40}")
+        if kind == "t":
+            node.tensors[title] = self.tensor(held["t"][0])[1]
+        elif kind in ("i", "ints"):
+            integers = tuple(number for value in held.get(kind, ()) for number in self.integers(value))
+            worst = max(map(abs, integers), default=0)
+            if worst > _MAX_ATTRIBUTE and node.operator != "Constant":  # whose numbers are judged where they are used
+                _refuse(f"has {node.operator} with {worst} in an attribute, at most {_MAX_ATTRIBUTE} is used")
+            node.ints[title] = integers
+        elif title == "auto_pad" and bytes(held["s"][0][:9]) != b"NOTSET":
+            node.ints[title] = ()
 
-def _attribute(view: memoryview, operator: str) -> tuple[int, ...]:
-    """The integers of an attribute, or of the tensor in it."""
-    integers: tuple[int, ...] = ()
-    for name, value in _fields(view, "attribute", _ATTRIBUTE):
-        if name == "t":
-            _, integers = _tensor(value)
-        elif name in ("i", "ints"):
-            integers += _integers(value)
-            # Slice means "to the end" by the largest integer; Constant's numbers are judged where they are used.
-            if operator not in ("Slice", "Constant") and (worst := max(map(abs, integers), default=0)) > _MAX_ATTRIBUTE:
-                _refuse(f"has {operator} with {worst} in an attribute, at most {_MAX_ATTRIBUTE} is used")
-    return integers
+    def tensor(self, view: memoryview) -> tuple[str, Tensor]:
+        """A tensor and its name; its numbers where they are whole and few enough to be sizes."""
+        title, kind = "", 0
+        dims: tuple[int, ...] = ()
+        raw, integers = view[:0], []
+        # how much of each: in bytes, but for the integers
+        held = {"raw_data": 0, "float_data": 0, "double_data": 0, "integers": 0}
+        for name, value in self.fields(view, "tensor", _TENSOR):
+            if name == "dims":
+                dims += self.integers(value)
+            elif name == "data_type":
+                kind = value
+            elif name == "name":
+                title = _name(value)
+            elif name == "data_location" and value != 0:
+                _refuse("has external data")
+            elif name == "raw_data":
+                raw, held[name] = value, len(value)
+            elif name in ("int32_data", "int64_data"):
+                integers.append(value)
+                held["integers"] += 1 if isinstance(value, int) else len(bytes(value).translate(None, _CONTINUED))
+            elif name in held:
+                held[name] += len(value)
+        if kind not in _ITEM_BYTES:
+            _refuse(f"has a tensor of data type {kind}, which no VAE needs")
+        elements = _elements(dims)
+        typed, size = {_FLOAT: ("float_data", 4), _DOUBLE: ("double_data", 8)}.get(kind, ("integers", 1))
+        wanted = {"raw_data": elements * _ITEM_BYTES[kind], typed: elements * size}
+        used = [name for name, amount in held.items() if amount] or ["raw_data"]
+        if len(used) > 1 or held[used[0]] != wanted.get(used[0]):
+            _refuse(f"has a tensor of shape {list(dims)} with data of another size or type")
+        if kind not in (_INT32, _INT64) or elements > MAX_NUMBERS:
+            return title, Tensor(dims)
+        if held["raw_data"]:
+            return title, Tensor(dims, struct.unpack(f"<{elements}{'i' if kind == _INT32 else 'q'}", raw))
+        return title, Tensor(dims, tuple(number for value in integers for number in self.integers(value)))
 
+    def value(self, view: memoryview) -> tuple[str, tuple[int, ...]]:
+        """Name and largest shape of an input, an output or a value between; the first axis is the batch."""
+        said = self.single(view, "value", _VALUE)
+        kind = self.single(said.get("type", b""), "type", _TYPE)
+        shape = self.single(kind.get("tensor_type", b""), "tensor type", _TENSOR_TYPE).get("shape", b"")
+        dims = [self.single(dim, "dim", _DIM) for _, dim in self.fields(shape, "shape", _SHAPE)]
+        sizes = [_signed(dim.get("dim_value", MAX_BATCH)) for dim in dims]
+        _elements(sizes)
+        return _name(said.get("name", b"")), tuple(max(MAX_BATCH, s) if i == 0 else s for i, s in enumerate(sizes))
 
-def _tensor(view: memoryview) -> tuple[bytes, tuple[int, ...]]:
-    """The name of a tensor, and its numbers where they are int64 and few enough to be sizes."""
-    title, kind = b"", 0
-    dims: tuple[int, ...] = ()
-    raw, integers = view[:0], []
-    held = {"raw_data": 0, "float_data": 0, "double_data": 0, "integers": 0}  # bytes of the first three, else how many
-    for name, value in _fields(view, "tensor", _TENSOR):
-        if name == "dims":
-            dims += _integers(value)
-        elif name == "data_type":
-            kind = value
-        elif name == "name":
-            title = bytes(value)
-        elif name == "data_location" and value != 0:
-            _refuse("has external data")
-        elif name == "raw_data":
-            raw, held[name] = value, len(value)
-        elif name in ("int32_data", "int64_data"):
-            integers.append(value)
-            held["integers"] += 1 if isinstance(value, int) else sum(byte < 0x80 for byte in value)
-        elif name in held:
-            held[name] += len(value)
-    if kind not in _ITEM_BYTES:
-        _refuse(f"has a tensor of data type {kind}, which no VAE needs")
-    elements = _elements(dims)
-    typed, size = {_FLOAT: ("float_data", 4), _DOUBLE: ("double_data", 8)}.get(kind, ("integers", 1))
-    wanted = {"raw_data": elements * _ITEM_BYTES[kind], typed: elements * size}
-    used = [name for name, amount in held.items() if amount] or ["raw_data"]
-    if len(used) > 1 or held[used[0]] != wanted.get(used[0]):
-        _refuse(f"has a tensor of shape {list(dims)} with data of another size or type")
-    if kind != _INT64 or elements > _MAX_SIZES:
-        return title, ()
-    if held["raw_data"]:
-        return title, struct.unpack(f"<{elements}q", raw)
-    return title, tuple(number for value in integers for number in _integers(value))
+    def single(self, view: memoryview | bytes, message: str, schema: _Schema) -> dict[str, Any]:
+        """The fields of a message that has each at most once."""
+        found = dict(fields := list(self.fields(memoryview(view), message, schema)))
+        if len(found) != len(fields):
+            _refuse(f"says something twice in its {message}")
+        return found
 
+    def fields(self, view: memoryview, message: str, schema: _Schema) -> Iterator[tuple[str, Any]]:
+        """(name, value) of each field: an int for a varint, else the bytes."""
+        at, end = 0, len(view)
+        while at < end:
+            self.count(1)
+            tag, at = _varint(view, at)
+            number, wire = tag >> 3, tag & 7
+            name, wires = schema.get(number, ("", ""))
+            if _WIRES.get(wire, "?") not in wires:
+                _refuse(f"has {_NAMED.get((message, number), f'field {number} (wire type {wire}) in its {message}')}")
+            if wire == 0:
+                value, at = _varint(view, at)
+                yield name, value
+                continue
+            size = 4
+            if wire == 2:
+                size, at = _varint(view, at)
+            if size > end - at:
+                _refuse(f"is cut off inside its {message}")
+            yield name, view[at : at + size]
+            at += size
 
-def _value(view: memoryview) -> None:
-    """The declared type of an input, an output or a value between: a tensor of a bounded size."""
-    for types in _inside(view, "value", _VALUE, "type"):
-        for tensor in _inside(types, "type", _TYPE, "tensor_type"):
-            for shape in _inside(tensor, "tensor type", _TENSOR_TYPE, "shape"):
-                dims = _inside(shape, "shape", _SHAPE, "dim")
-                _elements([_signed(size) for dim in dims for size in _inside(dim, "dim", _DIM, "dim_value")])
+    def integers(self, value: int | memoryview) -> tuple[int, ...]:
+        """The int64 of a field, or those packed in it."""
+        if isinstance(value, int):
+            return (_signed(value),)
+        numbers, at = [], 0
+        while at < len(value):
+            self.count(1)
+            number, at = _varint(value, at)
+            numbers.append(_signed(number))
+        return tuple(numbers)
 
-
-def _inside(view: memoryview, message: str, schema: _Schema, wanted: str) -> list[Any]:
-    """The values of one field of a message, all of whose fields are checked."""
-    return [value for name, value in _fields(view, message, schema) if name == wanted]
+    def count(self, fields: int) -> None:
+        self.left -= fields
+        if self.left < 0:
+            _refuse(f"has more than {MAX_FIELDS:,} fields")
 
 
 def _elements(dims: tuple[int, ...] | list[int]) -> int:
     if len(dims) > 8 or any(dim < 0 for dim in dims) or math.prod(max(1, dim) for dim in dims) > MAX_ELEMENTS:
-        _refuse(f"has a tensor of shape {str(list(dims))[:60]}, at most {MAX_ELEMENTS:,} elements are held")
+        _refuse(f"has a tensor of shape {str(list(dims[:9]))[:60]}, at most {MAX_ELEMENTS:,} elements are held")
     return math.prod(dims)
-
-
-def _fields(view: memoryview, message: str, schema: _Schema) -> Iterator[tuple[str, Any]]:
-    """(name, value) of each field: an int for a varint, else the bytes."""
-    at, end = 0, len(view)
-    while at < end:
-        tag, at = _varint(view, at)
-        number, wire = tag >> 3, tag & 7
-        name, wires = schema.get(number, ("", ""))
-        if _WIRES.get(wire, "?") not in wires:
-            _refuse(f"has {_NAMED.get((message, number), f'field {number} (wire type {wire}) in its {message}')}")
-        if wire == 0:
-            value, at = _varint(view, at)
-            yield name, value
-            continue
-        size = 4
-        if wire == 2:
-            size, at = _varint(view, at)
-        if size > end - at:
-            _refuse(f"is cut off inside its {message}")
-        yield name, view[at : at + size]
-        at += size
 
 
 def _varint(view: memoryview, at: int) -> tuple[int, int]:
@@ -264,22 +282,16 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
     _refuse("is cut off inside a number")
 
 
-def _integers(value: int | memoryview) -> tuple[int, ...]:
-    """The int64 of a field, or those packed in it."""
-    if isinstance(value, int):
-        return (_signed(value),)
-    numbers, at = [], 0
-    while at < len(value):
-        number, at = _varint(value, at)
-        numbers.append(_signed(number))
-        if len(numbers) > 1 << 16:
-            _refuse("has a list of more than 65,536 sizes")
-    return tuple(numbers)
-
-
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _text(value: memoryview) -> str:
+def _text(value: memoryview | bytes) -> str:
     return bytes(value[:64]).decode("ascii", "replace")
+
+
+def _name(value: memoryview | bytes) -> str:
+    """A name that no other bytes give."""
+    if len(value) > _MAX_NAME:
+        _refuse(f"has a name of {len(value):,} bytes, at most {_MAX_NAME:,} are read")
+    return bytes(value).decode("latin-1")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_edge.runtime import UnsafeBundle
-from vae_edge.runtime.graphcheck import MAX_ELEMENTS, MAX_NODES, check
+from vae_edge.runtime.graphcheck import MAX_ELEMENTS, MAX_FIELDS, MAX_NODES, check
 
 
 def varint(value: int) -> bytes:
@@ -40,9 +40,13 @@ def node(operator: str = "Relu", inputs=("x",), outputs=("y",), domain: str | No
     return names + field(4, operator) + (b"" if domain is None else field(7, domain)) + more
 
 
-def value(dims: list[int]) -> bytes:
+def attribute(name: str, *numbers: int) -> bytes:
+    return field(5, field(1, name) + b"".join(field(8, number) for number in numbers) + field(20, 7))
+
+
+def value(dims: list[int], name: str = "v") -> bytes:
     shape = b"".join(field(1, field(1, dim)) for dim in dims)
-    return field(1, "x") + field(2, field(1, field(1, 1) + field(2, shape)))
+    return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
 
 
 def graph(*parts: bytes) -> bytes:
@@ -50,7 +54,10 @@ def graph(*parts: bytes) -> bytes:
 
 
 def model(*parts: bytes, more: bytes = b"") -> bytes:
-    return field(1, 8) + field(8, field(1, "") + field(2, 13)) + field(7, graph(*parts)) + more
+    return field(1, 8) + field(8, field(1, "") + field(2, 13)) + field(7, graph(X, *parts)) + more
+
+
+X = field(11, value([256, 8, 28, 28], "x"))
 
 
 NODE = field(1, node())
@@ -59,7 +66,7 @@ SIZES = struct.pack("<2q", 1 << 20, 1 << 20)
 
 
 def sized(operator: str, at: int, raw: bytes = SIZES) -> bytes:
-    inputs = [*["x", "a", "b", "c"][:at], "shape"]
+    inputs = [*["x"][:at], "shape"]
     return model(field(5, tensor([len(raw) // 8], raw, 7, "shape")), field(1, node(operator, inputs)))
 
 
@@ -72,8 +79,15 @@ GOOD = {
     "typed data": model(NODE, field(5, field(1, 2) + field(2, 1) + field(4, bytes(8)))),
     "int64 data": model(NODE, field(5, field(1, 2) + field(2, 7) + field(7, 3) + field(7, -1))),
     "the default domain by name": model(field(1, node(domain="ai.onnx"))),
-    "ONNX Runtime's own": model(field(1, node("FusedConv", domain="com.microsoft"))),
-    "a slice to the end": model(field(1, node("Slice", more=field(5, field(1, "ends") + field(8, 2**63 - 1))))),
+    "ONNX Runtime's own": model(
+        field(5, tensor([8, 8, 1, 1], bytes(256))),
+        field(1, node("FusedConv", ["x", "w"], domain="com.microsoft", more=attribute("kernel_shape", 1, 1))),
+    ),
+    "a slice to the end": model(
+        field(5, tensor([1], struct.pack("<q", 1), 7, "one")),
+        field(5, tensor([1], struct.pack("<q", 2**63 - 1), 7, "end")),
+        field(1, node("Slice", ["x", "one", "end"])),
+    ),
     "a shape": sized("Reshape", 1, struct.pack("<3q", -1, 28, 28)),
 }
 
@@ -83,7 +97,14 @@ BAD = {
     "external by location alone": (model(NODE, field(5, tensor([1], bytes(4), more=field(14, 1)))), "external data"),
     "external, then not": (model(NODE, field(5, tensor([1], bytes(4), more=field(14, 1) + field(14, 0)))), "external"),
     "external in a constant": (
-        model(field(1, node("Constant", more=field(5, field(1, "value") + field(5, tensor([1], more=EXTERNAL)))))),
+        model(
+            field(
+                1,
+                node(
+                    "Constant", more=field(5, field(1, "value") + field(5, tensor([1], more=EXTERNAL)) + field(20, 4))
+                ),
+            )
+        ),
         "external data",
     ),
     "external in a list of tensors": (
@@ -129,21 +150,38 @@ BAD = {
     "a huge output": (model(NODE, field(12, value([1 << 20, 1 << 20]))), "elements"),
     "many axes": (model(NODE, field(13, value([1] * 9))), "shape"),
     "a sequence": (model(NODE, field(11, field(2, field(4, b"")))), "field 4"),
-    "a kernel of a million": (model(field(1, node("Conv", more=field(5, field(8, 1 << 20))))), "Conv with 1048576"),
-    "packed pads of a million": (model(field(1, node("Conv", more=field(5, field(8, varint(1 << 20)))))), "Conv with"),
-    "a padding of a million": (sized("Pad", 1), "asks Pad"),
+    "a kernel of a million": (model(field(1, node("Conv", more=attribute("pads", 1 << 20)))), "Conv with 1048576"),
+    "packed pads of a million": (
+        model(field(1, node("Conv", more=field(5, field(8, varint(1 << 20)) + field(20, 7))))),
+        "Conv with 1048576",
+    ),
+    "an attribute without a type": (model(field(1, node("Conv", more=field(5, field(8, 1))))), "what its type says"),
+    "an attribute of another type": (
+        model(field(1, node("Conv", more=field(5, field(1, "group") + field(3, 1) + field(20, 7))))),
+        "what its type says",
+    ),
+    "an attribute twice": (model(field(1, node("Conv", more=attribute("pads", 1) * 2))), "two attributes 'pads'"),
+    "two shapes of one value": (model(NODE, field(11, value([1]) + field(2, b""))), "twice in its value"),
+    "a weight twice": (model(NODE, field(5, tensor([1], bytes(4))) * 2), "two weights 'w'"),
+    "no opset": (field(1, 8) + field(7, X + NODE), r"opset \[\]"),
+    "two opsets": (model(NODE, more=field(8, field(2, 14))), r"opset \[13, 14\]"),
+    "an old opset": (field(1, 8) + field(8, field(2, 12)) + field(7, X + NODE), r"opset \[12\]"),
+    "a long name": (model(field(1, node(outputs=["y" * 1025]))), "name of 1,025 bytes"),
+    "many fields": (model(NODE, field(13, b"") * MAX_FIELDS), "fields"),
+    "many sizes": (model(NODE, field(5, field(1, b"\1" * MAX_FIELDS))), "fields"),
+    "many inputs": (model(field(1, node("Sum", ["x"] * MAX_FIELDS))), "fields"),
     "an expansion": (sized("Expand", 1), "asks Expand"),
-    "a tiling": (sized("Tile", 1), "asks Tile"),
-    "a resize": (sized("Resize", 3), "asks Resize"),
-    "4 TiB in 144 bytes": (sized("ConstantOfShape", 0), r"asks ConstantOfShape for a tensor of \[1048576, 1048576\]"),
+    "a tiling": (sized("Tile", 1), "operator Tile"),
+    "a resize": (sized("Resize", 1), "operator Resize"),
+    "4 TiB in 144 bytes": (sized("ConstantOfShape", 0), r"asks ConstantOfShape for \[1048576, 1048576\]"),
     "a constant's shape": (
         model(
-            field(1, node("Constant", [], ["s"], more=field(5, field(1, "value_ints") + field(8, 2**40)))),
+            field(1, node("Constant", [], ["s"], more=attribute("value_ints", 2**40))),
             field(1, node("ConstantOfShape", ["s"])),
         ),
         "asks ConstantOfShape",
     ),
-    "many nodes": (model(NODE * (MAX_NODES + 1)), "nodes"),
+    "many nodes": (model(NODE * (MAX_NODES + 1)), "more than 4096 nodes"),
 }
 
 
