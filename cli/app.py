@@ -27,6 +27,7 @@ VERBS = {
     "verify": "bundles",
     "info": "bundles",
     "doctor": "doctor",
+    "bench": "bench",
 }
 
 

@@ -1,0 +1,204 @@
+"""`vae-edge bench`: how fast a bundle runs here, and how much of that is the machine's own limit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vae_edge.cli.measure import Products, Start, in_turn, percentile, starts
+from vae_edge.cli.options import HEADS, Device, DeviceOptions, Threads, load
+from vae_edge.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from vae_edge.runtime import VAE
+
+__all__ = ["bench"]
+
+SIZES = (1, 8, 64, 512, 10_000)
+ROUNDS = 7  # of processes
+BARE, PRODUCT = "decoder alone", "matrix product"
+
+_IMPORT = "import os; os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')\nimport numpy, onnxruntime\n"
+_FIRST = """
+import json, sys
+from vae_edge.runtime import VAE
+vae = VAE.load(sys.argv[1], **json.loads(sys.argv[2]))
+"""
+_GENERATE = _FIRST + "vae.generate(64)\n"
+_RECONSTRUCT = _FIRST + "import numpy as np; vae.reconstruct(np.zeros((64, *vae.image_shape)))\n"
+
+
+def bench(
+    context: typer.Context,
+    bundle: Annotated[
+        str, typer.Argument(metavar="[BUNDLE]", help="A bundle's folder, or the name of one that is built in.")
+    ] = "mnist",
+    seconds: Annotated[float, typer.Option(min=0, max=3600, metavar="S", help="Time for each number of images.")] = 2.0,
+    provider: Device = "auto",
+    provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
+    threads: Threads = None,
+) -> None:
+    """Measure how fast a bundle runs on this machine: 1 to 10,000 images, a process's start, memory.
+
+    New images under each head, and reconstructions, beside the decoder's bare ONNX Runtime session on the same batches:
+    all in turn, so that what else the machine does falls on each. "x bare" is a median over the session's; "of sgemm"
+    is the session's share of the multiply-adds a second that NumPy's matrix product reaches with as many threads (on
+    a CPU). Starts and memory are a whole process's, beside one that only imports NumPy and ONNX Runtime.
+
+    \b
+    Examples:
+      vae-edge bench
+      vae-edge bench ./my-bundle --threads 1
+      vae-edge bench ./my-bundle --provider cuda --json
+    """
+    vae = load(bundle, provider, provider_option, threads)
+    from vae_edge.runtime import cpus
+
+    count = threads or cpus.available()
+    steps = len(SIZES) + 2 * (ROUNDS + 1)
+    with Progress("bench", steps, "steps") as progress, Products(count) as product:
+        began = _starts(vae, provider, provider_option, threads, lambda: progress.advance(1))
+        taken = {}
+        for n in SIZES:
+            taken[n] = in_turn(_calls(vae, n) | {PRODUCT: product}, seconds)
+            progress.advance(1)
+    on_cpu = vae.provider == "CPUExecutionProvider"
+    rows = [row for n in SIZES for row in _rows(n, taken[n], vae.manifest.decoder.multiply_adds if on_cpu else None)]
+    products = [second for n in SIZES for second in taken[n][PRODUCT]]
+    document = {
+        "bundle": vae.manifest.name,
+        "provider": vae.provider,
+        "threads": count,
+        "machine": _machine(),
+        "decoder_multiply_adds": vae.manifest.decoder.multiply_adds,
+        "sgemm_multiply_adds_per_second": Products.multiply_adds / percentile(products, 50),
+        "rows": rows,
+        "start": {
+            name: {"seconds": start.seconds, "peak_bytes": start.peak_bytes or None} for name, start in began.items()
+        },
+    }
+    context.obj.result(document, "\n".join(_table(document, began)))
+
+
+def _calls(vae: VAE, n: int) -> dict[str, Callable[[], object]]:
+    """What is measured on n images, by name; the bare session first."""
+    import numpy as np
+
+    from vae_edge.runtime.vae import BATCH_SIZE
+
+    z = np.random.default_rng(0).standard_normal((n, vae.latent_size), np.float32)
+    few = np.random.default_rng(1).integers(0, 2, (min(n, BATCH_SIZE), *vae.image_shape)).astype(np.float32)
+    session = vae._decoder._session  # the very one that the VAE runs
+    said = vae.manifest.decoder
+    outputs, name = [said.outputs[0].name], said.inputs[0].name
+
+    def bare() -> None:
+        for at in range(0, n, BATCH_SIZE):
+            session.run(outputs, {name: z[at : at + BATCH_SIZE]})
+
+    def generate(head: str) -> Callable[[], object]:
+        if n <= 512:
+            return lambda: vae.generate(n, head=head)
+        return lambda: sum(len(batch) for batch in vae.stream(n, head=head))  # not 10,000 images in memory at once
+
+    def reconstruct() -> None:
+        for at in range(0, n, BATCH_SIZE):
+            vae.reconstruct(few[: n - at])
+
+    calls: dict[str, Callable[[], object]] = {BARE: bare}
+    if vae.manifest.prior.kind != "none":
+        calls |= {f"generate, {head}": generate(head) for head in HEADS}
+    return calls | {"reconstruct": reconstruct}
+
+
+def _rows(n: int, taken: dict[str, list[float]], multiply_adds: int | None) -> list[dict[str, Any]]:
+    bare = percentile(taken[BARE], 50)
+    rows = []
+    for what, seconds in taken.items():
+        if what == PRODUCT:
+            continue
+        median = percentile(seconds, 50)
+        row = {"n": n, "what": what, "rounds": len(seconds), "p50": median}
+        row |= {f"p{percent}": percentile(seconds, percent) for percent in (90, 99)}
+        row |= {"images_per_second": n / median, "over_bare": median / bare, "extra_seconds": median - bare}
+        if what == BARE and multiply_adds is not None:
+            row["share_of_sgemm"] = multiply_adds * n / median * percentile(taken[PRODUCT], 50) / Products.multiply_adds
+        rows.append(row)
+    return rows
+
+
+def _starts(
+    vae: VAE, provider: str, provider_option: list[str], threads: int | None, advance: Callable[[], object]
+) -> dict[str, Start]:
+    options = {
+        "provider": provider,
+        "provider_options": dict(option.split("=", 1) for option in provider_option) or None,
+        "threads": threads,
+    }
+    work = _GENERATE if vae.manifest.prior.kind != "none" else _RECONSTRUCT
+    programs = {
+        "imports alone": [_IMPORT],
+        "64 images": [work, str(vae.bundle.folder), json.dumps(options)],
+    }
+    return starts(programs, ROUNDS, advance)
+
+
+def _machine() -> dict[str, str]:
+    import platform
+
+    import numpy
+    import onnxruntime
+
+    model = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo") as file:  # noqa: PTH123
+            model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), model)
+    except OSError:
+        pass
+    return {
+        "processor": model,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def _table(document: dict[str, Any], began: dict[str, Start]) -> list[str]:
+    machine, rate = document["machine"], document["sgemm_multiply_adds_per_second"]
+    lines = [
+        f"{document['bundle']} on {document['provider']}, {document['threads']} threads; {machine['processor']}, "
+        f"ONNX Runtime {machine['onnxruntime']}, NumPy {machine['numpy']}",
+        f"decoder: {document['decoder_multiply_adds']:,} multiply-adds an image"
+        f"; sgemm: {rate / 1e9:,.1f} thousand million a second",
+        "",
+        f"{'n':>6}  {'':18}{'median':>12}{'p90':>12}{'p99':>12}{'images/s':>12}{'x bare':>9}{'of sgemm':>10}",
+    ]
+    for row in document["rows"]:
+        times = "".join(f"{_time(row[key]):>12}" for key in ("p50", "p90", "p99"))
+        if row["what"] == BARE:
+            share = row.get("share_of_sgemm")
+            last = f"{'':9}" + (f"{share:>10.0%}" if share is not None else "")
+        else:
+            last = f"{row['over_bare']:>9.2f}"
+        first = f"{row['n']:>6,}" if row["what"] == BARE else f"{'':6}"
+        lines.append(f"{first}  {row['what']:18}{times}{row['images_per_second']:>12,.0f}{last}".rstrip())
+    lines += ["", f"{'a process':26}{'start to end':>12}{'peak memory':>24}"]
+    base = began["imports alone"]
+    for name, start in began.items():
+        memory = f"{start.peak_bytes / 2**20:,.1f} MiB" if start.peak_bytes else "?"
+        ratio = f"  {start.seconds / base.seconds:.2f} x the time" if start is not base else ""
+        if ratio and base.peak_bytes:
+            ratio += f", {start.peak_bytes / base.peak_bytes:.2f} x the memory"
+        lines.append(f"{name:26}{_time(start.seconds):>12}{memory:>24}{ratio}")
+    return lines
+
+
+def _time(seconds: float) -> str:
+    for unit, factor in (("s", 1.0), ("ms", 1e3)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:,.2f} {unit}"
+    return f"{seconds * 1e6:,.1f} us"
