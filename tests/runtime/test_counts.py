@@ -1,0 +1,90 @@
+"""What a call costs, in counts that no busy machine changes: session runs, and arrays of the images' size."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from vae_edge.runtime import HEADS, VAE, heads
+
+BATCH = 256
+
+
+@pytest.fixture
+def spied(tiny):
+    """A VAE, and what its sessions gave: (name, outputs) of each run."""
+    vae, runs = VAE.load(tiny), []
+    for name, session in (("encoder", vae._encoder), ("decoder", vae._decoder)):
+
+        def run(batch, name=name, inner=session.run):
+            runs.append((name, inner(batch)))
+            return runs[-1][1]
+
+        session.run = run
+    return vae, runs
+
+
+def batches(n: int) -> list[int]:
+    return [min(BATCH, n - at) for at in range(0, n, BATCH)]
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("n", [1, 64, BATCH, BATCH + 1, 1000])
+def test_a_batch_is_one_run_of_the_decoder_and_no_other(spied, n, head):
+    vae, runs = spied
+    vae.generate(n, head=head)
+    assert [(name, len(outputs[0])) for name, outputs in runs] == [("decoder", size) for size in batches(n)]
+    runs.clear()
+    for _ in vae.stream(n, head=head):
+        pass
+    assert [(name, len(outputs[0])) for name, outputs in runs] == [("decoder", size) for size in batches(n)]
+
+
+@pytest.mark.parametrize("n", [1, BATCH, 600])
+def test_reconstruction_is_one_run_of_each_graph_a_batch(spied, n):
+    vae, runs = spied
+    vae.reconstruct(np.zeros((n, 6, 4)))
+    sizes = batches(n)
+    assert sorted((name, len(outputs[0])) for name, outputs in runs) == sorted(
+        (name, size) for name in ("encoder", "decoder") for size in sizes
+    )
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_batch_is_painted_on_the_array_that_the_session_gave(spied, head):
+    vae, runs = spied
+    images = vae.generate(BATCH, head=head)
+    assert images is runs[-1][1][0]
+    assert vae.reconstruct(np.zeros((7, 6, 4)), head=head) is runs[-1][1][0]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_more_batches_are_painted_where_they_are_returned(spied, head, monkeypatch):
+    vae, runs = spied
+    painted, inner = [], heads.get(head)
+
+    def paint(logits, out, *rest):
+        painted.append((logits, out))
+        inner(logits, out, *rest)
+
+    monkeypatch.setitem(heads._BY_NAME, head, paint)
+    images = vae.generate(1000, head=head)
+    assert all(logits is outputs[0] for (logits, _), (_, outputs) in zip(painted, runs, strict=True))
+    starts = [out.__array_interface__["data"][0] - images.__array_interface__["data"][0] for _, out in painted]
+    assert starts == [at * images.strides[0] for at in range(0, 1000, BATCH)]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_no_head_needs_a_second_array_of_that_size(spied, head):
+    vae, _ = spied
+    heads._thresholds()
+    size = 64 * 64 * 64 * 4 * 4  # 4 MiB of logits, of larger images than the bundle's
+    vae._decoder.run = lambda z: [np.zeros((64, 64, 64, 4), np.float32)]
+    vae.generate(64, head=head)
+    tracemalloc.start()
+    vae.generate(64, head=head)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size <= peak < 1.2 * size
