@@ -127,6 +127,13 @@ def test_its_table_has_a_line_for_each(vae_edge, quick, tiny):
     assert all(len(line) <= 120 for line in lines)
 
 
+def test_a_machine_too_busy_to_measure_is_said(vae_edge, quick, tiny, monkeypatch):
+    monkeypatch.setattr(Products, "multiply_adds", 1e15)  # as if a product took no time
+    assert "other things" not in vae_edge("bench", tiny, "--seconds", "0").stdout
+    monkeypatch.setattr(Products, "multiply_adds", 1)
+    assert "other things" in vae_edge("bench", tiny, "--seconds", "0").stdout
+
+
 def test_an_autoencoder_only_reconstructs(make_bundle, vae_edge, quick):
     bundle = make_bundle(folder="autoencoder", prior=Prior("none", 1, None))
     said = json.loads(vae_edge("bench", bundle, "--seconds", "0", "--json").stdout)
