@@ -2,17 +2,24 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHONS ?= $(PYTHON)  # of `make golden`: "python3.11 python3.12 python3.13", as far as they are there
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test lint wheel clean pictures
+.PHONY: demo test soak golden lint wheel clean pictures
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
 
 test: $(VENV)/all.stamp  ## every test
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/all.stamp golden  ## every promise of docs/promises.md at its full size: hours
+	VAE_EDGE_SOAK=1 $(BIN)/python -m pytest --durations=0 tests/soak
+
+golden: $(VENV)/all.stamp  ## the noise of fifty seeds, by each NumPy on each of $(PYTHONS)
+	$(BIN)/python tests/soak/matrix.py $(PYTHONS)
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .

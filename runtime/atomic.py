@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from vae_edge.runtime.errors import OutputError, VaeEdgeError
 
-__all__ = ["replacing", "write_bytes"]
+__all__ = ["is_running", "replacing", "sync", "write_bytes"]
 
 _live: set[Path] = set()  # this process's temporaries; one that carries its pid and is not here is of an earlier life
 _lock = threading.Lock()
@@ -48,7 +48,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-            _sync_folder(target.parent)
+            sync(target.parent)
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -78,12 +78,13 @@ def _remove_stale(target: Path) -> None:
         if match := ours.fullmatch(path.name):
             pid = int(match[1])
             with _lock:
-                dead = path not in _live if pid == os.getpid() else not _is_running(pid)
+                dead = path not in _live if pid == os.getpid() else not is_running(pid)
             if dead:
                 path.unlink(missing_ok=True)
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether a process of that number is there, anybody's."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -93,9 +94,9 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes the rename last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Makes a file's content, or the names in a folder, last through a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

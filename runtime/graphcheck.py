@@ -22,7 +22,7 @@ from vae_edge.runtime.graphsize import MAX_BATCH
 __all__ = ["MAX_ELEMENTS", "MAX_FIELDS", "MAX_NODES", "OPSETS", "check"]
 
 MAX_ELEMENTS = 1 << 26  # 256 MiB of float32 in one tensor of the file
-MAX_FIELDS = 1 << 17  # and numbers in lists; MNIST's graphs have 600
+MAX_FIELDS = 1 << 16  # and numbers in lists; the graphs of MNIST have 600
 MAX_NODES = 4096
 OPSETS = range(13, 24)  # in which the rules of graphsize hold: axes and sizes are inputs
 _MAX_ATTRIBUTE = 4096  # kernels, strides, pads, axes
@@ -183,6 +183,7 @@ class _Reader:
         for name, value in self.fields(view, "tensor", _TENSOR):
             if name == "dims":
                 dims += self.integers(value)
+                _elements(dims)  # while they are few
             elif name == "data_type":
                 kind = value
             elif name == "name":
@@ -193,7 +194,11 @@ class _Reader:
                 raw, held[name] = value, len(value)
             elif name in ("int32_data", "int64_data"):
                 integers.append(value)
-                held["integers"] += 1 if isinstance(value, int) else len(bytes(value).translate(None, _CONTINUED))
+                found = (
+                    1 if isinstance(value, int) else len(bytes(value[: 10 * MAX_FIELDS]).translate(None, _CONTINUED))
+                )
+                self.count(found)  # large ones come as raw_data
+                held["integers"] += found
             elif name in held:
                 held[name] += len(value)
         if kind not in _ITEM_BYTES:

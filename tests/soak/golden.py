@@ -1,0 +1,59 @@
+"""Fifty hashes of noise, the same on every version of NumPy and Python: python tests/soak/golden.py [FILE to write].
+
+Needs NumPy and vae_edge.runtime alone; `matrix.py` runs it over many versions of both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from vae_edge.runtime import random
+from vae_edge.runtime.random import Purpose
+
+HASHES = Path(__file__).with_name("golden.json")
+
+
+def digest(array: np.ndarray) -> str:
+    little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")))
+    return hashlib.sha256(little.tobytes()).hexdigest()
+
+
+def noise() -> dict[str, str]:
+    """Ten kinds of draw at five places of the streams: what was drawn -> its SHA-256."""
+    from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal
+
+    ramp = np.linspace(-12, 12, 784, dtype=np.float32).reshape(28, 28, 1)
+    prior = Normal(np.zeros(32), np.ones(32), purpose=Purpose.PRIOR)
+    mixture = Mixture(np.array([0.5, 0.25, 0.25]), np.arange(6.0).reshape(3, 2), np.linspace(0.5, 3.0, 6).reshape(3, 2))
+    found = {}
+    places = [(0, 0, 0), (1, 1000, 0), (7, 2**31 - 10, 1), (2**63 + 5, 10**15, 123), (2**64 - 1, 2**62, 2**40)]
+    for seed, start, stream in places:
+        for name, array in {
+            "words": random.words(seed, Purpose.PRIOR, start, 500, 13, stream),
+            "words16": random.words16(seed, Purpose.PIXEL, start, 50, 784, stream),
+            "uniforms": random.uniforms(seed, Purpose.COMPONENT, start, 5000, stream),
+            "normals of the prior": random.normals(seed, Purpose.PRIOR, start, 3000, 32, stream),
+            "normals of a posterior": random.normals(seed, Purpose.POSTERIOR, start, 1001, 7, stream),
+            "one normal": random.normals(seed, Purpose.POSTERIOR, start, 20_000, 1, stream),
+            "a prior": prior.sample(2000, seed=seed, start=start),
+            "pixels": Bernoulli(ramp).sample(200, seed=seed, start=start),
+            "samples of a batch": Bernoulli(np.stack([ramp, -ramp])).sample(3, seed=seed, start=start),
+            "a mixture": mixture.sample(4000, seed=seed, start=start),
+        }.items():
+            found[f"{name}, seed {seed}, start {start}, stream {stream}"] = digest(array)
+    return found
+
+
+if __name__ == "__main__":
+    hashes = noise()
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(json.dumps(hashes, indent=1) + "\n")
+    wrong = [name for name, value in json.loads(HASHES.read_text()).items() if hashes[name] != value]
+    here = f"NumPy {np.__version__}, Python {sys.version.split()[0]}"
+    print(f"{here}: {len(hashes) - len(wrong)} of {len(hashes)} hashes hold")  # noqa: T201
+    sys.exit("\n".join(wrong) or None)
