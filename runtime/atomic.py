@@ -35,6 +35,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    left = "what was there is as it was"
     try:
         mode = _mode(target)
         with _lock:
@@ -48,6 +49,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
+            left = "the new file is there, but may not outlast a power cut"
             sync(target.parent)
         finally:
             with suppress(OSError):
@@ -58,7 +60,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"{target} cannot be written: {reason}; what was there is as it was") from error
+        raise OutputError(f"{target} cannot be written: {reason}; {left}") from error
 
 
 def _mode(target: Path) -> int | None:

@@ -54,6 +54,21 @@ def test_a_fault_of_the_disk_leaves_the_old_file_and_nothing_else(tmp_path, monk
     assert os.listdir(tmp_path) == ["a.bin"]
 
 
+def test_a_folder_that_cannot_be_synced_says_that_the_new_file_is_there(tmp_path, monkeypatch):
+    path, calls = tmp_path / "a.bin", []
+    path.write_bytes(b"old")
+
+    def fault(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:  # the file's own comes first
+            raise OSError(5, os.strerror(5))
+
+    monkeypatch.setattr(os, "fsync", fault)
+    with pytest.raises(OutputError, match="the new file is there, but may not outlast a power cut"):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
 def test_a_path_that_cannot_be_written_is_an_output_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     os.mkfifo(tmp_path / "fifo")
