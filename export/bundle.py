@@ -82,7 +82,12 @@ def _expect_ours(out: Path, training: Training, force: bool) -> None:
         if force and (out / "manifest.json").is_file():
             return
         raise OutputError(f"{out}: holds something that is not a bundle; name another folder") from error
-    if found.training != training and not force:
+    if force:
+        return
+    own = {"manifest.json", "CARD.md", *(file.name for file in found.files)}
+    if foreign := sorted({path.name for path in out.iterdir()} - own):
+        raise OutputError(f"{out}: holds {', '.join(foreign)} beside a bundle; move it, or replace all with --force")
+    if found.training != training:
         raise OutputError(f"{out}: holds a bundle of another run; replace it with --force, or name another folder")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vae_edge.runtime import atomic
 from vae_edge.runtime.errors import OutputError
 
 __all__ = ["staged"]
@@ -30,7 +31,8 @@ def staged(target: Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for stale in target.parent.glob(f"{prefix}*"):
-            if not _alive(stale.name.removeprefix(prefix)):
+            pid = stale.name.removeprefix(prefix)
+            if not (pid.isdecimal() and atomic.is_running(int(pid))):
                 shutil.rmtree(stale)
         staging.mkdir()
     except OSError as error:
@@ -38,9 +40,9 @@ def staged(target: Path) -> Iterator[Path]:
     try:
         yield staging
         for path in (*staging.iterdir(), staging):
-            _sync(path)
+            atomic.sync(path)
         _exchange(staging, target)
-        _sync(target.parent)
+        atomic.sync(target.parent)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error}); what was there before is whole") from error
     finally:
@@ -61,21 +63,3 @@ def _exchange(staging: Path, target: Path) -> None:
     if library.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(target))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,6 +1,7 @@
 """A run becomes a bundle, whole or not at all, and only where the runtime computes what TensorFlow does."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,14 @@ def test_another_runs_bundle_is_replaced_by_force_alone(run: Path, tmp_path: Pat
     assert parse((tmp_path / "bundle" / "manifest.json").read_bytes()).training.seed == small.seed
 
 
+def test_what_lies_beside_a_bundle_is_not_lost(exported: Path, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported, tmp_path / "small")
+    (tmp_path / "small" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds notes\.txt beside a bundle"):
+        export(run, tmp_path / "small")
+    assert (tmp_path / "small" / "notes.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_a_folder_that_is_no_bundle_is_never_replaced(run: Path, tmp_path: Path, force: bool) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
@@ -144,9 +153,9 @@ def test_what_fails_on_the_way_leaves_the_old_folder_whole(tmp_path: Path, monke
         with folder.staged(target) as staging:
             (staging / "new").write_text("new")
 
-    for step in ("_sync", "_exchange"):
+    for module, step in ((folder.atomic, "sync"), (folder, "_exchange")):
         with monkeypatch.context() as patch:
-            patch.setattr(folder, step, lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            patch.setattr(module, step, lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
             with pytest.raises(OutputError, match="No space left on device"):
                 fill()
         assert snapshot(target) == {"old": b"old"}
