@@ -1,0 +1,50 @@
+"""What ships works, says where it came from, and is as small and as good as it was said to be."""
+
+import re
+
+import pytest
+
+from vae_edge.runtime import VAE, classifier, probe
+from vae_edge.runtime.bundle import built_in
+from vae_edge.train.presets import PRESETS
+
+# Most multiply-adds of the decoder, least test ELBO in nats: what the presets were made for.
+BARS = {"mnist-tiny": (300_000, -80.0), "mnist": (2_000_000, -73.0)}
+
+
+def test_what_ships_is_known() -> None:
+    assert set(built_in()) == set(BARS) <= set(PRESETS)
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_a_shipped_bundle_computes_here_what_tensorflow_computed(name: str) -> None:
+    assert max(probe.check(VAE.load(name, provider="cpu")).values()) <= probe.TOLERANCE
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_a_shipped_bundle_was_made_from_a_clean_commit_by_a_command_that_makes_it_again(name: str) -> None:
+    folder, said = built_in()[name], VAE.load(name, provider="cpu").manifest
+    assert said.name == name
+    assert re.fullmatch(r"[0-9a-f]{40}", said.training.commit)
+    assert re.fullmatch(r"vae-edge [0-9a-f]{40}", said.producer)
+    assert said.training.command.startswith(f"vae-edge train --preset {name}")
+    card = (folder / "CARD.md").read_text()
+    assert said.training.command in card
+    assert said.training.commit in card
+    assert f"{said.metrics['elbo']:.3f}" in card
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_a_shipped_bundle_keeps_its_bars(name: str) -> None:
+    said = VAE.load(name, provider="cpu").manifest
+    multiply_adds, elbo = BARS[name]
+    assert said.decoder.multiply_adds <= multiply_adds
+    assert said.metrics["elbo"] >= elbo
+    assert max(said.parity.values()) <= 1e-4
+    assert sum(file.stat().st_size for file in built_in()[name].iterdir()) <= 2 << 20
+
+
+def test_the_shipped_classifier_was_made_from_a_clean_commit() -> None:
+    said = classifier.Classifier.load().record
+    assert re.fullmatch(r"[0-9a-f]{40}", said.training.commit)
+    assert said.metrics["test_accuracy"] > 0.99
