@@ -98,12 +98,19 @@ def evaluate(
         if vae.manifest.prior.kind == "none":
             notes.append(f"{vae.manifest.name} is an autoencoder: it has neither likelihood nor samples")
     costs = evaluation.costs(vaes)
+    who = vaes[0].manifest.name if len(vaes) == 1 else f"{len(vaes)} bundles"
+    where = f"{len(dataset):,} images of {dataset.name} ({split}), {vaes[0].provider}"
+    if len(vaes) == 1:
+        table = tables.single(measured[0], costs[0], samples)
+    else:
+        table = tables.several([vae.manifest.name for vae in vaes], measured, costs, samples)
+    lines = [f"{who} on {where}; nats per image", *table]
     if write:
-        from vae_edge.export import figures
-
-        for vae, found in zip(vaes, measured, strict=True):
-            figures.write(vae.bundle.folder, _metrics(found, samples), vae.manifest.digest)
-            notes.append(f"the figures stand in {vae.bundle.folder}")
+        try:
+            notes += _write(vaes, measured, samples)
+        except Exception:
+            context.obj.say("\n".join(lines))  # what took minutes to measure is not lost with the bundle's place
+            raise
     shared: dict[str, Any] = {
         "data": dataset.name,
         "data_sha256": dataset.sha256,
@@ -120,16 +127,16 @@ def evaluate(
         {"bundle": vae.manifest.name, **tables.document(found), "cost": dataclasses.asdict(cost)}
         for vae, found, cost in zip(vaes, measured, costs, strict=True)
     ]
-    who = vaes[0].manifest.name if len(vaes) == 1 else f"{len(vaes)} bundles"
-    where = f"{len(dataset):,} images of {dataset.name} ({split}), {vaes[0].provider}"
-    heading = f"{who} on {where}; nats per image"
-    if len(vaes) == 1:
-        lines = tables.single(measured[0], costs[0], samples)
-    else:
-        lines = tables.several([vae.manifest.name for vae in vaes], measured, costs, samples)
-    context.obj.result(
-        shared | (each[0] if len(each) == 1 else {"bundles": each}), "\n".join([heading, *lines, *notes])
-    )
+    context.obj.result(shared | (each[0] if len(each) == 1 else {"bundles": each}), "\n".join([*lines, *notes]))
+
+
+def _write(vaes: list[VAE], measured: list[dict[str, Figure]], samples: int) -> list[str]:
+    """Puts the figures into the bundles, and says where they stand now."""
+    from vae_edge.export import figures
+
+    for vae, found in zip(vaes, measured, strict=True):
+        figures.write(vae.bundle.folder, _metrics(found, samples), vae.manifest.digest)
+    return [f"the figures stand in {vae.bundle.folder}" for vae in vaes]
 
 
 def _dataset(vaes: list[VAE]) -> str:

@@ -112,7 +112,7 @@ def _download(name: str, searched: str) -> bytes:
                 packed = response.read(MAX_DOWNLOAD + 1)
             data = gunzip(packed, name)
         except (OSError, ValueError, HTTPException, DataError) as error:
-            failures.append(f"{mirror}: {error}")
+            failures.append(f"{mirror}: {' '.join(str(error).split())}")
             continue
         if _fits(name, data):
             with suppress(OSError):  # a home that cannot be written costs the next run a download, no more

@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 
+from vae_edge.runtime import OutputError
 from vae_edge.runtime.bundle import read
 from vae_edge.runtime.manifest import Prior
 
@@ -119,6 +120,19 @@ def test_a_bundle_that_changed_meanwhile_is_left_alone(trained):
         figures.write(trained, {"nll": 1.0}, "0" * 64)
     assert snapshot(trained) == before
     assert not list(trained.parent.glob(".*"))
+
+
+def test_figures_that_cannot_be_written_are_shown_all_the_same(vae_edge, trained, arguments, monkeypatch):
+    from vae_edge.export import figures
+
+    def full(*_: object) -> None:
+        raise OutputError("no space left")
+
+    monkeypatch.setattr(figures, "write", full)
+    done = vae_edge("evaluate", trained, *arguments, "--write")
+    assert done.exit_code == 1
+    assert "nll" in done.stderr
+    assert "no space left" in done.stderr.splitlines()[-1]
 
 
 def test_bundles_of_different_data_want_to_be_told_which(vae_edge, tiny, make_bundle, arguments, one_line):
