@@ -191,7 +191,10 @@ def _table(document: dict[str, Any], began: dict[str, Start]) -> list[str]:
         first = f"{row['n']:>6,}" if row["what"] == BARE else f"{'':6}"
         lines.append(f"{first}  {row['what']:18}{times}{row['images_per_second']:>12,.0f}{last}".rstrip())
     if any(row.get("share_of_sgemm", 0) > 1 for row in document["rows"]):
-        lines.append("the machine does other things (a share of sgemm is above 100 %): bench again when it is quiet")
+        lines += [
+            "a share above 100 %: the machine does other things, or NumPy's BLAS uses less of this CPU than",
+            "ONNX Runtime does (is OPENBLAS_CORETYPE set?)",
+        ]
     lines += ["", f"{'a process':26}{'start to end':>12}{'peak memory':>24}"]
     base = began["imports alone"]
     for name, start in began.items():

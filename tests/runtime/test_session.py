@@ -199,10 +199,10 @@ def test_onnx_runtime_is_told_to_report_nothing(tiny, run_python):
 def test_a_call_burns_no_cpu_after_it_is_done(tiny, run_python):
     code = (
         "import sys, time; from vae_edge.runtime import VAE\n"
-        "vae = VAE.load(sys.argv[1], threads=4); vae.generate(1000); before = time.process_time(); time.sleep(0.5)\n"
-        "print(time.process_time() - before)"
+        "vae = VAE.load(sys.argv[1], threads=4); vae.generate(1000); time.sleep(0.2); before = time.process_time()\n"
+        "time.sleep(1); print(time.process_time() - before)"
     )
-    assert float(run_python(code, tiny).stdout) < 0.025
+    assert float(run_python(code, tiny).stdout) < 0.05
 
 
 def test_a_session_is_held_by_its_vae_alone(tiny):
