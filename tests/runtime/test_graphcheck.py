@@ -193,16 +193,17 @@ def test_what_a_vae_needs_is_let_through(case):
 @pytest.mark.parametrize("case", BAD)
 def test_what_no_vae_needs_is_refused_at_once(case):
     data, message = BAD[case]
-    before = time.perf_counter()
+    before = time.thread_time()
     with pytest.raises(UnsafeBundle, match=rf"^graph\.onnx .*{message}"):
         check(data, "graph.onnx")
-    assert time.perf_counter() - before < 1
+    assert time.thread_time() - before < 1
 
 
 def test_the_tiny_graphs_are_let_through(vae):
-    for name, data in vae.bundle.files.items():
-        if name.endswith(".onnx"):
-            check(data, name)
+    graphs = {name: data for name, data in vae.bundle.files.items() if name.endswith(".onnx")}
+    assert len(graphs) == 2
+    for name, data in graphs.items():
+        check(data, name)
 
 
 def test_a_deeply_nested_file_takes_neither_stack_nor_time():
@@ -215,9 +216,9 @@ def test_a_deeply_nested_file_takes_neither_stack_nor_time():
 
 def test_the_largest_tensor_is_checked_in_no_time():
     data = model(NODE, field(5, tensor([MAX_ELEMENTS // 4], bytes(MAX_ELEMENTS // 4), kind=2)))
-    before = time.perf_counter()
+    before = time.thread_time()
     check(data, "x")
-    assert time.perf_counter() - before < 0.5
+    assert time.thread_time() - before < 1
 
 
 @given(st.binary(max_size=200))

@@ -60,9 +60,11 @@ def test_any_layout_of_memory_will_do():
 
 def test_input_is_never_written_to():
     images = np.random.default_rng(0).random((2, 6, 4, 1)).astype(np.float32)
+    before = images.copy()
     images.flags.writeable = False
     prepare(images, BINARY)
     prepare(images, GREY)
+    assert np.array_equal(images, before)
 
 
 BAD = {
