@@ -93,7 +93,7 @@ def _describe(manifest: Manifest) -> list[str]:
         ("bundle", f"{manifest.name} (schema {manifest.schema}, {manifest.producer})"),
         ("images", f"{image.height} x {image.width} x {image.channels}, pixels {pixel}"),
         ("latent", f"{manifest.latent_size}, prior: {prior}"),
-        ("likelihood", manifest.likelihood),
+        ("likelihood", f"{manifest.likelihood}, images binarized {manifest.binarize}"),
     ]
     rows += [
         (

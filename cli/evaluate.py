@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,15 @@ def evaluate(
             help="Which part of the data set.",
         ),
     ] = "test",
+    binarize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="static|dynamic",
+            callback=one_of("static", "dynamic"),
+            help="static: 1 where pixel > 0.5; dynamic: one draw of each grey pixel, by the seed.",
+            show_default="as it was trained",
+        ),
+    ] = None,
     samples: Annotated[
         int,
         typer.Option("--samples", "-k", min=0, metavar="K", help="Samples of z an image for the NLL; 0 leaves it out."),
@@ -82,15 +92,17 @@ def evaluate(
       vae-edge evaluate mnist-tiny mnist mnist-large
     """
     vaes = [load(name, provider, provider_option, threads) for name in bundles]
-    source = data or _dataset(vaes)
+    source = data or _agreed("--data", *(vae.manifest.training.dataset for vae in vaes))
     from vae_edge.runtime import evaluation
-    from vae_edge.train.data import load as load_data
 
-    dataset = load_data(source, split, data_dir)  # type: ignore[arg-type]  # one_of has checked the split
+    how = binarize or _agreed("--binarize", *(vae.manifest.binarize for vae in vaes))
+    whole = _images(source, split, data_dir, how, seed)
     if write:
-        _check_writable(vaes, dataset, split, limit)
-    dataset = dataclasses.replace(dataset, images=dataset.images[:limit])
-    judge, note = _judge(dataset, source, split, data_dir, generated, vaes[0].provider)
+        _check_writable(vaes, whole, split, limit, how)
+    dataset = dataclasses.replace(whole, images=whole.images[:limit])
+    judge, note = _judge(
+        dataset, generated, lambda name: _images(source, name, data_dir, how, seed), split, vaes[0].provider
+    )
     notes = [note] if note else []
     measured = []
     for vae in vaes:
@@ -115,6 +127,7 @@ def evaluate(
         "data": dataset.name,
         "data_sha256": dataset.sha256,
         "split": split,
+        "binarize": how,
         "n": len(dataset),
         "samples": samples,
         "generated": judge.n if judge else 0,
@@ -139,19 +152,35 @@ def _write(vaes: list[VAE], measured: list[dict[str, Figure]], samples: int) -> 
     return [f"the figures stand in {vae.bundle.folder}" for vae in vaes]
 
 
-def _dataset(vaes: list[VAE]) -> str:
-    """The one data set that all were trained on."""
-    names = sorted({vae.manifest.training.dataset for vae in vaes})
-    if len(names) > 1:
-        raise InputError(f"these bundles were trained on {', '.join(names)}: say with --data on what to compare them")
-    return names[0]
+def _agreed(option: str, *said: str) -> str:
+    """What all bundles say of their training images, where they say the same."""
+    if len(set(said)) > 1:
+        different = ", ".join(sorted(set(said)))
+        raise InputError(f"these bundles were trained on {different}: say with {option} on what to compare them")
+    return said[0]
 
 
-def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None) -> None:
+def _images(source: str, split: str, data_dir: Path | None, how: str, seed: int) -> Dataset:
+    """A split of the data set, its grey pixels drawn as black or white where they are to be."""
+    from vae_edge.train import data
+
+    dataset = data.load(source, split, data_dir)  # type: ignore[arg-type]  # one_of has checked the split
+    if how == "static":
+        return dataset
+    drawn = data.binarise(dataset.images, "dynamic", seed=seed) * 255
+    return dataclasses.replace(dataset, images=drawn.astype("uint8"))
+
+
+def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None, how: str) -> None:
     """A manifest's metrics are those of the whole test split of the bundle's own data set."""
     if split != "test" or limit is not None:
         raise InputError("--write is for figures of the whole test split: leave --split and --limit out")
     for vae in vaes:
+        if vae.manifest.binarize != how:
+            raise BundleError(
+                f"--write: {vae.manifest.name!r} has learned from images binarized {vae.manifest.binarize}, "
+                f"these are {how}; leave --binarize or --write out"
+            )
         if vae.manifest.training.dataset_sha256 != dataset.sha256:
             raise BundleError(
                 f"--write: {vae.manifest.name!r} was trained on {vae.manifest.training.dataset}, "
@@ -160,15 +189,14 @@ def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | 
 
 
 def _judge(
-    dataset: Dataset, source: str, split: str, data_dir: Path | None, generated: int, provider: str
+    dataset: Dataset, generated: int, others: Callable[[str], Dataset], split: str, provider: str
 ) -> tuple[Judge | None, str]:
-    """What judges samples, or None and why not."""
+    """What judges samples, or None and why not; `others` gives another split."""
     if not generated:
         return None, ""
     from vae_edge.runtime.classifier import Classifier
     from vae_edge.runtime.evaluation import Judge
     from vae_edge.runtime.quality import NEIGHBOURS
-    from vae_edge.train.data import load as load_data
 
     shape = dataset.images.shape[1:]
     classifier = Classifier.load(provider=provider)
@@ -179,8 +207,7 @@ def _judge(
         return None, f"no figures of samples: they take more than {NEIGHBOURS} images"
     if split == "all":  # no other images are left to say what real ones get
         return Judge(classifier, dataset.images, n=generated), ""
-    others = load_data(source, "test" if split == "train" else "train", data_dir)
-    return Judge(classifier, dataset.images, others.images, generated), ""
+    return Judge(classifier, dataset.images, others("test" if split == "train" else "train").images, generated), ""
 
 
 def _measure(vae: VAE, dataset: Dataset, samples: int, seed: int, judge: Judge | None) -> dict[str, Figure]:

@@ -46,7 +46,7 @@ def export(
     model, record, best = fit.load(run)
     training = _training(record, int(best["epoch"]))
     _expect_ours(out, training, force)
-    images = data.binarise(data.load(record.config.data, "test", data_dir).images)
+    images = data.binarise(data.load(record.config.data, "test", data_dir).images, record.config.binarize)
     progress("convert")
     files, draft = _draft(model, record, training, name or out.resolve().name, opset, images)
     with folder.staged(out) as staging:
@@ -114,6 +114,7 @@ def _draft(
             latent_size=record.config.latent,
             prior=prior,
             likelihood="bernoulli",
+            binarize=record.config.binarize,
             encoder=encoder,
             decoder=decoder,
             probe=_file("probe.npz", files),

@@ -20,6 +20,12 @@ def render(manifest: Manifest, config: Config) -> str:
         "mixture": f"a learned mixture of {manifest.prior.components} normals",
         "none": "none: an autoencoder reconstructs, it does not generate",
     }[manifest.prior.kind]
+    drawn = f"1 where above {image.threshold}, else 0"
+    if manifest.binarize == "dynamic":
+        drawn = (
+            f"drawn: 1 with that probability, anew in each epoch (the runtime takes 1 where above {image.threshold})"
+        )
+    bound = "importance-weighted bound" if training.objective == "iwae" else "ELBO"
     options = "\n".join(f"- {name}: {value}" for name, value in dataclasses.asdict(config).items())
     versions = ", ".join(f"{package} {version}" for package, version in sorted(manifest.versions.items()))
     return f"""# {manifest.name}
@@ -35,7 +41,7 @@ The prior p(z) is {prior}.
 
 ## Data
 {training.dataset}, {training.images:,} training images (SHA-256 of the set {training.dataset_sha256[:16]}...), pixels
-divided by 255, then 1 where above {image.threshold}, else 0. The weights are those of the epoch with the best ELBO on
+divided by 255, then {drawn}. The weights are those of the epoch with the best {bound} on
 the validation split (epoch {training.epochs}).
 
 ## Made by

@@ -105,7 +105,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that a bundle says of itself. `metrics` are test figures (nats per image), `parity` is max |difference|."""
+    """All that a bundle says of itself. `metrics` are test figures (nats per image), `parity` is max |difference|.
+
+    `binarize` says how the images that it learned and was tested on became 0 and 1: 'static', by the image's threshold,
+    or 'dynamic', drawn with their grey value.
+    """
 
     schema: int
     name: str
@@ -115,6 +119,7 @@ class Manifest:
     latent_size: int
     prior: Prior
     likelihood: str
+    binarize: str
     encoder: Graph
     decoder: Graph
     probe: File
@@ -244,6 +249,7 @@ def _check(manifest: Manifest) -> None:
     _expect(manifest.schema == SCHEMA, "schema", f"{SCHEMA}", manifest.schema)
     _expect(manifest.likelihood == "bernoulli", "likelihood", "'bernoulli'", manifest.likelihood)
     _expect(prior.kind in {"normal", "mixture", "none"}, "prior.kind", "'normal', 'mixture' or 'none'", prior.kind)
+    _expect(manifest.binarize in {"static", "dynamic"}, "binarize", "'static' or 'dynamic'", manifest.binarize)
     _expect(
         (prior.kind == "mixture") == (prior.file is not None),
         "prior.file",

@@ -39,6 +39,7 @@ class Purpose(enum.IntEnum):
     POSTERIOR = 2
     PIXEL = 3
     COMPONENT = 4
+    IMAGE = 5
 
 
 def check_seed(seed: SupportsIndex) -> int:

@@ -33,10 +33,13 @@ class Config:
     depth: int = _option(2, "Residual blocks (conv) or hidden layers (mlp).")
     encoder_width: int = _option(0, "The encoder's width; 0: that of the decoder.")
     encoder_depth: int = _option(0, "The encoder's depth; 0: that of the decoder.")
-    objective: Literal["elbo", "beta", "ae"] = _option(
-        "elbo", "elbo; beta: the KL term times --beta; ae: a deterministic autoencoder, which has no prior."
+    objective: Literal["elbo", "beta", "iwae", "ae"] = _option(
+        "elbo",
+        "elbo; beta: the KL term times --beta; iwae: the importance-weighted bound of --samples draws, with doubly "
+        "reparameterised gradients; ae: a deterministic autoencoder, which has no prior.",
     )
     beta: float = _option(1.0, "Weight of the KL term, with --objective beta.")
+    samples: int = _option(5, "Draws of z an image, with --objective iwae: each costs a run of the decoder.")
     prior: Literal["normal", "mixture"] = _option(
         "normal", "p(z): the standard normal, or a learned mixture of normals."
     )
@@ -63,7 +66,7 @@ class Config:
                 raise InputError(f"{name} should be one of {', '.join(choices)}, it is {value!r}")
             if not choices and not isinstance(value, (int, float) if hint is float else hint):
                 raise InputError(f"{name} should be a {hint.__name__}, it is {value!r}")
-        for name in ("latent", "width", "components", "epochs", "batch"):
+        for name in ("latent", "width", "samples", "components", "epochs", "batch"):
             self._expect(getattr(self, name) >= 1, name, "1 or more")
         none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "warmup", "free_bits", "ramp", "clip")
         for name in (*none_below_zero, "shift", "patience", "seed"):
@@ -75,6 +78,7 @@ class Config:
         self._expect(self.beta == 1.0 or self.objective == "beta", "beta", "1 unless the objective is beta")
         self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
         self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", "0 with a mixture prior")
+        self._expect(self.objective != "iwae" or self.free_bits == 0, "free_bits", "0 with the objective iwae")
 
     def _expect(self, holds: bool, name: str, expected: str) -> None:
         if not holds:

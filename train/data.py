@@ -9,13 +9,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.runtime import random
 from vae_edge.runtime.errors import DataError, InputError, MissingExtra
 from vae_edge.train import mnist
 from vae_edge.train.files import as_images, digest, read_arrays, read_images
 
-__all__ = ["Dataset", "Split", "binarise", "load"]
+__all__ = ["Binarisation", "Dataset", "Split", "binarise", "load"]
 
 Split = Literal["train", "validation", "test", "all"]
+Binarisation = Literal["static", "dynamic"]
 
 # MNIST's own shares: 5,000 of its 60,000 training images validate, 10,000 of 70,000 test.
 VALIDATION_SHARE = 1 / 12
@@ -63,9 +65,18 @@ def load(
     return Dataset(name, np.ascontiguousarray(images), labels, sha256)
 
 
-def binarise(images: npt.NDArray[Any], threshold: float = 0.5) -> npt.NDArray[np.float32]:
-    """uint8 pixels as float32: divided by 255, then 1 where > threshold, else 0."""
-    return (np.asarray(images, np.float32) / np.float32(255) > threshold).astype(np.float32)
+def binarise(images: npt.NDArray[np.uint8], how: Binarisation = "static", *, seed: int = 0) -> npt.NDArray[np.float32]:
+    """uint8 pixels as float32, 0 or 1: 'static' 1 where pixel / 255 > 0.5, 'dynamic' with probability pixel / 255.
+
+    Dynamic draws are by the seed contract: pixel j of image i is a function of (seed, i, j).
+    """
+    if how == "static":
+        return (np.asarray(images, np.float32) / np.float32(255) > 0.5).astype(np.float32)
+    flat = images.reshape(len(images), -1)
+    words = random.words16(seed, random.Purpose.IMAGE, 0, *flat.shape)
+    # P(word < p * 2**16) = p, where 255 p is whole and so p * 2**16 is not: rounded, by at most 2**-17
+    drawn = words < np.rint(flat * (65536 / 255)).astype(np.uint32)
+    return drawn.astype(np.float32).reshape(images.shape)
 
 
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]

@@ -51,7 +51,7 @@ def fit(
     with _scope(strategy):
         feed = Feed(config, training.images)
         learner = Learner(VariationalAutoencoder(config, feed.shape), feed)
-    keeper = Keeper(learner, run, data.binarise(validation.images))
+    keeper = Keeper(learner, run, data.binarise(validation.images, config.binarize))
     if resume:
         keeper.resume()
     else:
@@ -116,15 +116,15 @@ class Keeper(keras.callbacks.Callback):
         """Best weights first, checkpoint last: what dies in between is repeated, and comes out the same."""
         with self.learner.averaged():
             logs |= self.learner.validate(self.images)
-            elbo = logs["val_elbo"]
-            if not math.isfinite(elbo):
+            bound = logs[self.learner.judged_by]
+            if not math.isfinite(bound):
                 raise RunError(
-                    f"epoch {epoch + 1}: the validation ELBO is {elbo}; "
+                    f"epoch {epoch + 1}: {self.learner.judged_by} is {bound}; "
                     "train again with a lower --learning-rate or with --clip 1"
                 )
             self.rows.append({"epoch": epoch + 1} | {key: float(value) for key, value in logs.items()})
-            if elbo > self.best:
-                self.best, self.best_epoch = elbo, epoch + 1
+            if bound > self.best:
+                self.best, self.best_epoch = bound, epoch + 1
                 self.run.save("best", [v.numpy() for v in self.learner.model.variables], self.rows[-1])
         self.run.write_history(self.rows)
         note = {"rows": self.rows, "best": self.best, "best_epoch": self.best_epoch}

@@ -14,7 +14,7 @@ import tensorflow as tf
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed, Stream, seeds
 from vae_edge.train.model import VariationalAutoencoder
-from vae_edge.train.objective import terms
+from vae_edge.train.objective import Terms, importance_weighted, terms
 
 __all__ = ["Learner"]
 
@@ -29,7 +29,8 @@ class Learner(keras.Model):
         self.model = model
         self.feed = feed
         self.config: Config = model.config
-        self.trackers = [keras.metrics.Mean(name=name) for name in ("elbo", "reconstruction", "kl")]
+        names = ("elbo", "reconstruction", "kl", *(("bound",) if self.config.objective == "iwae" else ()))
+        self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.averages = [
             keras.Variable(v.numpy(), trainable=False, aggregation="only_first_replica", name=f"average_{i}")
             for i, v in enumerate(model.trainable_variables if self.config.ema else [])
@@ -43,21 +44,33 @@ class Learner(keras.Model):
         self.steps_per_execution = 1 if replicas > 1 else _steps_per_execution(feed.steps)
 
     @property
+    def judged_by(self) -> str:
+        """The validation figure that says which weights are best: the bound that the objective raises."""
+        return "val_bound" if self.config.objective == "iwae" else "val_elbo"
+
+    @property
     def state(self) -> list[keras.Variable]:
         """All that a step changes, in a fixed order: weights, averages, optimizer."""
         return [*self.model.variables, *self.averages, *self.optimizer.variables]
 
     def train_step(self, indices: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One step of Adam on loss = weight * KL - reconstruction; returns the epoch's means so far."""
+        """One step of Adam on loss = weight * KL - reconstruction, or -L_K; returns the epoch's means so far."""
         config, step = self.config, tf.convert_to_tensor(self.optimizer.iterations.value)
         x = self.feed.pixels(indices, step)
         warm = 1.0
         if config.warmup:
             warm = tf.minimum(1.0, tf.cast(step, tf.float32) / (config.warmup * self.feed.steps))
         free_bits = config.free_bits * tf.cast(warm < 1.0, tf.float32) if config.free_bits else 0.0
+        noise = seeds(config.seed, Stream.NOISE, step)
         with tf.GradientTape() as tape:
-            reconstruction, kl = terms(self.model, x, seeds(config.seed, Stream.NOISE, step), free_bits)
-            loss = tf.reduce_mean(config.beta * warm * kl - reconstruction)
+            if config.objective == "iwae":
+                bound, both = importance_weighted(self.model, x, noise, config.samples, warm)
+                loss = -tf.reduce_mean(bound)
+                values = _values(both, bound)
+            else:
+                both = terms(self.model, x, noise, free_bits)
+                loss = tf.reduce_mean(config.beta * warm * both.kl - both.reconstruction)
+                values = _values(both)
             loss /= tf.distribute.get_strategy().num_replicas_in_sync  # their gradients are summed
         weights = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -65,7 +78,7 @@ class Learner(keras.Model):
         decay = tf.minimum(config.ema, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
         for average, weight in zip(self.averages, weights, strict=bool(self.averages)):
             average.assign(average.value + (1.0 - decay) * (weight.value - average.value))
-        for tracker, value in zip(self.trackers, (reconstruction - kl, reconstruction, kl), strict=True):
+        for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
@@ -82,18 +95,30 @@ class Learner(keras.Model):
                 weight.assign(value)
 
     def validate(self, images: npt.NDArray[np.float32]) -> dict[str, float]:
-        """Mean ELBO and its two terms over `images` (n, H, W, C), nats per image; the same noise each time."""
-        sums = np.zeros(2)
+        """Mean ELBO and its two terms over `images` (n, H, W, C), and the bound of the objective iwae; nats per image.
+
+        The same noise each time.
+        """
+        sums = np.zeros(len(self.trackers))
         for number, start in enumerate(range(0, len(images), VALIDATION_BATCH)):
             batch = tf.constant(images[start : start + VALIDATION_BATCH])
             sums += self._sums(batch, tf.constant(number)).numpy()
-        reconstruction, kl = (sums / len(images)).tolist()
-        return {"val_elbo": reconstruction - kl, "val_reconstruction": reconstruction, "val_kl": kl}
+        return {f"val_{tracker.name}": value for tracker, value in zip(self.trackers, sums / len(images), strict=True)}
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _sums(self, x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        both = terms(self.model, x, seeds(self.config.seed, Stream.VALIDATE, number))
-        return tf.stack([tf.reduce_sum(both.reconstruction), tf.reduce_sum(both.kl)])
+        noise = seeds(self.config.seed, Stream.VALIDATE, number)
+        if self.config.objective == "iwae":
+            bound, both = importance_weighted(self.model, x, noise, self.config.samples)
+            values = _values(both, bound)
+        else:
+            values = _values(terms(self.model, x, noise))
+        return tf.reduce_sum(tf.stack(values), -1)
+
+
+def _values(both: Terms, *bound: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """What the trackers follow, in their order."""
+    return (both.reconstruction - both.kl, both.reconstruction, both.kl, *bound)
 
 
 def _optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:

@@ -1,10 +1,12 @@
-"""The objective: the evidence lower bound (Kingma & Welling 2014) in its two terms, nats per image.
+"""The objectives, nats per image: the evidence lower bound (Kingma & Welling 2014), and the tighter one of K samples.
 
-log p(x) >= ELBO = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z))
+log p(x) >= L_K = E[log 1/K sum_k w_k] >= ELBO = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z)),
+w_k = p(x|z_k) p(z_k) / q(z_k|x) (Burda et al. 2016)
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -14,11 +16,14 @@ from vae_edge.train.model import VariationalAutoencoder
 
 tfd = tfp.distributions
 
-__all__ = ["Terms", "terms"]
+__all__ = ["Terms", "importance_weighted", "terms"]
 
 
 class Terms(NamedTuple):
-    """E_q[log p(x|z)] by one draw of z, and KL(q || p); (B,) each, in nats. -ELBO = kl - reconstruction."""
+    """E_q[log p(x|z)] and KL(q || p) by as many draws of z as the objective takes; (B,) each, in nats.
+
+    -ELBO = kl - reconstruction.
+    """
 
     reconstruction: tf.Tensor
     kl: tf.Tensor
@@ -43,3 +48,32 @@ def terms(model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, free_bit
     kl = tfd.kl_divergence(q.distribution, model.prior.distribution)
     excess = tf.reduce_sum(tf.nn.relu(free_bits - tf.reduce_mean(kl, 0)))
     return Terms(reconstruction, tf.reduce_sum(kl, -1) + excess)
+
+
+def importance_weighted(
+    model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, samples: int, kl_weight: tf.Tensor | float = 1.0
+) -> tuple[tf.Tensor, Terms]:
+    """L_K of images `x` (B, H, W, C) by K = `samples` draws of z each, (B,), and the two terms of the ELBO by the same.
+
+    Its gradient is the doubly reparameterised one (Tucker et al. 2019), whose signal does not fade as K grows: q is
+    held still inside w, and what reaches the encoder through z_k has w_k / sum w as a second factor.
+    """
+    q = model.encode(x)
+    loc, scale = q.distribution.loc, q.distribution.scale
+    eps = tf.random.stateless_normal(tf.concat([[samples], tf.shape(loc)], 0), seed)
+    shares: list[tf.Tensor] = []  # filled below, read when the gradient is taken
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def reweighted(z: tf.Tensor) -> tuple[tf.Tensor, object]:
+        return tf.identity(z), lambda upstream: upstream * shares[0][..., None]
+
+    z = reweighted(loc + scale * eps)
+    still = tfd.Independent(tfd.Normal(tf.stop_gradient(loc), tf.stop_gradient(scale)), 1)
+    flat = tf.reshape(z, (-1, model.config.latent))
+    log_p = model.decode(flat).log_prob(tf.tile(x, (samples, 1, 1, 1)))
+    reconstruction = tf.reshape(log_p, tf.shape(z)[:2])
+    kl = still.log_prob(z) - tf.reshape(model.prior.log_prob(flat), tf.shape(z)[:2])
+    log_w = reconstruction - kl_weight * kl
+    shares.append(tf.stop_gradient(tf.nn.softmax(log_w, 0)))
+    bound = tf.reduce_logsumexp(log_w, 0) - math.log(samples)
+    return bound, Terms(tf.reduce_mean(reconstruction, 0), tf.reduce_mean(kl, 0))

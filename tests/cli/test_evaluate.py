@@ -102,6 +102,23 @@ def test_figures_of_other_images_are_not_written(vae_edge, trained, arguments, e
     assert snapshot(trained) == before
 
 
+def test_images_can_be_drawn_instead_of_thresholded(vae_edge, trained, arguments):
+    static, dynamic = (
+        json.loads(vae_edge("evaluate", trained, *arguments, "--json", *extra).stdout)
+        for extra in ([], ["--binarize", "dynamic"])
+    )
+    assert (static["binarize"], dynamic["binarize"]) == ("static", "dynamic")
+    assert static["elbo"] != dynamic["elbo"]
+
+
+def test_figures_of_images_that_were_drawn_otherwise_are_not_written(vae_edge, trained, arguments, one_line):
+    before = snapshot(trained)
+    done = vae_edge("evaluate", trained, *arguments, "--binarize", "dynamic", "--write")
+    assert done.exit_code == 1
+    assert "has learned from images binarized static, these are dynamic" in one_line(done.stderr)
+    assert snapshot(trained) == before
+
+
 def test_figures_of_another_data_set_are_not_written(vae_edge, make_bundle, arguments, one_line):
     path = make_bundle()
     before = snapshot(path)

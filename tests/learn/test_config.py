@@ -23,7 +23,7 @@ def test_a_configuration_survives_json() -> None:
     [
         ({"latent": 0}, "latent should be 1 or more, it is 0"),
         ({"latent": 1.5}, "latent should be a int"),
-        ({"objective": "gan"}, "objective should be one of elbo, beta, ae, it is 'gan'"),
+        ({"objective": "gan"}, "objective should be one of elbo, beta, iwae, ae, it is 'gan'"),
         ({"learning_rate": 0.0}, "above 0"),
         ({"ema": 1.0}, r"in \[0, 1\)"),
         ({"beta": 4.0}, "beta should be 1 unless the objective is beta"),

@@ -28,6 +28,24 @@ def test_pixels_are_one_above_half_and_zero_else() -> None:
     assert np.array_equal(pixels, np.arange(256) >= 128)  # 127/255 = 0.498, 128/255 = 0.502
 
 
+def test_dynamic_pixels_are_draws_of_their_grey_value() -> None:
+    grey = np.tile(np.arange(256, dtype=np.uint8), (10_000, 1)).reshape(-1, 16, 16, 1)
+    drawn = data.binarise(grey, "dynamic", seed=1)
+    assert drawn.dtype == np.float32
+    assert drawn.shape == grey.shape
+    shares = drawn.reshape(-1, 256).mean(0)
+    p = np.arange(256) / 255
+    assert (shares[0], shares[-1]) == (0, 1)
+    assert np.all(np.abs(shares - p) <= 5 * np.sqrt(p * (1 - p) / len(grey)))
+
+
+def test_dynamic_pixels_follow_the_seed_contract() -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (20, 5, 3, 1)).astype(np.uint8)
+    drawn = data.binarise(grey, "dynamic", seed=1)
+    assert np.array_equal(drawn[:7], data.binarise(grey[:7], "dynamic", seed=1))
+    assert not np.array_equal(drawn, data.binarise(grey, "dynamic", seed=2))
+
+
 @pytest.mark.parametrize(
     ("split", "size"), [("train", 55_000), ("validation", 5_000), ("test", 10_000), ("all", 70_000)]
 )

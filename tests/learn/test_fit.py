@@ -169,7 +169,15 @@ def test_an_elbo_that_is_not_a_number_ends_the_run(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    "options", [{"objective": "ae"}, {"objective": "beta", "beta": 4.0}, {"free_bits": 0.1}, {"jit": True}]
+    "options",
+    [
+        {"objective": "ae"},
+        {"objective": "beta", "beta": 4.0},
+        {"objective": "iwae", "samples": 3},
+        {"binarize": "dynamic"},
+        {"free_bits": 0.1},
+        {"jit": True},
+    ],
 )
 def test_every_objective_learns(tmp_path: Path, small: Config, options: dict[str, object]) -> None:
     fit(dataclasses.replace(small, **options), tmp_path, verbose=0)  # type: ignore[arg-type]

@@ -84,6 +84,7 @@ def main() -> None:
         latent_size=L,
         prior=manifest.Prior("normal", 1, None),
         likelihood="bernoulli",
+        binarize="static",
         encoder=manifest.Graph(
             seals["encoder.onnx"],
             OPSET,
