@@ -15,7 +15,7 @@ from vae_edge.runtime import VAE, likelihood, npz, probe
 from vae_edge.runtime.errors import BundleError, OutputError
 from vae_edge.runtime.manifest import SCHEMA, File, Image, Manifest, Prior, Training, parse, render, seal
 from vae_edge.train import data, fit
-from vae_edge.train.model import VariationalAutoencoder
+from vae_edge.train.model import MixturePrior, VariationalAutoencoder
 from vae_edge.train.run import Record, commit, versions
 
 __all__ = ["export"]
@@ -101,7 +101,7 @@ def _draft(
     kind = "none" if record.config.objective == "ae" else record.config.prior
     prior = Prior(kind, 1, None)
     if model.mixture is not None:
-        files["prior.npz"] = _mixture(model)
+        files["prior.npz"] = _mixture(model.mixture)
         prior = Prior(kind, record.config.components, _file("prior.npz", files))
     height, width, channels = record.image_shape
     return files, seal(
@@ -135,12 +135,12 @@ def _probe(model: VariationalAutoencoder, images: Array) -> bytes:
     return probe.render(image, loc, scale, z, logits)
 
 
-def _mixture(model: VariationalAutoencoder) -> bytes:
-    prior = model.prior
-    weights = prior.mixture_distribution.probs_parameter().numpy().astype(np.float64)
-    components = prior.components_distribution.distribution
-    weights = (weights / weights.sum()).astype(np.float32)
-    return npz.render({"weights": weights, "loc": components.loc.numpy(), "scale": components.scale.numpy()})
+def _mixture(prior: MixturePrior) -> bytes:
+    weights, loc, factor = prior.parts
+    # covariance = (F'F)^-1 = T T', T = F^-1
+    scale_tril = np.linalg.inv(factor.astype(np.float64)).astype(np.float32)
+    rows, columns = np.tril_indices(loc.shape[1])
+    return npz.render({"weights": weights, "loc": loc, "lower": scale_tril[:, rows, columns]})
 
 
 def _file(name: str, files: dict[str, bytes]) -> File:

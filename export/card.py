@@ -17,7 +17,7 @@ def render(manifest: Manifest, config: Config) -> str:
     height, width, channels = manifest.image_shape
     prior = {
         "normal": "the standard normal",
-        "mixture": f"a learned mixture of {manifest.prior.components} normals",
+        "mixture": f"a learned mixture of {manifest.prior.components} normals of full covariance",
         "none": "none: an autoencoder reconstructs, it does not generate",
     }[manifest.prior.kind]
     drawn = f"1 where above {image.threshold}, else 0"

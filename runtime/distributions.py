@@ -25,6 +25,8 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
 _LOG_2_PI = math.log(2.0 * math.pi)
+_DRAWS_AT_ONCE = 256  # each with its component's scale_tril: 2 MiB, for 32 latent dimensions
+_TERMS_AT_ONCE = 1 << 20  # of squares that a log_prob sums: 8 MiB
 
 
 class Distribution:
@@ -233,37 +235,41 @@ class Bernoulli(Distribution):
 
 
 class Mixture(Distribution):
-    """A prior of K diagonal normals: weights (K,), loc and scale (K, L), scale > 0; batch_shape (), event_shape (L,).
+    """A prior of K normals: weights (K,), loc (K, L), scale_tril (K, L, L); batch_shape (), event_shape (L,).
 
-    Draw i takes its component from Purpose.COMPONENT and its noise from Purpose.PRIOR.
+    A component's covariance is T T', T = scale_tril being lower triangular with a positive diagonal. Draw i takes its
+    component from Purpose.COMPONENT and its noise from Purpose.PRIOR.
     """
 
-    def __init__(self, weights: npt.ArrayLike, loc: npt.ArrayLike, scale: npt.ArrayLike) -> None:
+    def __init__(self, weights: npt.ArrayLike, loc: npt.ArrayLike, scale_tril: npt.ArrayLike) -> None:
         self.weights = _numbers("weights", weights, np.float64)
-        self.loc, self.scale = _numbers("loc", loc, np.float32), _numbers("scale", scale, np.float32)
-        if self.loc.ndim != 2 or self.loc.shape != self.scale.shape or self.weights.shape != self.loc.shape[:1]:
-            shapes = f"{self.weights.shape}, {self.loc.shape} and {self.scale.shape}"
-            raise InputError(f"weights, loc and scale should have shapes (K,), (K, L) and (K, L), they have {shapes}")
+        self.loc, self.scale_tril = _numbers("loc", loc, np.float32), _numbers("scale_tril", scale_tril, np.float32)
+        shapes = self.weights.shape, self.loc.shape, self.scale_tril.shape
+        if self.loc.ndim != 2 or shapes != (self.loc.shape[:1], self.loc.shape, (*self.loc.shape, self.loc.shape[1])):
+            raise InputError(
+                "weights, loc and scale_tril should have shapes (K,), (K, L) and (K, L, L), "
+                f"they have {shapes[0]}, {shapes[1]} and {shapes[2]}"
+            )
         super().__init__((), self.loc.shape[1:])
-        _check_loc_scale(self.loc, self.scale)
-        total = self.weights.sum()
-        if not (self.weights.min() >= 0 and abs(total - 1.0) < 1e-3 and self.scale.min() > 0):
-            raise InputError("a mixture's weights should be >= 0 and sum to 1, and its scales be > 0")
+        if not (np.isfinite(self.loc).all() and np.isfinite(self.scale_tril).all()):
+            raise InputError("loc and scale_tril should be finite, there is a NaN or an infinity in them")
+        total, diagonal = self.weights.sum(), self.scale_tril.diagonal(axis1=1, axis2=2)
+        if not (self.weights.min() >= 0 and abs(total - 1.0) < 1e-3 and diagonal.min() > 0):
+            raise InputError("a mixture's weights should be >= 0 and sum to 1, and the diagonals of scale_tril be > 0")
+        if np.triu(self.scale_tril, 1).any():
+            raise InputError("scale_tril should be lower triangular, something stands above its diagonal")
         self.weights /= total
         self._cumulative = np.cumsum(self.weights)[:-1]
-        # log w_k N(x; m_k, s_k^2) = constant_k + x . (m_k / s_k^2) - x^2 . (1 / s_k^2) / 2: two matrix products
-        precision = 1.0 / np.square(self.scale.astype(np.float64))
-        self._linear, self._quadratic = (self.loc * precision).T, precision.T / -2.0
-        with np.errstate(divide="ignore"):  # a component of weight 0
-            self._constant = np.log(self.weights) - _sum(
-                (np.square(self.loc) * precision + _LOG_2_PI) / 2.0 + np.log(self.scale.astype(np.float64)), 1
-            )
+        self._wide = self.scale_tril.astype(np.float64)
 
     def _draw(self, seed: int, start: int, n: int, stream: int) -> Float32:
         uniform = random.uniforms(seed, Purpose.COMPONENT, start, n, stream)
         k = self._cumulative.searchsorted(uniform, side="right")
         z = random.normals(seed, Purpose.PRIOR, start, n, self.event_shape[0], stream)
-        z *= self.scale.take(k, axis=0)
+        for at in range(0, n, _DRAWS_AT_ONCE):
+            part = slice(at, at + _DRAWS_AT_ONCE)
+            # T eps is summed in float64 and then rounded, so that the order in which a BLAS sums does not show
+            z[part] = np.matmul(self._wide.take(k[part], axis=0), z[part, :, None])[..., 0]
         z += self.loc.take(k, axis=0)
         return z
 
@@ -272,19 +278,36 @@ class Mixture(Distribution):
         return mean
 
     def variance(self) -> Float32:  # noqa: D102
-        # Var[x] = E[s^2] + Var[m]
-        spread = np.square(self.loc - self.weights @ self.loc) + np.square(self.scale, dtype=np.float64)
+        # Var[x] = E[diag T T'] + Var[m]
+        spread = np.square(self.loc - self.weights @ self.loc) + np.square(self._wide).sum(axis=2)
         variance: Float32 = (self.weights @ spread).astype(np.float32)
         return variance
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
         x = self._value(value, np.float64)
-        joint = np.square(x) @ self._quadratic
-        joint += x @ self._linear
-        joint += self._constant
-        top = joint.max(axis=-1, keepdims=True)
-        result: Float64 = np.log(np.exp(joint - top).sum(axis=-1)) + top[..., 0]
-        return result
+        flat = x.reshape(-1, *self.event_shape)
+        matrix, constant = self.whitening()
+        rows, out = max(1, _TERMS_AT_ONCE // matrix.shape[1]), np.empty(len(flat))
+        for at in range(0, len(flat), rows):
+            part = flat[at : at + rows]
+            white = np.concatenate([part, np.ones((len(part), 1))], axis=1) @ matrix
+            joint = constant - np.square(white).reshape(-1, *self.loc.shape).sum(axis=2) / 2
+            top = joint.max(axis=1, keepdims=True)
+            out[at : at + rows] = np.log(np.exp(joint - top).sum(axis=1)) + top[:, 0]
+        return out.reshape(x.shape[:-1])
+
+    def whitening(self) -> tuple[Float64, Float64]:
+        """A matrix (L + 1, K * L) and constants (K,) that give each component's weighted log-density of z (n, L).
+
+        log w_k N(z; m_k, T_k T_k') = constant_k - |white_k|^2 / 2, white (n, K, L) = [z, 1] @ matrix.
+        """
+        k, size = self.loc.shape
+        inverse = np.linalg.inv(self._wide)
+        # white = T^-1 z - T^-1 m
+        rows = np.concatenate([inverse, -(inverse @ self.loc[..., None])], axis=2).reshape(k * size, size + 1)
+        with np.errstate(divide="ignore"):  # a component of weight 0
+            constant = np.log(self.weights) - size * _LOG_2_PI / 2
+        return np.ascontiguousarray(rows.T), constant - np.log(self._wide.diagonal(axis1=1, axis2=2)).sum(axis=1)
 
 
 def _numbers(name: str, values: npt.ArrayLike, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:

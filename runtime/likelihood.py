@@ -155,21 +155,17 @@ def log_prior(prior: Normal | Mixture) -> Callable[[Float32], Float64]:
     """A quick z (B, L) -> log p(z) (B,): a mixture's in float32, one matrix product, where that is exact to 1e-4."""
     if isinstance(prior, Normal):
         return prior.log_prob
-    with np.errstate(divide="ignore"):
-        # log w_k N(z; m_k, s_k^2) = [z^2, z] . [-1 / 2 s_k^2, m_k / s_k^2] + constant_k
-        precision = 1 / np.square(prior.scale.astype(np.float64))
-        normaliser = np.log(prior.scale, dtype=np.float64) + math.log(2 * math.pi) / 2
-        constant = np.log(prior.weights) - (np.square(prior.loc) * precision / 2 + normaliser).sum(axis=1)
-    matrix = np.concatenate([-precision / 2, prior.loc * precision], axis=1).T.astype(np.float32)
-    offset = constant.astype(np.float32)
-    rows = max(1, _SMALL_PRODUCT // matrix.size)
+    matrix, constant = (array.astype(np.float32) for array in prior.whitening())
+    rows, shape = max(1, _SMALL_PRODUCT // matrix.size), prior.loc.shape
 
     def quick(z: Float32) -> Float64:
-        both = np.concatenate([z * z, z], axis=1)
-        joint = np.empty((len(z), len(offset)), np.float32)
+        both = np.concatenate([z, np.ones((len(z), 1), np.float32)], axis=1)
+        joint = np.empty((len(z), len(constant)), np.float32)
         for at in range(0, len(z), rows):
-            np.matmul(both[at : at + rows], matrix, out=joint[at : at + rows])
-        joint += offset
+            white = (both[at : at + rows] @ matrix).reshape(-1, *shape)
+            np.einsum("nkl,nkl->nk", white, white, out=joint[at : at + rows])
+        joint *= np.float32(-0.5)
+        joint += constant
         top = joint.max(axis=1, keepdims=True)
         joint -= top
         np.exp(joint, out=joint)

@@ -82,7 +82,11 @@ class Image:
 
 @dataclass(frozen=True)
 class Prior:
-    """p(z): 'normal' (standard), 'mixture' (weights, loc, scale in `file`), or 'none' (an autoencoder has no prior)."""
+    """p(z): 'normal' (standard), 'mixture', or 'none' (an autoencoder has no prior).
+
+    A mixture's `file` holds weights (K,), loc (K, L), and lower (K, L (L + 1) / 2): the rows of each lower triangle of
+    scale_tril, one after another.
+    """
 
     kind: str
     components: int

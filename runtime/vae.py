@@ -217,10 +217,12 @@ def _prior(bundle: Bundle) -> Normal | Mixture | None:
     from vae_edge.runtime import npz  # zipfile takes 4 ms, a tenth of what the whole start may take beside NumPy's
 
     k = said.components
-    shapes = {"weights": ("<f4", (k,)), "loc": ("<f4", (k, size)), "scale": ("<f4", (k, size))}
+    shapes = {"weights": ("<f4", (k,)), "loc": ("<f4", (k, size)), "lower": ("<f4", (k, size * (size + 1) // 2))}
     arrays = npz.parse(bundle[said.file], said.file.name, shapes)
+    scale_tril = np.zeros((k, size, size), np.float32)
+    scale_tril[:, *np.tril_indices(size)] = arrays["lower"]
     try:
-        return Mixture(**arrays)
+        return Mixture(arrays["weights"], arrays["loc"], scale_tril)
     except InputError as error:
         raise IntegrityError(f"{said.file.name} is no mixture ({error}); export the bundle again") from error
 

@@ -41,9 +41,9 @@ class Config:
     beta: float = _option(1.0, "Weight of the KL term, with --objective beta.")
     samples: int = _option(5, "Draws of z an image, with --objective iwae: each costs a run of the decoder.")
     prior: Literal["normal", "mixture"] = _option(
-        "normal", "p(z): the standard normal, or a learned mixture of normals."
+        "normal", "p(z): the standard normal, or a mixture of normals fitted to the codes after each epoch."
     )
-    components: int = _option(128, "Components of the mixture prior.")
+    components: int = _option(50, "Components of the mixture prior, each with a covariance of its own.")
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
     free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")
     epochs: int = _option(20, "Passes over the training images.")

@@ -25,6 +25,7 @@ class Stream(IntEnum):
     SHIFT = 2
     BINARISE = 3
     VALIDATE = 4
+    CODES = 5
 
 
 def seeds(seed: int, stream: Stream, step: tf.Tensor) -> tf.Tensor:
@@ -64,12 +65,17 @@ class Feed:
         options.threading.private_threadpool_size = 1  # the cores belong to the step
         return epochs.with_options(options).prefetch(4)
 
-    def pixels(self, indices: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        """The images of a batch as the network sees them at this step: (B, H, W, C) float32, 0 or 1."""
-        config = self.config
+    def pixels(self, indices: tf.Tensor, step: tf.Tensor, *, still: bool = False) -> tf.Tensor:
+        """The images of a batch as the network sees them at this step: (B, H, W, C) float32, 0 or 1.
+
+        `still` leaves them where they are.
+        """
+        config, margin = self.config, self.config.shift
         images = tf.gather(self.images, indices)
-        if config.shift:
-            images = self._shifted(images, step)
+        if margin:
+            height, width, _ = self.shape
+            centre = images[:, margin : margin + height, margin : margin + width]
+            images = centre if still else self._shifted(images, step)
         grey = tf.cast(images, tf.float32) / 255.0
         threshold: tf.Tensor | float = 0.5
         if config.binarize == "dynamic":

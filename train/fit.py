@@ -115,6 +115,7 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Best weights first, checkpoint last: what dies in between is repeated, and comes out the same."""
         with self.learner.averaged():
+            self.learner.fit_prior()
             logs |= self.learner.validate(self.images)
             bound = logs[self.learner.judged_by]
             if not math.isfinite(bound):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from vae_edge.train import mixture
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed, Stream, seeds
 from vae_edge.train.model import VariationalAutoencoder
@@ -19,6 +20,8 @@ from vae_edge.train.objective import Terms, importance_weighted, terms
 __all__ = ["Learner"]
 
 VALIDATION_BATCH = 500
+CODES = 60_000  # at most so many images' codes tell the mixture prior
+EM_STEPS = 2  # of the mixture prior after each epoch
 
 
 class Learner(keras.Model):
@@ -93,6 +96,30 @@ class Learner(keras.Model):
         finally:
             for weight, value in zip(self.model.trainable_variables, kept, strict=True):
                 weight.assign(value)
+
+    def fit_prior(self) -> None:
+        """Fits a mixture prior to the codes of training images, where there is one; EM goes on from where it was."""
+        prior = self.model.mixture
+        if prior is None:
+            return
+        size = min(self.feed.size, CODES)
+        starts = range(0, size, VALIDATION_BATCH)
+        z = np.concatenate([self._codes(tf.range(at, min(at + VALIDATION_BATCH, size))).numpy() for at in starts])
+        parts = prior.parts
+        if not parts.loc.any():  # as they were made, all one normal
+            parts = mixture.begin(z, len(parts.weights), self.config.seed)
+        for _ in range(EM_STEPS):
+            parts = mixture.improve(z, parts)
+        prior.assign(parts)
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def _codes(self, indices: tf.Tensor) -> tf.Tensor:
+        """A draw of q(z|x) for each of these training images, (n, L)."""
+        number = tf.convert_to_tensor(self.optimizer.iterations.value) + tf.cast(indices[0], tf.int64)
+        q = self.model.encode(self.feed.pixels(indices, number, still=True)).distribution
+        return q.loc + q.scale * tf.random.stateless_normal(
+            tf.shape(q.loc), seeds(self.config.seed, Stream.CODES, number)
+        )
 
     def validate(self, images: npt.NDArray[np.float32]) -> dict[str, float]:
         """Mean ELBO and its two terms over `images` (n, H, W, C), and the bound of the objective iwae; nats per image.

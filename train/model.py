@@ -1,6 +1,6 @@
 """The model: networks that return distributions.
 
-q(z|x) = N(loc(x), scale(x)^2), p(x|z) = Bernoulli(logits(z)), p(z) = N(0, 1) or a learned mixture of normals.
+q(z|x) = N(loc(x), scale(x)^2), p(x|z) = Bernoulli(logits(z)), p(z) = N(0, 1) or a mixture of normals.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ import math
 from typing import Any, TypeAlias
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_edge.train import networks
 from vae_edge.train.config import Config
+from vae_edge.train.mixture import Parts
 
 tfd = tfp.distributions
 
@@ -65,36 +67,51 @@ class VariationalAutoencoder(keras.Model):
 
 
 class MixturePrior(keras.Layer):
-    """p(z) = sum_k weight_k N(loc_k, scale_k^2), learned with the rest: the MoG prior of Tomczak & Welling 2018."""
+    """p(z) = sum_k w_k N(m_k, S_k), fitted to codes by `vae_edge.train.mixture`; at first it is the standard normal."""
 
     def __init__(self, components: int, latent: int) -> None:
         super().__init__(name="prior")
-        one = math.log(math.expm1(1.0))  # softplus(one) = 1
-        self.logits = self.add_weight(shape=(components,), initializer="zeros", name="logits")
-        normal = keras.initializers.RandomNormal(stddev=1.0)
-        self.loc = self.add_weight(shape=(components, latent), initializer=normal, name="loc")
-        constant = keras.initializers.Constant(one)
-        self.raw_scale = self.add_weight(shape=(components, latent), initializer=constant, name="raw_scale")
+        equal = np.full(components, 1 / components, np.float32)
+        start = Parts(
+            equal, np.zeros((components, latent), np.float32), np.tile(np.eye(latent, dtype="f"), (components, 1, 1))
+        )
+        self._own = [
+            self.add_weight(shape=value.shape, initializer="zeros", trainable=False, name=name)
+            for name, value in start._asdict().items()
+        ]
+        self.assign(start)
         self.built = True
 
+    @property
+    def parts(self) -> Parts:
+        """The mixture of this moment."""
+        return Parts(*(variable.numpy() for variable in self._own))
+
+    def assign(self, parts: Parts) -> None:
+        """Makes `parts` the mixture."""
+        for variable, value in zip(self._own, parts, strict=True):
+            variable.assign(value)
+
     def distribution(self) -> Distribution:
-        """The mixture with the weights of this moment: batch_shape (), event_shape (L,)."""
-        return _DiagonalMixture(
-            tfd.Categorical(logits=self.logits.value),
-            tfd.Independent(tfd.Normal(self.loc.value, tf.nn.softplus(self.raw_scale.value)), 1),
-        )
+        """The mixture as a tfd.MixtureSameFamily: batch_shape (), event_shape (L,)."""
+        return _Mixture(*(variable.value for variable in self._own))
 
 
-class _DiagonalMixture(tfd.MixtureSameFamily):  # type: ignore[name-defined]
-    """TFP's mixture, its log_prob by one matrix product instead of a (B, K, L) tensor."""
+class _Mixture(tfd.MixtureSameFamily):  # type: ignore[name-defined]
+    """TFP's mixture of normals, its log_prob by one matrix product with the factors of the precisions."""
+
+    def __init__(self, weights: tf.Tensor, loc: tf.Tensor, factor: tf.Tensor) -> None:
+        self._factor = factor
+        identity = tf.eye(loc.shape[-1], batch_shape=loc.shape[:1])
+        scale_tril = tf.linalg.triangular_solve(factor, identity)  # a graph that only asks for log_prob drops it
+        super().__init__(tfd.Categorical(probs=weights), tfd.MultivariateNormalTriL(loc, scale_tril))
 
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
-        normal, weights = self.components_distribution.distribution, self.mixture_distribution
-        # log w_k N(x; m_k, s_k^2) = [x^2, x] . [-1 / 2 s_k^2, m_k / s_k^2] + constant_k
-        precision = 1 / tf.square(normal.scale)
-        constant = tf.reduce_sum(
-            tf.square(normal.loc) * precision / 2 + tf.math.log(normal.scale) + math.log(2 * math.pi) / 2, -1
-        )
-        matrix = tf.concat([precision / -2, normal.loc * precision], -1)
-        joint = tf.matmul(tf.concat([tf.square(x), x], -1), matrix, transpose_b=True)
-        return tf.reduce_logsumexp(joint + tf.nn.log_softmax(weights.logits) - constant, -1)
+        loc, factor = self.components_distribution.loc, self._factor
+        components, latent = loc.shape
+        # log N(x; m, (F'F)^-1) = sum log diag F - L log(2 pi) / 2 - |F x - F m|^2 / 2
+        constant = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(factor)), -1) - latent * math.log(2 * math.pi) / 2
+        white = tf.matmul(tf.reshape(x, (-1, latent)), tf.reshape(factor, (-1, latent)), transpose_b=True)
+        white = tf.reshape(white, (-1, components, latent)) - tf.linalg.matvec(factor, loc)
+        joint = constant + tf.math.log(self.mixture_distribution.probs) - tf.reduce_sum(tf.square(white), -1) / 2
+        return tf.reshape(tf.reduce_logsumexp(joint, -1), tf.shape(x)[:-1])

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_edge.train.config import Config
+from vae_edge.train.mixture import Parts
 from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.objective import importance_weighted, terms
 
@@ -63,10 +64,8 @@ def test_the_terms_are_log_likelihood_and_kl_in_nats() -> None:
     np.testing.assert_allclose(found.kl, kl, rtol=1e-5)
 
 
-def test_a_mixture_of_one_standard_normal_has_the_normal_priors_kl_on_average() -> None:
-    model = make(prior="mixture", components=1)
-    assert model.mixture is not None
-    model.mixture.loc.assign(tf.zeros((1, 3)))
+def test_a_mixture_has_the_normal_priors_kl_on_average_before_it_is_fitted() -> None:
+    model = make(prior="mixture", components=2)
     x = tf.repeat(images(1), 20_000, 0)
     drawn = terms(model, x, tf.constant([0, 1])).kl.numpy()
     exact = tfd.kl_divergence(model.encode(x[:1]), tfd.Independent(tfd.Normal(tf.zeros(3), tf.ones(3)), 1)).numpy()
@@ -88,13 +87,15 @@ def test_the_priors_are_distributions_over_z() -> None:
 
 
 def test_the_mixtures_log_prob_is_that_of_tfps_own() -> None:
-    model = make(prior="mixture", components=6)
+    model, rng = make(prior="mixture", components=6), np.random.default_rng(0)
     assert model.mixture is not None
-    model.mixture.logits.assign(tf.linspace(-2.0, 2.0, 6))
-    model.mixture.raw_scale.assign(tf.random.stateless_normal((6, 3), (0, 1)))
+    factor = np.tril(rng.normal(size=(6, 3, 3)), -1) + np.eye(3) * rng.gamma(5, size=(6, 1, 3)) / 5
+    model.mixture.assign(Parts(rng.dirichlet(np.ones(6)), rng.normal(size=(6, 3)), factor))  # type: ignore[arg-type]
     ours = model.prior
     theirs = tfd.MixtureSameFamily(ours.mixture_distribution, ours.components_distribution)
-    z = 3 * tf.random.stateless_normal((50, 3), (0, 2))
+    covariance = np.linalg.inv(np.swapaxes(factor, 1, 2) @ factor)
+    np.testing.assert_allclose(ours.components_distribution.covariance(), covariance, rtol=1e-4, atol=1e-5)
+    z = 3 * tf.random.stateless_normal((5, 10, 3), (0, 2))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(z)
         values = [prior.log_prob(z) for prior in (ours, theirs)]

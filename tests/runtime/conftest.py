@@ -23,7 +23,7 @@ def mixture_vae(make_bundle) -> VAE:
     arrays = {
         "weights": np.array([0.25, 0.75], np.float32),
         "loc": np.array([[1, 0, -1], [0, 2, 0]], np.float32),
-        "scale": np.array([[1, 0.5, 2], [0.25, 1, 1]], np.float32),
+        "lower": np.array([[1, 0.5, 2, -1, 0.25, 1], [0.25, 0, 1, 0.5, 2, 1]], np.float32),
     }
     prior = Prior("mixture", 2, File("prior.npz", 1, "0" * 64))
     return VAE.load(make_bundle({"prior.npz": npz.render(arrays)}, "mixture", prior=prior))

@@ -197,11 +197,12 @@ def test_a_path_never_leaves_the_folder(tiny, name):
 @pytest.mark.parametrize(
     "arrays",
     [
-        {"weights": [0.5, 0.4], "loc": np.zeros((2, 3)), "scale": np.ones((2, 3))},
-        {"weights": [0.5, 0.5], "loc": np.zeros((2, 3)), "scale": np.zeros((2, 3))},
-        {"weights": [0.5, 0.5], "loc": np.full((2, 3), np.nan), "scale": np.ones((2, 3))},
-        {"weights": [0.5, 0.5], "loc": np.zeros((2, 4)), "scale": np.ones((2, 4))},
-        {"weights": [1.0], "loc": np.zeros((1, 3)), "scale": np.ones((1, 3))},
+        {"weights": [0.5, 0.4], "loc": np.zeros((2, 3)), "lower": np.ones((2, 6))},
+        {"weights": [0.5, 0.5], "loc": np.zeros((2, 3)), "lower": np.zeros((2, 6))},
+        {"weights": [0.5, 0.5], "loc": np.full((2, 3), np.nan), "lower": np.ones((2, 6))},
+        {"weights": [0.5, 0.5], "loc": np.zeros((2, 4)), "lower": np.ones((2, 10))},
+        {"weights": [0.5, 0.5], "loc": np.zeros((2, 3)), "lower": np.ones((2, 9))},
+        {"weights": [1.0], "loc": np.zeros((1, 3)), "lower": np.ones((1, 6))},
         {"weights": [0.5, 0.5], "loc": np.zeros((2, 3))},
     ],
 )

@@ -20,8 +20,11 @@ NORMALS = st.builds(
 )
 
 
+TRIL = [[0.25, 0], [-0.2, 0.1]]
+
+
 def mixture() -> Mixture:
-    return Mixture([0.2, 0.5, 0.3], [[0, 0], [3, -1], [-2, 4]], [[1, 1], [0.5, 2], [0.25, 0.1]])
+    return Mixture([0.2, 0.5, 0.3], [[0, 0], [3, -1], [-2, 4]], [[[1, 0], [0, 1]], [[0.5, 0], [1, 2]], TRIL])
 
 
 @given(LOGITS)
@@ -130,8 +133,8 @@ def test_scale_zero_is_a_point_without_a_density():
 def test_a_mixture_draws_its_components_by_their_weights():
     z = mixture().sample(20_000, seed=0)
     counts = [
-        (np.abs(z - loc) < 6 * np.array(scale)).all(axis=1).mean()
-        for loc, scale in zip([[0, 0], [3, -1], [-2, 4]], [[1, 1], [0.5, 2], [0.25, 0.1]], strict=True)
+        (np.abs(np.linalg.solve(tril, (z - loc).T)) < 6).all(axis=0).mean()
+        for loc, tril in zip(mixture().loc, mixture().scale_tril, strict=True)
     ]
     assert counts[2] == pytest.approx(0.3, abs=0.02)
     np.testing.assert_allclose(z.mean(axis=0), mixture().mean(), atol=0.1)
@@ -139,14 +142,14 @@ def test_a_mixture_draws_its_components_by_their_weights():
 
 
 def test_a_mixture_of_one_is_a_normal():
-    one, normal = Mixture([1], [[1, -2]], [[0.5, 3]]), Normal([1, -2], [0.5, 3])
+    one, normal = Mixture([1], [[1, -2]], [[[0.5, 0], [0, 3]]]), Normal([1, -2], [0.5, 3])
     x = np.random.default_rng(0).normal(size=(50, 2))
     np.testing.assert_allclose(one.log_prob(x), normal.log_prob(x), rtol=1e-9)
     np.testing.assert_allclose(one.stddev(), normal.stddev(), rtol=1e-6)
 
 
 def test_a_component_of_weight_zero_is_never_drawn():
-    z = Mixture([0, 1, 0], [[-100], [0], [100]], [[1], [1], [1]]).sample(1000, seed=0)
+    z = Mixture([0, 1, 0], [[-100], [0], [100]], [[[1]], [[1]], [[1]]]).sample(1000, seed=0)
     assert np.abs(z).max() < 10
 
 
@@ -173,10 +176,15 @@ def test_what_has_no_closed_form_says_what_to_do():
         lambda: Bernoulli([[0.0]]),
         lambda: Bernoulli(np.full((1, 1, 1, 1), math.nan)),
         lambda: Bernoulli(np.zeros((0, 6, 4, 1))),
-        lambda: Mixture([0.5, 0.4], [[0], [0]], [[1], [1]]),
-        lambda: Mixture([1.5, -0.5], [[0], [0]], [[1], [1]]),
-        lambda: Mixture([1.0], [[0], [0]], [[1], [1]]),
-        lambda: Mixture([1.0], [[0]], [[0]]),
+        lambda: Mixture([0.5, 0.4], [[0], [0]], [[[1]], [[1]]]),
+        lambda: Mixture([1.5, -0.5], [[0], [0]], [[[1]], [[1]]]),
+        lambda: Mixture([1.0], [[0], [0]], [[[1]], [[1]]]),
+        lambda: Mixture([1.0], [[0]], [[1]]),
+        lambda: Mixture([1.0], [[0]], [[[0]]]),
+        lambda: Mixture([1.0], [[0, 0]], [[[1, 0], [0, -1]]]),
+        lambda: Mixture([1.0], [[0, 0]], [[[1, 1], [0, 1]]]),
+        lambda: Mixture([1.0], [[0]], [[[math.nan]]]),
+        lambda: Mixture([1.0], [[INF]], [[[1]]]),
         lambda: Normal([[0.0]], [[1.0]]).log_prob([[0.0, 1.0]]),
         lambda: Normal([[0.0]], [[1.0]]).sample(0, seed=0),
         lambda: Normal([[0.0]], [[1.0]]).sample(1.5, seed=0),

@@ -86,12 +86,13 @@ def test_samples_are_the_posteriors_draws(vae, pixels):
 
 def test_the_quick_prior_is_the_priors():
     rng = np.random.default_rng(0)
-    weights = np.append(rng.dirichlet(np.ones(499)), 0)
-    prior = Mixture(weights, rng.normal(size=(500, 32)) * 2, rng.gamma(9, size=(500, 32)) / 9)
-    quick, z = likelihood.log_prior(prior), prior.sample(300, seed=1) * 2
+    weights = np.append(rng.dirichlet(np.ones(49)), 0)
+    tril = np.tril(rng.normal(size=(50, 32, 32)) / 9, -1) + np.eye(32) * rng.gamma(9, size=(50, 1, 32)) / 9
+    prior = Mixture(weights, rng.normal(size=(50, 32)) * 2, tril)
+    quick, z = likelihood.log_prior(prior), prior.sample(300, seed=1)
     assert quick != prior.log_prob
     np.testing.assert_allclose(quick(z), prior.log_prob(z), atol=1e-3)
-    narrow = Mixture([1], np.full((1, 2), 100), np.full((1, 2), 1e-3))  # float32 has not the digits for it
+    narrow = Mixture([1], np.full((1, 2), 100), np.eye(2)[None] * 1e-3)  # float32 has not the digits for it
     assert likelihood.log_prior(narrow) == narrow.log_prob
     normal = Normal(np.zeros(2), np.ones(2))
     assert likelihood.log_prior(normal) == normal.log_prob

@@ -99,14 +99,13 @@ def test_bernoulli_divergence_is_tfp_s():
 def test_mixture_is_tfp_s():
     k, size = 20, 8
     weights = rng().dirichlet(np.ones(k))
-    loc, scale = (
-        (rng().normal(size=(k, size)) * 3).astype(np.float32),
-        (rng().gamma(2, size=(k, size)) + 0.05).astype(np.float32),
-    )
-    ours = Mixture(weights, loc, scale)
+    loc = (rng().normal(size=(k, size)) * 3).astype(np.float32)
+    diagonal = np.eye(size) * (rng().gamma(2, size=(k, 1, size)) + 0.05)
+    scale_tril = (np.tril(rng().normal(size=(k, size, size)), -1) + diagonal).astype(np.float32)
+    ours = Mixture(weights, loc, scale_tril)
     theirs = tfd.MixtureSameFamily(
         tfd.Categorical(probs=weights),
-        tfd.MultivariateNormalDiag(loc.astype(np.float64), scale.astype(np.float64)),
+        tfd.MultivariateNormalTriL(loc.astype(np.float64), scale_tril.astype(np.float64)),
     )
     x = np.concatenate([ours.sample(100, seed=0), [[100.0] * size]]).astype(np.float32)
     close(ours.log_prob(x), theirs.log_prob(x.astype(np.float64)))

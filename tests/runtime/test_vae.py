@@ -133,6 +133,7 @@ def test_interpolation_begins_and_ends_at_the_two_images(vae, images):
 def test_a_mixture_prior_is_drawn_from(mixture_vae):
     prior = mixture_vae.prior
     assert isinstance(prior, Mixture)
+    assert prior.scale_tril[0].tolist() == [[1, 0, 0], [0.5, 2, 0], [-1, 0.25, 1]]
     expected = mixture_vae.decode(prior.sample(600, seed=2)).mean()
     np.testing.assert_allclose(mixture_vae.generate(600, seed=2), expected, atol=1e-6)
 

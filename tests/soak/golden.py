@@ -29,7 +29,8 @@ def noise() -> dict[str, str]:
 
     ramp = np.linspace(-12, 12, 784, dtype=np.float32).reshape(28, 28, 1)
     prior = Normal(np.zeros(32), np.ones(32), purpose=Purpose.PRIOR)
-    mixture = Mixture(np.array([0.5, 0.25, 0.25]), np.arange(6.0).reshape(3, 2), np.linspace(0.5, 3.0, 6).reshape(3, 2))
+    scale = np.linspace(0.5, 3.0, 6).reshape(3, 2)
+    mixture = Mixture(np.array([0.5, 0.25, 0.25]), np.arange(6.0).reshape(3, 2), scale[:, None] * np.eye(2))
     found = {}
     places = [(0, 0, 0), (1, 1000, 0), (7, 2**31 - 10, 1), (2**63 + 5, 10**15, 123), (2**64 - 1, 2**62, 2**40)]
     for seed, start, stream in places:

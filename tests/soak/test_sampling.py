@@ -76,7 +76,7 @@ def test_mixtures_draw_their_components_by_weight_as_tfp_does(soak):
     def counts(x: np.ndarray) -> np.ndarray:
         return np.bincount(np.rint(x[:, 0] / 100).astype(int), minlength=len(WEIGHTS))
 
-    ours = counts(Mixture(WEIGHTS, loc, scale).sample(n, seed=5))
+    ours = counts(Mixture(WEIGHTS, loc, scale[..., None]).sample(n, seed=5))
     assert chi_square(ours, WEIGHTS * n, len(WEIGHTS) - 1) > ALPHA
     tfp = pytest.importorskip("tensorflow_probability", reason="the train extra is not installed")
     tfd = tfp.distributions

