@@ -81,8 +81,8 @@ def evaluate(
     ELBO = E_q[log p(x|z)] - KL(q || p) by one z an image; NLL by the importance-weighted bound with K of them (Burda et
     al. 2016), which falls towards -log p(x) as K grows: the field reports K = 5000. The +- is a standard error.
     Reconstructions come from z = the posterior's mean. Samples of 28x28 digits are held against real ones in a digit
-    classifier's features: Frechet distance, precision and recall, density and coverage (5 neighbours), and beside each
-    what other real images get.
+    classifier's features: Frechet distance, precision and recall, density and coverage (5 neighbours), by the heads
+    sample and mode, and beside each what other real images get.
 
     \b
     Examples:
@@ -217,7 +217,7 @@ def _measure(vae: VAE, dataset: Dataset, samples: int, seed: int, judge: Judge |
         found = evaluation.likelihoods(vae, dataset.images, samples, seed=seed, progress=progress.advance)
     found |= evaluation.reconstructions(vae, dataset.images)
     if judge is not None and vae.manifest.prior.kind != "none":
-        with Progress("samples", judge.n) as progress:
+        with Progress("samples", 2 * judge.n) as progress:
             found |= judge.judge(vae, seed=seed, progress=progress.advance)
     return found
 
@@ -225,6 +225,7 @@ def _measure(vae: VAE, dataset: Dataset, samples: int, seed: int, judge: Judge |
 def _metrics(found: dict[str, Figure], samples: int) -> dict[str, float]:
     """The figures as a manifest holds them."""
     metrics = {name: float(figure.value) for name, figure in found.items()}
+    metrics |= {f"{name}_mode": figure.mode for name, figure in found.items() if figure.mode is not None}
     metrics |= {f"{name}_floor": figure.floor for name, figure in found.items() if figure.floor is not None}
     for name in ("elbo", "nll"):
         if name in found and (error := found[name].standard_error) is not None:

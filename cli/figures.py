@@ -44,11 +44,11 @@ COST = {
 
 
 def document(found: Mapping[str, Figure]) -> dict[str, Any]:
-    """The figures for JSON: a mean over images as mean and standard_error, a figure of samples as value and floor."""
+    """The figures for JSON: a mean over images as mean and standard_error; of samples value, mode and floor."""
     tree: dict[str, Any] = {}
     for name, figure in found.items():
         if name in GROUPS["samples"]:
-            tree[name] = {"value": figure.value, "floor": figure.floor}
+            tree[name] = {"value": figure.value, "mode": figure.mode, "floor": figure.floor}
         elif name == "active_units":
             tree[name] = figure.value
         else:
@@ -62,16 +62,20 @@ def single(found: Mapping[str, Figure], cost: Cost, samples: int) -> list[str]:
     for group, rows in GROUPS.items():
         here = [name for name in rows if name in found]
         if here:
-            beside = "real images" if any(found[name].floor is not None for name in here) else ""
-            lines.append(f"  {group:40}{beside:>14}".rstrip())
+            columns = [("head sample", any(found[name].mode is not None for name in here))]
+            columns += [
+                ("head mode", columns[0][1]),
+                ("real images", any(found[name].floor is not None for name in here)),
+            ]
+            lines.append(f"  {group:24}{''.join(f'{title:>14}' for title, shown in columns if shown)}".rstrip())
         for name in here:
             figure, (label, factor, form) = found[name], rows[name]
             label = f"{label} (K = {samples})" if name == "nll" else label
             line = f"    {label:22}{factor * figure.value:14{form}}"
             if figure.standard_error is not None:
                 line += f" +- {factor * figure.standard_error:{form}}"
-            if figure.floor is not None:
-                line += f"{factor * figure.floor:14{form}}"
+            for beside in (figure.mode, figure.floor):
+                line += "" if beside is None else f"{factor * beside:14{form}}"
             lines.append(line)
     lines.append("  cost")
     return lines + [f"    {label:22}{getattr(cost, name):14{form}}" for name, (label, form) in COST.items()]
@@ -85,15 +89,17 @@ def several(
     rest = {name: row for group in others for name, row in group.items()}
     first = [["bundle", *(label for label, _ in COST.values()), *_labels(likelihood, found, samples)]]
     second = [["bundle", *_labels(rest, found, samples)]]
+    floor: dict[str, float] = {}
     for name, figures, cost in zip(names, found, costs, strict=True):
         spent = [format(getattr(cost, field), form) for field, (_, form) in COST.items()]
-        first.append([name, *spent, *_cells(likelihood, found, figures)])
-        second.append([name, *_cells(rest, found, figures)])
-    floor = {name: figure.floor for figures in found for name, figure in figures.items() if figure.floor is not None}
+        values = {key: figure.value for key, figure in figures.items()}
+        first.append([name, *spent, *_cells(likelihood, found, values)])
+        second.append([name, *_cells(rest, found, values)])
+        if mode := {key: figure.mode for key, figure in figures.items() if figure.mode is not None}:
+            second.append([f"{name}, head mode", *_cells(rest, found, mode, absent="")])
+        floor |= {key: figure.floor for key, figure in figures.items() if figure.floor is not None}
     if floor:
-        columns = [name for name in rest if any(name in figures for figures in found)]
-        written = [format(rest[name][1] * floor[name], rest[name][2]) if name in floor else "" for name in columns]
-        second.append(["(real images)", *written])
+        second.append(["(real images)", *_cells(rest, found, floor, absent="")])
     return [*_align(first), "", *_align(second)]
 
 
@@ -102,9 +108,11 @@ def _labels(rows: Mapping[str, _Row], found: Sequence[Mapping[str, Figure]], sam
     return [f"nll (K={samples})" if name == "nll" else rows[name][0] for name in shown]
 
 
-def _cells(rows: Mapping[str, _Row], found: Sequence[Mapping[str, Figure]], figures: Mapping[str, Figure]) -> list[str]:
+def _cells(
+    rows: Mapping[str, _Row], found: Sequence[Mapping[str, Figure]], values: Mapping[str, float], absent: str = "-"
+) -> list[str]:
     shown = [name for name in rows if any(name in every for every in found)]
-    return [format(rows[name][1] * figures[name].value, rows[name][2]) if name in figures else "-" for name in shown]
+    return [format(rows[name][1] * values[name], rows[name][2]) if name in values else absent for name in shown]
 
 
 def _align(table: list[list[str]]) -> list[str]:

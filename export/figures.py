@@ -34,7 +34,7 @@ METRICS = {
     "confidence": ("the classifier's mean confidence", "{:.3f}"),
     "class_distance": ("total variation of the classes from uniform", "{:.3f}"),
 }
-FLOOR, ERROR, SAMPLES = "_floor", "_standard_error", "nll_samples"
+FLOOR, MODE, ERROR, SAMPLES = "_floor", "_mode", "_standard_error", "nll_samples"
 
 _HEADING = "## Figures"
 _SECTION = re.compile(rf"^{_HEADING}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -44,19 +44,20 @@ def section(said: Manifest) -> str:
     """The card's section on figures: those of the manifest's metrics, and the parity that export measured."""
     found = said.metrics
     rows = [
-        f"| {_title(name, found)} | {_number(name, value)}{_error(name, found)} | {_floor(name, found)} |"
+        f"| {_title(name, found)} | {_number(name, value)}{_beside(name, ERROR, found, ' +- ')} "
+        f"| {_beside(name, MODE, found)} | {_beside(name, FLOOR, found)} |"
         for name, value in sorted(found.items(), key=lambda item: _place(item[0]))
-        if not name.endswith((FLOOR, ERROR)) and name != SAMPLES
+        if not name.endswith((FLOOR, MODE, ERROR)) and name != SAMPLES
     ]
     parity = [f"| {name} | {value:.1e} |" for name, value in said.parity.items()]
     return "\n".join(
         [
             _HEADING,
-            "On the test images, computed by the runtime on these graphs; likelihoods are of one image. Beside figures",
-            "of samples stands what real ones get: training images in their place.",
+            "On the test images, computed by the runtime on these graphs; likelihoods are of one image. Figures of",
+            "samples are of the head sample; beside stands what the head mode gets, and what training images get.",
             "",
-            "| figure | | real |",
-            "|---|---|---|",
+            "| figure | | head mode | real |",
+            "|---|---|---|---|",
             *rows,
             "",
             "Largest difference from TensorFlow, over the test images and draws of the prior:",
@@ -108,11 +109,7 @@ def _number(name: str, value: float) -> str:
     return METRICS.get(name, ("", _PLAIN))[1].format(value)
 
 
-def _error(name: str, metrics: Mapping[str, float]) -> str:
-    error = metrics.get(name + ERROR)
-    return "" if error is None else f" +- {_number(name, error)}"
-
-
-def _floor(name: str, metrics: Mapping[str, float]) -> str:
-    floor = metrics.get(name + FLOOR)
-    return "" if floor is None else _number(name, floor)
+def _beside(name: str, suffix: str, metrics: Mapping[str, float], before: str = "") -> str:
+    """The metric that goes with another, by its suffix."""
+    value = metrics.get(name + suffix)
+    return "" if value is None else f"{before}{_number(name, value)}"

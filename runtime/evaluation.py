@@ -26,10 +26,14 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Figure:
-    """A number; a mean over images has a standard error, a figure of samples what real images would get."""
+    """A number; a mean over images has a standard error.
+
+    A figure of samples is of the head `sample`, and has what the head `mode` and what real images would get.
+    """
 
     value: float
     standard_error: float | None = None
+    mode: float | None = None
     floor: float | None = None
 
 
@@ -98,17 +102,21 @@ class Judge:
         return {} if self._others is None else self._measure(*self._look(self._others))
 
     def judge(self, vae: VAE, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Figure]:
-        """Figures of n draws of the head `sample`: frechet, precision, recall, density, coverage (5 neighbours),
-        confidence (mean probability of the likeliest class), class_distance (total variation from uniform).
+        """Figures of n draws by the heads `sample` and `mode`: frechet; precision, recall, density, coverage (by 5
+        neighbours); confidence, the mean probability of the likeliest class; class_distance, the total variation of the
+        classes from uniform. `progress` is told of 2n images.
         """
+        sample, mode = (self._generated(vae, head, seed, progress) for head in ("sample", "mode"))
+        return {name: Figure(value, mode=mode[name], floor=self.floor.get(name)) for name, value in sample.items()}
+
+    def _generated(self, vae: VAE, head: str, seed: int, progress: Progress | None) -> dict[str, float]:
         parts = []
-        for batch in vae.stream(self.n, head="sample", seed=seed):
+        for batch in vae.stream(self.n, head=head, seed=seed):
             parts.append(self.classifier.run(batch))
             if progress is not None:
                 progress(len(batch))
         features, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        found = self._measure(features, logits)
-        return {name: Figure(value, floor=self.floor.get(name)) for name, value in found.items()}
+        return self._measure(features, logits)
 
     def _look(self, images: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         return self.classifier.run(image.prepare(images, self.classifier.record.image))
