@@ -178,11 +178,10 @@ def log_prior(prior: Normal | Mixture) -> Callable[[Float32], Float64]:
 
 def _decoder(vae: VAE) -> tuple[Session, int]:
     """The decoder's session to draw samples through, and how many threads may use it at once."""
-    threads = vae._decoder._threads
-    if vae.provider != PROVIDERS["cpu"] or threads == 1:
+    if vae.provider != PROVIDERS["cpu"]:
         return vae._decoder, 1
     graph = vae.manifest.decoder
-    return Session("decoder", vae.bundle[graph.file], graph, provider=vae.provider, threads=1), threads
+    return Session("decoder", vae.bundle[graph.file], graph, provider=vae.provider, threads=1), vae.threads
 
 
 def _batches(vae: VAE, images: npt.ArrayLike, seed: int, batch_size: int) -> Iterator[tuple[Float32, Normal, int]]:

@@ -18,7 +18,7 @@ from vae_edge.runtime import cpus
 from vae_edge.runtime.errors import BundleError, InputError, MissingExtra, ProviderError
 from vae_edge.runtime.manifest import Graph, Tensor
 
-__all__ = ["AUTO", "PROVIDERS", "Session", "onnxruntime", "provider_name"]
+__all__ = ["AUTO", "PROVIDERS", "Session", "check_threads", "onnxruntime", "provider_name"]
 
 # Our names for ONNX Runtime's execution providers; its own names pass through.
 PROVIDERS = {
@@ -95,7 +95,7 @@ class Session:
     ) -> None:
         """`lazy` leaves the session to the first run; the provider must then be one that another session runs on."""
         self._name, self._data, self._graph = name, data, graph
-        self._threads, self._spin = _check_threads(threads), spin
+        self._threads, self._spin = check_threads(threads), spin
         self._input, self._outputs = graph.inputs[0].name, [output.name for output in graph.outputs]
         self._options = {key: str(value) for key, value in (provider_options or {}).items()}
         if provider == "auto" and self._options:
@@ -189,7 +189,8 @@ class Session:
                     )
 
 
-def _check_threads(threads: int | None) -> int:
+def check_threads(threads: int | None) -> int:
+    """`threads`, or as many as the CPUs that this process may use; raises InputError."""
     if threads is None:
         return cpus.available()
     if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= 1024:

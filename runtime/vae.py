@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import bundle as bundles
-from vae_edge.runtime import heads, image, random
+from vae_edge.runtime import heads, image, parallel, random
 from vae_edge.runtime.bundle import Bundle
 from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal
 from vae_edge.runtime.errors import InputError, IntegrityError
 from vae_edge.runtime.manifest import Manifest
 from vae_edge.runtime.random import Purpose
-from vae_edge.runtime.session import Session
+from vae_edge.runtime.session import PROVIDERS, Session, check_threads
 
 __all__ = ["BATCH_SIZE", "VAE"]
 
 Float32 = npt.NDArray[np.float32]
 
-BATCH_SIZE = 256  # images a session run
+BATCH_SIZE = 256  # images of a stream's batch, and the most of a session run
+
+# Where several threads share a call, each runs whole parts of it: of _PART images, or a few more multiply-adds than it
+# takes to wake a thread (40 microseconds). Graphs of more than _HEAVY an image keep all threads busy in each operator.
+_PART = 64
+_WORTH_A_THREAD = 15_000_000
+_HEAVY = 30_000_000
 
 
 class VAE:
@@ -43,16 +49,19 @@ class VAE:
         threads: int | None = None,
         spin: bool = False,
     ) -> None:
-        said = bundle.manifest
+        said, threads = bundle.manifest, check_threads(threads)
         self.bundle = bundle
         self._prior = _prior(bundle)
+        cost = max(said.encoder.multiply_adds, said.decoder.multiply_adds)
+        in_parts = cost < _HEAVY
+        within = 1 if in_parts else threads  # an operator
         self._decoder = Session(
             "decoder",
             bundle[said.decoder.file],
             said.decoder,
             provider=provider,
             provider_options=provider_options,
-            threads=threads,
+            threads=within,
             spin=spin,
         )
         self._encoder = Session(
@@ -61,10 +70,13 @@ class VAE:
             said.encoder,
             provider=self._decoder.provider,
             provider_options=provider_options,
-            threads=threads,
+            threads=within,
             spin=spin,
             lazy=True,  # who only generates never pays for it
         )
+        self.threads = threads
+        self._workers = threads if in_parts and self.provider == PROVIDERS["cpu"] else 1
+        self._least = min(BATCH_SIZE, -(-_WORTH_A_THREAD // max(1, cost)))
 
     @classmethod
     def load(
@@ -79,8 +91,8 @@ class VAE:
         """The VAE of a bundle: a folder, or the name of one that is built in.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
-        own names, with its `provider_options`. `threads` is how many an operator may use (default: the CPUs that this
-        process may use); `spin` lets them burn CPU time while they wait. Raises BundleError or ProviderError.
+        own names, with its `provider_options`. `threads` is how many a call may use (default: the CPUs that this
+        process may use); `spin` lets an operator's burn CPU time while they wait. Raises BundleError or ProviderError.
         """
         options = {"provider": provider, "provider_options": provider_options, "threads": threads, "spin": spin}
         return cls(bundles.read(bundle), **options)  # type: ignore[arg-type]
@@ -119,30 +131,31 @@ class VAE:
         checked = image.check(images, self.manifest.image)
         loc = np.empty((len(checked), self.latent_size), np.float32)
         scale = np.empty_like(loc)
-        for at in range(0, len(checked), BATCH_SIZE):
-            part = slice(at, at + BATCH_SIZE)
+
+        def encode(part: slice) -> None:
             loc[part], scale[part] = self._encoder.run(image.convert(checked[part], self.manifest.image))
+
+        self._each(len(checked), encode)
         return Normal(loc, scale)
 
     def decode(self, z: npt.ArrayLike) -> Bernoulli:
         """p(x|z) of each latent vector, logits (B, H, W, C); `z` is real numbers (B, L)."""
         z = self._latents(z)
         logits = np.empty((len(z), *self.image_shape), np.float32)
-        for at in range(0, len(z), BATCH_SIZE):
-            (logits[at : at + BATCH_SIZE],) = self._decoder.run(z[at : at + BATCH_SIZE])
+
+        def decode(part: slice) -> None:
+            (logits[part],) = self._decoder.run(z[part])
+
+        self._each(len(z), decode)
         return Bernoulli(logits)
 
     def generate(self, n: SupportsIndex, *, head: str = "mean", seed: int = 0, start: int = 0) -> Float32:
         """n new images, (n, H, W, C): images start to start + n of this seed's endless series."""
         n, seed, start = _count("n", n), random.check_seed(seed), random.check_draws(start, int(n))
         prior, paint = self.prior, heads.get(head)
-        if n <= BATCH_SIZE:
-            return self._paint(prior._draw(seed, start, n, 0), paint, seed, start)
-        out = _empty((n, *self.image_shape))
-        for at in range(0, n, BATCH_SIZE):
-            part = out[at : at + BATCH_SIZE]
-            self._paint(prior._draw(seed, start + at, len(part), 0), paint, seed, start + at, part)
-        return out
+        return self._render(
+            n, lambda part: prior._draw(seed, start + part.start, part.stop - part.start, 0), paint, seed, start
+        )
 
     def stream(
         self, n: SupportsIndex, *, head: str = "mean", seed: int = 0, start: int = 0, batch_size: int = BATCH_SIZE
@@ -162,7 +175,8 @@ class VAE:
         paint, seed = heads.get(head), random.check_seed(seed)
         q = self.encode(images)
         start = random.check_draws(start, len(q.loc))
-        return self._render(q.mean() if latent == "mean" else q.sample(seed=seed, start=start), paint, seed, start)
+        z = q.mean() if latent == "mean" else q.sample(seed=seed, start=start)
+        return self._render(len(z), z.__getitem__, paint, seed, start)
 
     def interpolate(
         self, a: npt.ArrayLike, b: npt.ArrayLike, steps: SupportsIndex, *, head: str = "mean", seed: int = 0
@@ -174,23 +188,35 @@ class VAE:
             raise InputError(f"a and b should be one image each, they are {len(ends[0])} and {len(ends[1])}")
         t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         # z = (1 - t) z_a + t z_b meets both ends exactly
-        return self._render((1 - t) * ends[0] + t * ends[1], paint, seed, 0)
+        z = (1 - t) * ends[0] + t * ends[1]
+        return self._render(steps, z.__getitem__, paint, seed, 0)
 
-    def _render(self, z: Float32, paint: heads.Head, seed: int, start: int) -> Float32:
-        """The images of latent vectors z (B, L), in batches."""
-        if len(z) <= BATCH_SIZE:
-            return self._paint(z, paint, seed, start)
-        out = _empty((len(z), *self.image_shape))
-        for at in range(0, len(z), BATCH_SIZE):
-            part = slice(at, at + BATCH_SIZE)
-            self._paint(z[part], paint, seed, start + at, out[part])
+    def _render(self, n: int, latents: Callable[[slice], Float32], paint: heads.Head, seed: int, start: int) -> Float32:
+        """The images (n, H, W, C) of latent vectors, which `latents` gives by parts."""
+        if n <= self._part(n):
+            (logits,) = self._decoder.run(latents(slice(0, n)))
+            paint(logits, logits, seed, start)
+            return logits
+        out = _empty((n, *self.image_shape))
+
+        def render(part: slice) -> None:
+            (logits,) = self._decoder.run(latents(part))
+            paint(logits, out[part], seed, start + part.start)
+
+        self._each(n, render)
         return out
 
-    def _paint(self, z: Float32, paint: heads.Head, seed: int, start: int, out: Float32 | None = None) -> Float32:
-        (logits,) = self._decoder.run(z)
-        out = logits if out is None else out
-        paint(logits, out, seed, start)
-        return out
+    def _part(self, n: int) -> int:
+        """How many of n images are a part of the call."""
+        if self._workers == 1 or n < 2 * self._least:
+            return BATCH_SIZE
+        return max(self._least, min(_PART, -(-n // self._workers)))
+
+    def _each(self, n: int, work: Callable[[slice], None]) -> None:
+        size = self._part(n)
+        parallel.each(
+            (slice(at, min(at + size, n)) for at in range(0, n, size)), min(self._workers, -(-n // size)), work
+        )
 
     def _latents(self, z: npt.ArrayLike) -> Float32:
         try:

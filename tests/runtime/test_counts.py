@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vae_edge.runtime import HEADS, VAE, heads
+from vae_edge.runtime import vae as vae_module
 
 BATCH = 256
 
@@ -15,7 +16,7 @@ BATCH = 256
 @pytest.fixture
 def spied(tiny):
     """A VAE, and what its sessions gave: (name, outputs) of each run."""
-    vae, runs = VAE.load(tiny), []
+    vae, runs = VAE.load(tiny, threads=1), []
     for name, session in (("encoder", vae._encoder), ("decoder", vae._decoder)):
 
         def run(batch, name=name, inner=session.run):
@@ -74,6 +75,30 @@ def test_more_batches_are_painted_where_they_are_returned(spied, head, monkeypat
     assert all(logits is outputs[0] for (logits, _), (_, outputs) in zip(painted, runs, strict=True))
     starts = [out.__array_interface__["data"][0] - images.__array_interface__["data"][0] for _, out in painted]
     assert starts == [at * images.strides[0] for at in range(0, 1000, BATCH)]
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"),
+    [(1, [1]), (15, [15]), (16, [8, 8]), (64, [32, 32]), (100, [50, 50]), (300, [64, 64, 64, 64, 44])],
+)
+def test_two_threads_share_what_is_worth_waking_one(tiny, monkeypatch, n, sizes):
+    monkeypatch.setattr(vae_module, "_WORTH_A_THREAD", 8 * 144)  # as many multiply-adds as 8 images of this encoder
+    vae, runs = VAE.load(tiny, threads=2), []
+    for session in (vae._encoder, vae._decoder):
+        session.run = lambda batch, inner=session.run: runs.append(len(batch)) or inner(batch)
+    vae.generate(n)
+    assert sorted(runs, reverse=True) == sizes
+    runs.clear()
+    vae.reconstruct(np.zeros((n, 6, 4)))
+    assert sorted(runs, reverse=True) == sorted(sizes * 2, reverse=True)
+
+
+def test_a_graph_of_heavy_images_is_split_within_its_operators(tiny, monkeypatch):
+    light = VAE.load(tiny, threads=2)
+    assert (light._decoder._threads, light._workers) == (1, 2)
+    monkeypatch.setattr(vae_module, "_HEAVY", 144)
+    heavy = VAE.load(tiny, threads=2)
+    assert (heavy._decoder._threads, heavy._workers) == (2, 1)
 
 
 @pytest.mark.parametrize("head", HEADS)

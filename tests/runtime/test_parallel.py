@@ -1,0 +1,109 @@
+"""Parts of a call run on several threads: each once, none after a failure, also in a forked child."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from vae_edge.runtime import parallel
+
+PARTS = [slice(at, at + 1) for at in range(40)]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_each_part_is_done_once(threads):
+    done = []
+    parallel.each(PARTS, threads, lambda part: done.append(part.start))
+    assert sorted(done) == list(range(40))
+
+
+def test_threads_work_beside_each_other():
+    both = threading.Barrier(2, timeout=10)
+    parallel.each(PARTS[:2], 2, lambda part: both.wait())  # one thread alone would wait for ever
+    assert not both.broken
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_what_a_part_raises_is_raised_and_the_rest_is_left(where):
+    caller, done, met = threading.current_thread(), [], threading.Barrier(2, timeout=10)
+
+    def work(part):
+        if part.start < 2:
+            met.wait()  # so that both threads have a part
+            if (threading.current_thread() is caller) == (where == "here"):
+                raise KeyError(part.start)
+            time.sleep(0.05)
+        done.append(part.start)
+
+    with pytest.raises(KeyError):
+        parallel.each(PARTS, 2, work)
+    time.sleep(0.1)
+    assert len(done) == 1  # the one that was under way
+
+
+def test_nothing_runs_after_it_has_returned():
+    running = []
+
+    def work(part):
+        running.append(part)
+        time.sleep(0.001)
+        running.pop()
+
+    for _ in range(20):
+        parallel.each(PARTS[:5], 4, work)
+        assert running == []
+
+
+def test_calls_from_many_threads_share_the_crew():
+    sums, calls = [], 50
+
+    def call():
+        for _ in range(calls):
+            seen = []
+            parallel.each(PARTS, 3, lambda part, seen=seen: seen.append(part.start))
+            sums.append(sum(seen))
+
+    callers = [threading.Thread(target=call) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert sums == [sum(range(40))] * 8 * calls
+    assert sum(thread.name == "vae-edge" for thread in threading.enumerate()) <= 8
+
+
+def test_a_part_may_have_parts_of_its_own():
+    done = []
+    parallel.each(
+        PARTS[:4], 3, lambda part: parallel.each(PARTS[:5], 3, lambda own: done.append((part.start, own.start)))
+    )
+    assert len(set(done)) == len(done) == 20
+
+
+def test_where_no_thread_can_start_the_caller_does_it_all(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(parallel, "_crew", parallel._Crew())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done = []
+    parallel.each(PARTS, 4, lambda part: done.append(part.start))
+    assert done == list(range(40))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_forked_child_starts_threads_of_its_own():
+    parallel.each(PARTS, 3, lambda part: None)
+    child = os.fork()
+    if child == 0:
+        both = threading.Barrier(2, timeout=10)
+        try:
+            parallel.each(PARTS[:2], 2, lambda part: both.wait())
+        finally:
+            os._exit(1 if both.broken or sys.exc_info()[0] else 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
