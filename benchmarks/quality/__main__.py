@@ -75,7 +75,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--data-dir", type=Path, help="where MNIST's four files lie; else $VAE_EDGE_DATA, cache, network")
     add("--publish", action="store_true", help="put the results into README.md and results.json")
     options = parser.parse_args(arguments)
-    if options.publish and (options.limit or options.epochs or options.only is not names):
+    if options.publish and (options.limit or options.epochs or options.only != names):
         parser.error("--publish is for the whole comparison: leave --limit, --epochs and --only out")
     for name in ("epochs", "limit", "nll_images", "nll_samples", "dynamic_samples"):
         if (value := getattr(options, name)) is not None and value < 1:

@@ -256,6 +256,7 @@ def test_what_is_not_the_whole_comparison_is_not_published() -> None:
     for part in (["--limit", "5"], ["--epochs", "1"], ["--only", "mlp-20"]):
         with pytest.raises(SystemExit):
             program.main(["--publish", *part])
+    assert program._options(["--publish"]).only == list(BY_NAME)
 
 
 def test_only_a_bundle_learned_with_dynamic_binarisation_stands_beside_published_figures(tmp_path: Path) -> None:
