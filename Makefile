@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHAE ?= $(BIN)/python  # of `make baselines`: an interpreter that has pythae; without one, its rows say so
 PYTHONS ?= $(PYTHON)  # of `make golden`: "python3.11 python3.12 python3.13", as far as they are there
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test soak golden lint wheel clean pictures
+.PHONY: demo test soak golden lint wheel clean pictures baselines
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
@@ -20,6 +21,9 @@ soak: $(VENV)/all.stamp golden  ## every promise of docs/promises.md at its full
 
 golden: $(VENV)/all.stamp  ## the noise of fifty seeds, by each NumPy on each of $(PYTHONS)
 	$(BIN)/python tests/soak/matrix.py $(PYTHONS)
+
+baselines: $(VENV)/all.stamp  ## networks that others publish beside ours, into benchmarks/quality: hours
+	$(BIN)/python -m benchmarks.quality --pythae $(PYTHAE) $(if $(DYNAMIC),--dynamic $(DYNAMIC)) --publish
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .

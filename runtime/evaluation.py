@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.manifest import Manifest
 from vae_edge.runtime.vae import BATCH_SIZE, VAE
 
-__all__ = ["Cost", "Figure", "Judge", "costs", "likelihoods", "reconstructions"]
+__all__ = ["Cost", "Figure", "Judge", "Sampler", "costs", "likelihoods", "reconstructions"]
 
 SAMPLES = 10_000  # images a side for figures of samples
 Pixels = npt.NDArray[np.uint8]
@@ -45,6 +46,13 @@ class Cost:
     parameters: int
     bytes: int
     microseconds: float
+
+
+class Sampler(Protocol):
+    """What makes images that can be judged: a VAE, or another model that is compared with one."""
+
+    def stream(self, n: int, *, head: str, seed: int) -> Iterator[npt.NDArray[np.float32]]:
+        """n new images in batches (b, H, W, C), pixels 0 or 1."""
 
 
 def likelihoods(
@@ -101,17 +109,17 @@ class Judge:
         """What the other real images get; {} without any."""
         return {} if self._others is None else self._measure(*self._look(self._others))
 
-    def judge(self, vae: VAE, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Figure]:
+    def judge(self, model: Sampler, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Figure]:
         """Figures of n draws by the heads `sample` and `mode`: frechet; precision, recall, density, coverage (by 5
         neighbours); confidence, the mean probability of the likeliest class; class_distance, the total variation of the
         classes from uniform. `progress` is told of 2n images.
         """
-        sample, mode = (self._generated(vae, head, seed, progress) for head in ("sample", "mode"))
+        sample, mode = (self._generated(model, head, seed, progress) for head in ("sample", "mode"))
         return {name: Figure(value, mode=mode[name], floor=self.floor.get(name)) for name, value in sample.items()}
 
-    def _generated(self, vae: VAE, head: str, seed: int, progress: Progress | None) -> dict[str, float]:
+    def _generated(self, model: Sampler, head: str, seed: int, progress: Progress | None) -> dict[str, float]:
         parts = []
-        for batch in vae.stream(self.n, head=head, seed=seed):
+        for batch in model.stream(self.n, head=head, seed=seed):
             parts.append(self.classifier.run(batch))
             if progress is not None:
                 progress(len(batch))
