@@ -65,17 +65,12 @@ class Feed:
         options.threading.private_threadpool_size = 1  # the cores belong to the step
         return epochs.with_options(options).prefetch(4)
 
-    def pixels(self, indices: tf.Tensor, step: tf.Tensor, *, still: bool = False) -> tf.Tensor:
-        """The images of a batch as the network sees them at this step: (B, H, W, C) float32, 0 or 1.
-
-        `still` leaves them where they are.
-        """
-        config, margin = self.config, self.config.shift
+    def pixels(self, indices: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """The images of a batch as the network sees them at this step: (B, H, W, C) float32, 0 or 1."""
+        config = self.config
         images = tf.gather(self.images, indices)
-        if margin:
-            height, width, _ = self.shape
-            centre = images[:, margin : margin + height, margin : margin + width]
-            images = centre if still else self._shifted(images, step)
+        if config.shift:
+            images = self._shifted(images, step)
         grey = tf.cast(images, tf.float32) / 255.0
         threshold: tf.Tensor | float = 0.5
         if config.binarize == "dynamic":

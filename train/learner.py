@@ -114,12 +114,11 @@ class Learner(keras.Model):
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _codes(self, indices: tf.Tensor) -> tf.Tensor:
-        """A draw of q(z|x) for each of these training images, (n, L)."""
-        number = tf.convert_to_tensor(self.optimizer.iterations.value) + tf.cast(indices[0], tf.int64)
-        q = self.model.encode(self.feed.pixels(indices, number, still=True)).distribution
-        return q.loc + q.scale * tf.random.stateless_normal(
-            tf.shape(q.loc), seeds(self.config.seed, Stream.CODES, number)
-        )
+        """A draw of q(z|x) for each of these training images, moved and drawn as at this step, (n, L)."""
+        step = tf.convert_to_tensor(self.optimizer.iterations.value)
+        q = self.model.encode(self.feed.pixels(indices, step)).distribution
+        noise = seeds(self.config.seed, Stream.CODES, step + tf.cast(indices[0], step.dtype))
+        return q.loc + q.scale * tf.random.stateless_normal(tf.shape(q.loc), noise)
 
     def validate(self, images: npt.NDArray[np.float32]) -> dict[str, float]:
         """Mean ELBO and its two terms over `images` (n, H, W, C), and the bound of the objective iwae; nats per image.
