@@ -252,11 +252,12 @@ class Mixture(Distribution):
         self.weights /= total
         self._cumulative = np.cumsum(self.weights)[:-1]
         # log w_k N(x; m_k, s_k^2) = constant_k + x . (m_k / s_k^2) - x^2 . (1 / s_k^2) / 2: two matrix products
-        precision = 1.0 / np.square(self.scale.astype(np.float64))
-        self._linear, self._quadratic = (self.loc * precision).T, precision.T / -2.0
+        exact_loc, exact_scale = self.loc.astype(np.float64), self.scale.astype(np.float64)  # large terms cancel
+        precision = 1.0 / np.square(exact_scale)
+        self._linear, self._quadratic = (exact_loc * precision).T, precision.T / -2.0
         with np.errstate(divide="ignore"):  # a component of weight 0
             self._constant = np.log(self.weights) - _sum(
-                (np.square(self.loc) * precision + _LOG_2_PI) / 2.0 + np.log(self.scale.astype(np.float64)), 1
+                (np.square(exact_loc) * precision + _LOG_2_PI) / 2.0 + np.log(exact_scale), 1
             )
 
     def _draw(self, seed: int, start: int, n: int, stream: int) -> Float32:
