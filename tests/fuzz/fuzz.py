@@ -57,7 +57,8 @@ def fuzz(name: str, arguments: list[str]) -> None:
 
     # Beside the limits of `judge`, for what hangs, or fills the memory before it returns; the time is the wall's.
     options = [f"-max_len={reader.max_bytes}", "-timeout=300", "-rss_limit_mb=512"]
-    atheris.Setup([sys.argv[0], *options, *arguments], one, custom_mutator=mutate)
+    again = f"{sys.executable} {__file__} {name} merge"  # what libFuzzer starts, by a shell, to merge
+    atheris.Setup([again, *options, *arguments], one, custom_mutator=mutate)
     atheris.Fuzz()
 
 

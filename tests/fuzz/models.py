@@ -72,18 +72,18 @@ def _change_message(model: Any, dice: random.Random, change: Change) -> None:
 
 
 def _change_part(message: Any, field: Any, others: list[Any], dice: random.Random) -> None:
-    kept = [dice.choice(others).SerializeToString()] if others else [b""]
+    other = dice.choice(others).SerializeToString() if others else b""
     if not field.is_repeated:
         message.ClearField(field.name)
         if dice.random() < 0.8:
-            getattr(message, field.name).ParseFromString(kept[0])
+            getattr(message, field.name).ParseFromString(other)
         return
     parts = getattr(message, field.name)
     if len(parts) and dice.random() < 0.5:
         del parts[dice.randrange(len(parts))]
     if dice.random() < 0.7:
         whole = [part.SerializeToString() for part in parts]
-        whole.insert(dice.randrange(len(whole) + 1), kept[0])
+        whole.insert(dice.randrange(len(whole) + 1), other)
         del parts[:]
         for part in whole:
             parts.add().ParseFromString(part)
