@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHAE ?= $(BIN)/python  # of `make baselines`: an interpreter that has pythae; without one, its rows say so
 PYTHONS ?= $(PYTHON)  # of `make golden`: "python3.11 python3.12 python3.13", as far as they are there
+FUZZ_SECONDS ?= 600  # a reader, of which there are eight
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test soak golden lint wheel clean pictures baselines
+.PHONY: demo test soak golden fuzz lint wheel clean pictures baselines
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
@@ -24,6 +25,10 @@ golden: $(VENV)/all.stamp  ## the noise of fifty seeds, by each NumPy on each of
 
 baselines: $(VENV)/all.stamp  ## networks that others publish beside ours, into benchmarks/quality: hours
 	$(BIN)/python -m benchmarks.quality --pythae $(PYTHAE) $(if $(DYNAMIC),--dynamic $(DYNAMIC)) --publish
+
+fuzz: $(VENV)/all.stamp  ## each reader of foreign bytes for $(FUZZ_SECONDS); what is found lies in out/fuzz
+	$(PIP) atheris
+	$(BIN)/python tests/fuzz/fuzz.py all $(FUZZ_SECONDS) out/fuzz
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .

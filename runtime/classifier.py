@@ -57,7 +57,8 @@ def parse(data: bytes) -> Record:
     wanted = Tensor("image", "float32", ("batch", image.height, image.width, image.channels))
     outputs = [(tensor.name, tensor.dtype, len(tensor.shape)) for tensor in record.graph.outputs]
     expected = [("features", "float32", 2), ("logits", "float32", 2)]
-    if record.schema != SCHEMA or record.graph.inputs != (wanted,) or outputs != expected:
+    plain = manifest._FILE_NAME.fullmatch(record.graph.file.name)
+    if record.schema != SCHEMA or record.graph.inputs != (wanted,) or outputs != expected or not plain:
         raise ManifestError(f"{RECORD} describes another kind of graph; install vae-edge again")
     return record
 

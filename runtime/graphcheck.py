@@ -158,7 +158,7 @@ class _Reader:
         kind = _ATTRIBUTE_TYPES.get(held.pop("type", [0])[-1], "")
         held.pop("doc_string", None)
         # ONNX Runtime would take its default for an attribute of another type than it looks for
-        if held.keys() - {kind} or (kind not in ("ints", "floats", "strings") and len(held.get(kind, "?")) != 1):
+        if held.keys() - {kind} or (kind not in ("ints", "floats", "strings") and len(held.get(kind, ())) != 1):
             _refuse(f"has {node.operator} with an attribute {title!r:.40} that is not what its type says")
         if title in node.ints or title in node.tensors:
             _refuse(f"has {node.operator} with two attributes {title!r:.40}")
@@ -170,7 +170,7 @@ class _Reader:
             if worst > _MAX_ATTRIBUTE and node.operator != "Constant":  # whose numbers are judged where they are used
                 _refuse(f"has {node.operator} with {worst} in an attribute, at most {_MAX_ATTRIBUTE} is used")
             node.ints[title] = integers
-        elif title == "auto_pad" and bytes(held["s"][0][:9]) != b"NOTSET":
+        elif title == "auto_pad" and (kind != "s" or bytes(held["s"][0][:9]) != b"NOTSET"):
             node.ints[title] = ()
 
     def tensor(self, view: memoryview) -> tuple[str, Tensor]:

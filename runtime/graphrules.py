@@ -197,6 +197,8 @@ def _squeeze(node: Node, x: Tensor, axes: Tensor) -> Tensor:
 def _unsqueeze(node: Node, x: Tensor, axes: Tensor) -> Tensor:
     rank = len(x.shape) + len(axes.exact)
     new, sizes = {range(rank)[axis] for axis in axes.exact}, iter(x.shape)
+    if len(new) != len(axes.exact):
+        raise ValueError
     return Tensor(tuple(1 if axis in new else next(sizes) for axis in range(rank)), x.numbers)
 
 

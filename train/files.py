@@ -29,8 +29,11 @@ __all__ = [
 ]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp")
+# What a picture may be inside, whatever its name: of all that Pillow knows, one runs Ghostscript (EPS).
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
 MAX_BYTES = 1 << 30  # of one unpacked file; MNIST's largest has 47 MB
 MAX_PIXELS = 4096 * 4096  # of one picture
+MAX_SCANS = 200  # of one JPEG: one of 16 million pixels takes 6 ms for each that its file repeats in 33 bytes
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -96,15 +99,22 @@ def read_idx(data: bytes, name: str | Path) -> Pixels:
         raise DataError(
             f"{name}: shape {shape} needs {math.prod(shape):,} bytes of data, it has {len(data) - header:,}"
         )
+    if 0 in shape:  # beside a 0 the other sizes may be more than NumPy can hold
+        raise DataError(f"{name}: shape {shape} holds nothing")
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays in a .npz, never unpickled; raises DataError."""
+    """The arrays in a .npz, never unpickled, at most `MAX_BYTES` of them; raises DataError."""
     try:
         # np.load leaves a file that it opened itself open where it fails.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+            if sum(member.file_size for member in archive.zip.infolist()) > MAX_BYTES:
+                raise ValueError(f"it unpacks to more than {MAX_BYTES:,} bytes")
+            arrays = {key: archive[key] for key in archive.files}
+            if plain := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+                raise ValueError(f"{', '.join(plain)!r:.60} is no array")  # NumPy hands out such a member's bytes
+            return arrays
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on damaged input
@@ -118,9 +128,11 @@ def read_picture(path: Path) -> Pixels:
     except ImportError as error:
         raise MissingExtra("reading pictures needs Pillow: pip install 'vae-edge[cli]'") from error
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=_FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise DataError(f"{path}: {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,} are read")
+            if picture.format in {"JPEG", "MPO"} and (scans := path.read_bytes().count(b"\xff\xda")) > MAX_SCANS:
+                raise DataError(f"{path}: a JPEG of {scans:,} scans, at most {MAX_SCANS} are read")
             grey = picture.mode in {"1", "L", "LA", "I;16"}
             pixels = np.asarray(picture.convert("L" if grey else "RGB"))
     except FileNotFoundError as error:
@@ -156,6 +168,8 @@ def _load(path: Path) -> npt.NDArray[Any]:
     try:
         with path.open("rb") as stream:
             array: npt.NDArray[Any] = np.load(stream, allow_pickle=False)
+            if not isinstance(array, np.ndarray):
+                raise ValueError("it is an .npz: name it so")
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except Exception as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import urllib.request
 from contextlib import suppress
-from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,8 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
 TIMEOUT = 30.0  # seconds without a byte
-MAX_DOWNLOAD = 64 << 20  # the largest of the four is 10 MB packed
+WINDOW, MIN_RATE = 60.0, 4096  # seconds, and the bytes a second that each such window must bring: 10 MB in 40 minutes
+MAX_DOWNLOAD = 16 << 20  # the largest of the four is 10 MB packed; with the above, no server holds anyone for long
 
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 
@@ -108,11 +110,10 @@ def _download(name: str, searched: str) -> bytes:
     failures = []
     for mirror in MIRRORS:
         try:
-            with urllib.request.urlopen(f"{mirror}{name}.gz", timeout=TIMEOUT) as response:
-                packed = response.read(MAX_DOWNLOAD + 1)
+            packed = _fetch(f"{mirror}{name}.gz")
             data = gunzip(packed, name)
-        except (OSError, ValueError, HTTPException, DataError) as error:
-            failures.append(f"{mirror}: {' '.join(str(error).split())}")
+        except DataError as error:
+            failures.append(f"{mirror}: {error}")
             continue
         if _fits(name, data):
             with suppress(OSError):  # a home that cannot be written costs the next run a download, no more
@@ -124,3 +125,44 @@ def _download(name: str, searched: str) -> bytes:
         f"{name} is not in {searched}, and no mirror gave it ({'; '.join(failures)}); "
         "put MNIST's four files into a folder and name it by --data-dir or VAE_EDGE_DATA, or use --data digits"
     )
+
+
+def _fetch(url: str) -> bytes:
+    """What lies at `url`, at most `MAX_DOWNLOAD` bytes; raises DataError where it is more, cut off or dripping.
+
+    A thread receives, so that whatever a server draws out, its headers too, is seen from here.
+    """
+    received, failures, gone = bytearray(), list[str](), threading.Event()
+
+    def receive() -> None:
+        try:
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+                while not gone.is_set() and len(received) <= MAX_DOWNLOAD and (part := response.read1(1 << 16)):
+                    received.extend(part)
+                missing = getattr(response, "length", None)  # what HTTP still owes
+            if len(received) > MAX_DOWNLOAD:
+                raise DataError(f"more than {MAX_DOWNLOAD:,} bytes")
+            if missing:
+                raise DataError(f"cut off, {missing:,} bytes of {len(received) + missing:,} are missing")
+        except Exception as error:
+            failures.append(" ".join(str(error).split()))  # its words alone: its frames would keep the socket
+            if isinstance(error, HTTPError):
+                error.close()
+
+    thread = threading.Thread(target=receive, daemon=True)  # where it is left behind, it holds no exit up
+    thread.start()
+    before = 0
+    try:
+        while True:
+            thread.join(WINDOW)
+            if not thread.is_alive():
+                break
+            before, new = len(received), len(received) - before
+            if new < WINDOW * MIN_RATE:
+                rate = f"{new:,} bytes in {WINDOW:g} seconds, {WINDOW * MIN_RATE:,.0f} are the least"
+                raise DataError(f"too slow ({rate})")
+    finally:
+        gone.set()
+    if failures:
+        raise DataError(failures[0])
+    return bytes(received)

@@ -1,7 +1,10 @@
 """Images are read from IDX, array and picture files; damage is named, nothing is unpickled."""
 
 import gzip
+import io
 import struct
+import subprocess
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,11 +48,33 @@ def test_an_idx_file_cut_anywhere_is_refused(cut: int) -> None:
         read_idx(idx(PIXELS)[:cut], "cut")
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 6, 4), (0, 2**32 - 1, 2**32 - 1, 2**32 - 1)])
+def test_an_idx_file_that_holds_nothing_is_refused(shape: tuple[int, ...]) -> None:
+    """NumPy fails on the last, whose other sizes are more than it counts."""
+    data = b"\0\0\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+    with pytest.raises(DataError, match=r"shape \(0,.*holds nothing"):
+        read_idx(data, "empty")
+
+
 def test_arrays_are_read_with_missing_axes_filled_in(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", PIXELS[0])
     np.savez(tmp_path / "many.npz", images=PIXELS, labels=np.arange(2))
     assert read_images(tmp_path / "one.npy").shape == (1, 3, 5, 1)
     assert read_images(tmp_path / "many.npz").shape == (2, 3, 5, 1)
+
+
+def test_a_member_of_an_npz_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
+        archive.writestr("images.npy", b"\x93NUMPX")  # NumPy gives its bytes
+    with pytest.raises(DataError, match=r"text\.npz: not an \.npz of plain arrays \('images' is no array\)"):
+        read_images(tmp_path / "text.npz")
+
+
+def test_an_npz_by_the_name_of_an_npy_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "many.npz", images=PIXELS)
+    (tmp_path / "many.npz").rename(tmp_path / "many.npy")
+    with pytest.raises(DataError, match=r"many\.npy: .*it is an \.npz: name it so"):
+        read_images(tmp_path / "many.npy")
 
 
 def test_pickles_are_never_read(tmp_path: Path) -> None:
@@ -94,6 +119,46 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(files, "MAX_BYTES", 1000)
     with pytest.raises(DataError, match="more than 1,000 bytes"):
         read_images(write(tmp_path / "bomb.gz", gzip.compress(bytes(1001))))
+
+
+def test_an_npz_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "bomb.npz", images=np.zeros((2, 20, 20), np.uint8))
+    assert read_images(tmp_path / "bomb.npz").shape == (2, 20, 20, 1)
+    monkeypatch.setattr(files, "MAX_BYTES", 800)
+    with pytest.raises(DataError, match="more than 800 bytes"):
+        read_images(tmp_path / "bomb.npz")
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused(tmp_path: Path) -> None:
+    """Each costs the decoder a pass over all pixels: a megabyte would take minutes."""
+    image, stream = pytest.importorskip("PIL.Image"), io.BytesIO()
+    image.fromarray(PIXELS[0]).save(stream, "JPEG", progressive=True)
+    whole = stream.getvalue()
+    scan = whole[whole.rfind(b"\xff\xda") : -2]
+    for times, refused in ((9, False), (1000, True)):
+        path = write(tmp_path / f"{times}.jpg", whole[:-2] + scan * times + b"\xff\xd9")
+        if refused:
+            with pytest.raises(DataError, match=r"scans, at most 200 are read"):
+                read_images(path)
+        else:
+            assert read_images(path).shape == (1, 3, 5, 1)
+
+
+def test_a_format_that_no_name_promises_is_not_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow goes by the content: PostScript by the name of a picture would start Ghostscript."""
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(PIXELS[0]).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.png")
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("something was started"))
+    with pytest.raises(DataError, match=r"not a picture that can be read"):
+        read_images(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", files.PICTURES)
+def test_each_format_that_is_named_is_read(tmp_path: Path, suffix: str) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(PIXELS[0]).save(tmp_path / f"a{suffix}")
+    assert read_images(tmp_path / f"a{suffix}").shape[:3] == (1, 3, 5)
 
 
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:

@@ -71,7 +71,16 @@ def test_a_graph_that_no_classifier_needs_is_refused(classifier):
         Classifier(b"\x0a\x02hi", classifier.record)
 
 
-@pytest.mark.parametrize("change", [(b'"schema": 1', b'"schema": 2'), (b'"features"', b'"futures"'), (b"{", b"[")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b'"schema": 1', b'"schema": 2'),
+        (b'"features"', b'"futures"'),
+        (b"{", b"["),
+        (b'"classifier.onnx"', b'"../classifier.onnx"'),
+        (b'"classifier.onnx"', b'"\\u0000"'),  # which no system opens, by a ValueError
+    ],
+)
 def test_another_record_is_refused(copy, change):
     record = copy / RECORD
     record.write_bytes(record.read_bytes().replace(*change, 1))

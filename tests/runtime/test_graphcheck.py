@@ -160,6 +160,26 @@ BAD = {
         model(field(1, node("Conv", more=field(5, field(1, "group") + field(3, 1) + field(20, 7))))),
         "what its type says",
     ),
+    "an attribute that says it is a tensor": (
+        model(field(1, node("Constant", [], more=field(5, field(1, "value") + field(20, 4))))),
+        "what its type says",
+    ),
+    "an attribute that says it is a text": (
+        model(field(1, node("Conv", more=field(5, field(1, "auto_pad") + field(20, 3))))),
+        "what its type says",
+    ),
+    "padding by texts": (
+        model(field(1, node("Conv", more=field(5, field(1, "auto_pad") + field(9, "SAME") + field(20, 8))))),
+        "Conv that does not fit",
+    ),
+    "padding by a fraction": (
+        model(field(1, node("Conv", more=field(5, field(1, "auto_pad") + b"\x15" + bytes(4) + field(20, 1))))),
+        "Conv that does not fit",
+    ),
+    "an axis made twice": (
+        model(field(5, tensor([2], bytes(16), kind=7)), field(1, node("Unsqueeze", ["x", "w"]))),
+        "Unsqueeze that does not fit",
+    ),
     "an attribute twice": (model(field(1, node("Conv", more=attribute("pads", 1) * 2))), "two attributes 'pads'"),
     "two shapes of one value": (model(NODE, field(11, value([1]) + field(2, b""))), "twice in its value"),
     "a weight twice": (model(NODE, field(5, tensor([1], bytes(4))) * 2), "two weights 'w'"),

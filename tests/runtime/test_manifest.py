@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from vae_edge.runtime import Manifest, ManifestError
 from vae_edge.runtime.bundle import read
-from vae_edge.runtime.manifest import SCHEMA, Image, Prior, Training, parse, render, seal
+from vae_edge.runtime.manifest import SCHEMA, File, Graph, Image, Prior, Tensor, Training, parse, render, seal
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -19,25 +21,103 @@ def said(tiny) -> Manifest:
     return read(tiny).manifest
 
 
-@given(
-    name=st.text(),
-    versions=st.dictionaries(st.text(), st.text(), max_size=3),
-    metrics=st.dictionaries(st.text(), FINITE, max_size=3),
-    threshold=st.none() | st.floats(0, 1, exclude_max=True),
-    seed=st.integers(0, 2**64 - 1),
-)
-def test_what_is_rendered_is_parsed(said, name, versions, metrics, threshold, seed):
-    manifest = seal(
-        dataclasses.replace(
-            said,
-            name=name,
-            versions=versions,
-            metrics=metrics,
-            image=Image(6, 4, 1, threshold),
-            training=Training("digits", "0" * 64, 3, 1, seed, "elbo", "x", "y"),
+# ---- every manifest that makes sense --------------------------------------------------------------------------------
+
+COUNTS = st.integers(0, 2**63)
+TEXTS = st.text(max_size=20)
+FIGURES = st.dictionaries(TEXTS, FINITE, max_size=3)
+SHA256 = st.binary(min_size=32, max_size=32).map(bytes.hex)
+SIZES = st.integers(1, 4096)
+PLAIN_NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    """Sealed, with every field drawn."""
+    names = iter(draw(st.lists(PLAIN_NAMES, min_size=4, max_size=4, unique=True)))
+
+    def file() -> File:
+        return File(next(names), draw(st.integers(1, 2**63)), draw(SHA256))
+
+    def graph(inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> Graph:
+        sides = (
+            tuple(Tensor(name, "float32", ("batch", *shape)) for name, shape in side.items())
+            for side in (inputs, outputs)
+        )
+        return Graph(file(), draw(COUNTS), *sides, draw(COUNTS), draw(COUNTS))
+
+    threshold = draw(st.none() | st.floats(0, 1, exclude_max=True))
+    image = Image(draw(SIZES), draw(SIZES), draw(SIZES), threshold)
+    shape, latent = (image.height, image.width, image.channels), (draw(SIZES),)
+    kind = draw(st.sampled_from(["normal", "mixture", "none"]))
+    return seal(
+        Manifest(
+            schema=SCHEMA,
+            name=draw(TEXTS),
+            producer=draw(TEXTS),
+            versions=draw(st.dictionaries(TEXTS, TEXTS, max_size=3)),
+            image=image,
+            latent_size=latent[0],
+            prior=Prior(kind, draw(SIZES), file() if kind == "mixture" else None),
+            likelihood="bernoulli",
+            binarize=draw(st.sampled_from(["static", "dynamic"])),
+            encoder=graph({"image": shape}, {"loc": latent, "scale": latent}),
+            decoder=graph({"z": latent}, {"logits": shape}),
+            probe=file(),
+            training=draw(st.builds(Training, TEXTS, TEXTS, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS, TEXTS)),
+            metrics=draw(FIGURES),
+            parity=draw(FIGURES),
+            digest=draw(TEXTS),
         )
     )
-    assert parse(render(manifest)) == manifest
+
+
+@given(manifests())
+def test_what_is_rendered_is_parsed(manifest):
+    data = render(manifest)
+    assert parse(data) == manifest
+    assert render(parse(data)) == data
+    assert seal(parse(data)) == manifest
+
+
+@given(manifests(), st.data())
+def test_any_single_changed_value_is_refused(manifest, data):
+    """One leaf of the tree is another of its type, and the digest stays."""
+    tree = json.loads(render(manifest))
+    holder, key = data.draw(st.sampled_from(list(leaves(tree))))
+    old = holder[key]
+    if isinstance(old, str):
+        holder[key] = old + "x"
+    elif isinstance(old, int):
+        holder[key] = old + 1
+    else:  # a float, or a threshold of None
+        holder[key] = 0.5 if old != 0.5 else 0.25
+    with pytest.raises(ManifestError):
+        parse(json.dumps(tree, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def leaves(tree: object) -> Iterator[tuple[Any, Any]]:
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        if isinstance(value, dict | list):
+            yield from leaves(value)
+        else:
+            yield tree, key
+
+
+@given(manifests(), st.data())
+def test_any_single_changed_byte_is_refused(manifest, data):
+    whole = render(manifest)
+    at = data.draw(st.integers(0, len(whole) - 1))
+    other = data.draw(st.integers(0, 255).filter(lambda value: value != whole[at]))
+    with pytest.raises(ManifestError):
+        parse(whole[:at] + bytes([other]) + whole[at + 1 :])
+
+
+def test_each_byte_is_guarded(said):
+    whole = render(said)
+    for at, byte in enumerate(whole):
+        with pytest.raises(ManifestError):
+            parse(whole[:at] + bytes([byte ^ 1]) + whole[at + 1 :])
 
 
 def test_the_bytes_on_disk_are_the_canonical_ones(said, tiny):

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -49,6 +50,21 @@ def raw(data: bytes, wait: float = 0) -> Answer:
     return answer
 
 
+def drip(data: bytes, size: int = 1, wait: float = 0.02) -> Answer:
+    """A little at a time, never silent for long."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        for at in range(0, len(data), size):
+            handler.wfile.write(data[at : at + size])
+            handler.wfile.flush()
+            if STOP.wait(wait):
+                return
+
+    return answer
+
+
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PACKED)
+
 FAULTS: dict[str, Answer] = {
     **{f"status {code}": respond(PACKED, code) for code in (400, 401, 403, 404, 410, 429, 500, 502, 503, 504)},
     "cut in the middle": respond(PACKED[:40], length=len(PACKED)),
@@ -77,9 +93,14 @@ FAULTS: dict[str, Answer] = {
     "a cut chunk": raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n" + PACKED[:10]),
     "an endless header": raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000),
     "hanging up": raw(b""),
+    "a byte at a time": drip(WHOLE + PACKED),
+    "a header, a byte at a time": drip(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10_000),
+    "a chunk's size, a byte at a time": drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 10_000),
 }
 
-STALLS = ("silence", "a stall in the middle")  # longer than the limit that the test sets, which is seen by its end
+# Longer than the limit that the test sets, which is seen by its end: of silence, and of all that takes its time.
+STALLS = ("silence", "a stall in the middle")
+DRIPS = tuple(fault for fault in FAULTS if fault.endswith("a byte at a time"))
 
 
 @pytest.fixture
@@ -134,13 +155,41 @@ def test_what_is_wrong_is_refused_and_never_kept(mirror, tmp_path, monkeypatch, 
     answers["now"] = FAULTS[fault]
     if fault in STALLS:
         monkeypatch.setattr(mnist, "TIMEOUT", 0.5)
+    if fault in DRIPS:
+        monkeypatch.setattr(mnist, "WINDOW", 0.5)
+        monkeypatch.setattr(mnist, "MIN_RATE", 1000)
     with pytest.raises(DataError, match=rf"(?s)no mirror gave it \({url}.*--data-dir or VAE_EDGE_DATA"):
         mnist._download(NAME, "here")
     assert kept(tmp_path) == []
     monkeypatch.setattr(mnist, "TIMEOUT", 30)
+    monkeypatch.setattr(mnist, "WINDOW", 60)
     answers["now"] = respond(PACKED)
     assert mnist._download(NAME, "here") == CONTENT  # and the next one may be right
     assert [path.read_bytes() for path in kept(tmp_path)] == [PACKED]
+
+
+def test_a_server_that_drips_is_left_for_the_next_mirror(mirror, tmp_path, monkeypatch):
+    url, answers = mirror
+    monkeypatch.setattr(mnist, "MIRRORS", (url + "slow/", url))
+    monkeypatch.setattr(mnist, "WINDOW", 0.5)
+    monkeypatch.setattr(mnist, "MIN_RATE", 1000)
+    answers["now"] = lambda handler: (drip(WHOLE + PACKED) if "slow" in handler.path else respond(PACKED))(handler)
+    assert mnist._download(NAME, "here") == CONTENT
+    answers["now"] = drip(WHOLE + PACKED)
+    limit = r"too slow \([\d,]+ bytes in 0\.5 seconds, 500 are the least\)"
+    with pytest.raises(DataError, match=rf"{url}slow/: {limit}; {url}: {limit}.*--data-dir"):
+        mnist._download(NAME, "here")
+
+
+def test_a_slow_line_is_waited_for(mirror, tmp_path, monkeypatch):
+    """Over several windows, each of which brings enough."""
+    _, answers = mirror
+    monkeypatch.setattr(mnist, "WINDOW", 1)
+    monkeypatch.setattr(mnist, "MIN_RATE", 1)
+    answers["now"] = drip(WHOLE + PACKED, size=6, wait=0.1)
+    before = time.monotonic()
+    assert mnist._download(NAME, "here") == CONTENT
+    assert time.monotonic() - before > 2
 
 
 def test_there_are_thirty_faults():

@@ -61,7 +61,7 @@ class File:
 
 @contextmanager
 def faulty(disk: Disk) -> Iterator[None]:
-    """Within, files opened for writing, fsync, rename, unlink of nothing and mkdir are steps of `disk`."""
+    """Within, files opened for writing, their writes, fsync, rename, mkdir, chmod and listings are steps of `disk`."""
     with pytest.MonkeyPatch.context() as patch:
 
         def count(holder: object, name: str) -> None:
@@ -125,6 +125,11 @@ def write_bundle(folder: Path, version: int) -> None:
         for path in source.iterdir():
             atomic.write_bytes(staging / path.name, path.read_bytes())
         atomic.write_bytes(staging / "CARD.md", bytes([version]) * 100)
+
+
+def write_checkpoint(folder: Path, version: int) -> None:
+    (folder / "run").mkdir(exist_ok=True)
+    write_run(folder / "run", version)
 
 
 WRITERS: list[Callable[[Path, int], None]] = [
@@ -192,14 +197,16 @@ while True:
 
 def test_a_kill_at_any_moment_leaves_old_or_new(tmp_path, soak):
     """Whatever is killed, each file is of one version, and the next writer removes what it left."""
-    names, dice = ["write_bytes", "write_arrays", "write_picture", "write_bundle"], random.Random(0)
+    names, dice = ["write_bytes", "write_arrays", "write_picture", "write_checkpoint", "write_bundle"], random.Random(0)
     pytest.importorskip("onnx", reason="the train extra is not installed")
+    from vae_edge.train.run import Run
+
     command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path), *names]
     for _ in range(soak(4, 500)):
         child = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
-        time.sleep(dice.uniform(0, 0.05))
+        time.sleep(dice.uniform(0, 0.15))  # a round of all five takes 50 ms, on a busy machine more
         child.kill()
         child.wait()
         child.stdout.close()
@@ -207,10 +214,13 @@ def test_a_kill_at_any_moment_leaves_old_or_new(tmp_path, soak):
         assert (tmp_path / "a").stat().st_size == 5000
         with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
             assert len(np.unique([arrays[head] for head in ("mean", "mode")])) == 1
+        arrays, note = Run(tmp_path / "run").load("a")
+        assert arrays[0].min() == arrays[0].max() == note["epoch"]
         assert (tmp_path / "a.png").read_bytes().endswith(b"IEND\xaeB`\x82")
         assert read(tmp_path / "bundle").manifest.name == "tiny"
         assert len(set((tmp_path / "bundle" / "CARD.md").read_bytes())) == 1
     for name in names:
         globals()[name](tmp_path, 9)
-    assert sorted(os.listdir(tmp_path)) == ["a", "a.npz", "a.png", "bundle"]
+    assert sorted(os.listdir(tmp_path)) == ["a", "a.npz", "a.png", "bundle", "run"]
+    assert os.listdir(tmp_path / "run") == ["a.npz"]
     assert not [path for path in (tmp_path / "bundle").iterdir() if path.name.startswith(".")]
