@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import venv
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,5 +56,5 @@ def write_exchange(envs: Path, exchange: Path, models: Sequence[str]) -> str:
     if reason := why_missing(envs, "tensorflow"):
         return reason
     command = [str(python(envs, "tensorflow")), str(HERE / "peers" / "exchange.py"), str(exchange), *models]
-    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # the converter tells of each artifact
     return f"exchange.py ended with {done.returncode}" if done.returncode else ""

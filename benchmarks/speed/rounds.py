@@ -63,7 +63,7 @@ def measure(
             try:
                 taken = workers[peer].ask("measure", **request)["seconds"]
             except WorkerError as error:
-                cell.reason, cell.rounds = str(error), []
+                cell.reason, cell.rounds = f"fails: {error}", []
                 continue
             cell.rounds.append(statistics.median(taken))
     return list(cells.values())

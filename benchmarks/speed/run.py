@@ -30,13 +30,13 @@ def main() -> int:
         return 0
     said.envs = said.envs.resolve()
     said.exchange = (said.exchange or said.envs / "exchange").resolve()
-    if said.verb == "setup":
-        return _set_up(said)
-    threads = said.threads or len(os.sched_getaffinity(0))
+    threads = (said.verb == "run" and said.threads) or len(os.sched_getaffinity(0))
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     clean = clean_environment(os.environ, threads, said.envs / "torch-compiled")
     os.environ.clear()
     os.environ.update(clean)
+    if said.verb == "setup":
+        return _set_up(said)
     results = session.run(session.Plan.of(said, threads), said.out)
     print(tables.full(results), end="")
     return 0

@@ -148,11 +148,14 @@ class Crew:
         entries = [(peer.name, model) for peer in peers for model in models]
         print(f"{group.work} {group.head} n = {group.n}: {len(peers)} peers", file=sys.stderr)
         cells = measure(group, entries, self.workers, self._check, self.plan.rounds, self.plan.seconds)
+        for cell in cells:
+            self._note(cell.peer, cell.reason)
         ours = "train-vae-edge" if group.work == "train" else OURS
         of_ours = {cell.model: cell for cell in cells if cell.peer == ours}
         self.results["cells"] += [_told(group, cell, of_ours.get(cell.model)) for cell in cells]
 
     def _check(self, group: Group, entry: Entry) -> str:
+        """Why this entry of the group is not to be timed; empty where it computes what TensorFlow computes."""
         peer, model = entry
         known = self.results["peers"][peer]
         if group.work in ("pixels", "reconstruct"):
@@ -163,8 +166,8 @@ class Crew:
             if math.isfinite(verdict.difference):
                 known["logits_difference"] = max(known.get("logits_difference", 0.0), verdict.difference)
             if not verdict.agrees:
-                return self._note(known, verdict.reason)
-        return self._note(known, self._judged(group, entry).reason)
+                return verdict.reason
+        return self._judged(group, entry).reason
 
     def _judged(self, group: Group, entry: Entry) -> Verdict:
         peer, model = entry
@@ -184,15 +187,14 @@ class Crew:
         reason = f"disagrees: {model}, n = {group.n}: {verdict.reason}" if verdict.reason else ""
         return Verdict(verdict.agrees, verdict.difference, reason)
 
-    @staticmethod
-    def _note(known: Results, reason: str) -> str:
-        """Keeps the first reason against a peer; gives `reason` back."""
+    def _note(self, peer: str, reason: str) -> None:
+        """A peer agrees until there is a reason against it, the first of which is kept."""
+        known = self.results["peers"][peer]
         if reason:
             known["status"] = reason.split(":")[0]  # disagrees, or fails
             known.setdefault("reason", reason)
         elif known["status"] == "not asked":
             known["status"] = "agrees"
-        return reason
 
     def close(self) -> None:
         """Ends all workers."""

@@ -201,7 +201,7 @@ def test_who_disagrees_is_never_timed():
 
 def test_who_fails_in_a_round_has_no_figure():
     cells, _ = measured(a=(1.0, 1.0, 1.0), b=(1.0, None))
-    assert (cells["b"].rounds, cells["b"].reason) == ([], "out of memory")
+    assert (cells["b"].rounds, cells["b"].reason) == ([], "fails: out of memory")
     assert cells["a"].rounds == [1.0, 1.0, 1.0]
 
 

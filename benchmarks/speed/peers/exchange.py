@@ -134,14 +134,12 @@ def _bundle(folder: Path, model: str, encoder: keras.Model, decoder: keras.Model
 
 
 def _litert(folder: Path, encoder: keras.Model, decoder: keras.Model) -> None:
-    networks = {
-        "encoder": (encoder, lambda x: encoder(x, training=False)[0], keras_networks.IMAGE),
-        "decoder": (decoder, lambda x: decoder(x, training=False), (decoder.input_shape[1],)),
-    }
-    for name, (network, called, shape) in networks.items():
-        for n in LITERT:
-            function = tf.function(called, input_signature=[tf.TensorSpec((n, *shape), tf.float32)])
-            converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], network)
+    for n in LITERT:
+        image = keras.Input(batch_shape=(n, *keras_networks.IMAGE))
+        z = keras.Input(batch_shape=(n, *decoder.input_shape[1:]))
+        fixed = {"encoder": keras.Model(image, encoder(image)[0]), "decoder": keras.Model(z, decoder(z))}
+        for name, network in fixed.items():
+            converter = tf.lite.TFLiteConverter.from_keras_model(network)
             (folder / f"{name}-{n}.tflite").write_bytes(converter.convert())
 
 
