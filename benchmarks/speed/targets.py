@@ -56,6 +56,8 @@ def all_targets(results: Results) -> list[Target]:
     targets = []
     for what, wanted, rule in rules:
         try:
+            if results["quick"] and rule not in (_logits, _int8_bytes):
+                raise _Lacking("a quick run's times mean nothing")
             got, met = rule(results)
             targets.append(Target(what, wanted, got, met))
         except _Lacking as lack:

@@ -18,9 +18,9 @@ import pytest
 
 SPEED = Path(__file__).parents[2] / "benchmarks" / "speed"
 sys.path.append(str(SPEED))  # its modules are scripts' neighbours, no package
-agreement, environments, roster, rounds, session, tables, targets, workers = map(
+agreement, environments, processes, roster, rounds, session, tables, targets, workers = map(
     importlib.import_module,
-    ("agreement", "environments", "roster", "rounds", "session", "tables", "targets", "workers"),
+    ("agreement", "environments", "processes", "roster", "rounds", "session", "tables", "targets", "workers"),
 )
 
 PEER = """
@@ -274,18 +274,38 @@ def test_peers_that_are_not_there_are_named_with_the_reason(tmp_path, exchange):
     assert "met" not in [column.strip() for column in text.split("|")]
 
 
-def test_a_peer_whose_environment_is_broken_is_named_with_the_reason(tmp_path, exchange):
-    envs = tmp_path / "envs"
-    (envs / "litert" / "bin").mkdir(parents=True)
-    (envs / "litert.ready").touch()
-    python = envs / "litert" / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')  # which has no LiteRT
+def stand_in(envs, environment):
+    """An environment that is this Python's."""
+    python = environments.python(envs, environment)
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
+    (envs / f"{environment}.ready").touch()
+
+
+def test_a_peer_whose_environment_is_broken_is_named_with_the_reason(tmp_path, exchange):
+    stand_in(tmp_path / "envs", "litert")  # which has no LiteRT
     results = session.run(plan(tmp_path, exchange, peers=roster.named(["litert"])), tmp_path / "speed.json")
     said = results["peers"]["litert"]
     assert said["status"] == "does not work"
     assert "ai-edge-litert" in said["reason"]
     assert results["peers"]["vae-edge"]["status"] == "missing"
+
+
+def test_processes_tell_their_time_and_their_peak(tmp_path, tiny):
+    stand_in(tmp_path, "vae-edge")
+    found = processes.streams(tmp_path, str(tiny), (64, 600))
+    assert list(found) == ["64", "600"]
+    assert all(row["seconds"] > 0 and row["peak_bytes"] > 1 << 20 for row in found.values())
+
+
+def test_an_int8_bundle_is_timed_beside_its_float32_one(tiny):
+    script = [sys.executable, str(SPEED / "peers" / "int8.py"), str(tiny), str(tiny), "1", "0"]
+    found = session._json_of(script)
+    assert found["bytes"]["int8"] == found["bytes"]["float32"] > 0
+    assert found["seconds"].keys() == {"64", "512", "10000"}
+    assert all(pair.keys() == {"float32", "int8"} for pair in found["seconds"].values())
+    assert "missing" in session._json_of([*script[:3], "missing", "1", "0"])["reason"]
 
 
 def test_names_of_no_peer_are_an_error():
@@ -386,6 +406,14 @@ def test_a_target_turns_with_its_figure(results):
     assert found[:2] == [("0.67", False), ("0.67 (onnxruntime, of 2)", False)]  # the slowest head counts
     assert found[4] == ("not measured: vae-edge bench was not run", None)
     assert found[13] == ("not measured: no int8 bundle was named (--int8)", None)
+
+
+def test_a_quick_run_meets_no_target_by_its_times(results):
+    found = {target.what: target.met for target in targets.all_targets(results | {"quick": True})}
+    assert {what for what, met in found.items() if met is not None} == {
+        "our logits, largest difference from TensorFlow's",
+        "int8 bundle's bytes / float32's",
+    }
 
 
 def test_the_whole_table_shows_times_ratios_and_reasons(results):
