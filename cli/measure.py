@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 __all__ = ["Products", "Start", "in_turn", "percentile", "starts"]
@@ -118,10 +118,16 @@ class Start:
     peak_bytes: int
 
 
-def starts(programs: Mapping[str, Sequence[str]], rounds: int, advance: Callable[[], object]) -> dict[str, Start]:
+def starts(
+    programs: Mapping[str, Sequence[str]],
+    rounds: int,
+    advance: Callable[[], object],
+    pythons: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Start]:
     """What each program (Python code, then its arguments) takes from start to end, all in turn.
 
     With compiled modules, as an installation has them: the first round, which is not counted, compiles them.
+    `pythons` are the interpreters of programs that do not run on this one.
     """
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in programs}
     with tempfile.TemporaryDirectory(prefix="vae-edge-") as compiled:
@@ -129,7 +135,7 @@ def starts(programs: Mapping[str, Sequence[str]], rounds: int, advance: Callable
         environment["PYTHONPYCACHEPREFIX"] = compiled
         for counted in (False, *[True] * rounds):
             for name, (code, *arguments) in programs.items():
-                command = [sys.executable, "-c", code + _PEAK, *arguments]
+                command = [pythons.get(name, sys.executable), "-c", code + _PEAK, *arguments]
                 began = time.perf_counter()
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
                 if counted:
