@@ -20,6 +20,8 @@ from typing import Any
 from vae_edge.runtime.errors import ManifestError
 
 __all__ = [
+    "FP32",
+    "PRECISIONS",
     "SCHEMA",
     "File",
     "Graph",
@@ -35,6 +37,7 @@ __all__ = [
 
 SCHEMA = 1
 MAX_BYTES = 1 << 18  # the shipped manifests are under 8 KiB
+PRECISIONS = FP32, FP16, INT8 = "fp32", "fp16", "int8"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -105,7 +108,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that a bundle says of itself. `metrics` are test figures (nats per image), `parity` is max |difference|."""
+    """All that a bundle says of itself. `metrics` are test figures (nats per image), `parity` is max |difference|.
+
+    `precision` is what the weights are stored in, of the graphs and of the prior; a manifest that lacks it says fp32.
+    """
 
     schema: int
     name: str
@@ -122,6 +128,7 @@ class Manifest:
     metrics: dict[str, float]
     parity: dict[str, float]
     digest: str
+    precision: str = FP32
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -143,9 +150,12 @@ def seal(manifest: Manifest) -> Manifest:
 
 
 def render(manifest: Manifest) -> bytes:
-    """The canonical bytes of a manifest: JSON, keys sorted, two spaces, ASCII, one newline at the end."""
+    """The canonical bytes of a manifest: JSON, keys sorted, two spaces, ASCII, one newline at the end; no default."""
+    tree = dataclasses.asdict(manifest)
+    if manifest.precision == FP32:
+        del tree["precision"]
     try:
-        text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, allow_nan=False)
+        text = json.dumps(tree, indent=2, sort_keys=True, allow_nan=False)
     except ValueError as error:
         raise ManifestError(f"a manifest holds finite numbers only: {error}") from error
     return text.encode("ascii") + b"\n"
@@ -195,11 +205,12 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise _mismatch(where, "an object", value)
         hints = typing.get_type_hints(kind)
-        if missing := hints.keys() - value.keys():
+        optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
+        if missing := hints.keys() - value.keys() - optional:
             raise ManifestError(f"{where} lacks {', '.join(sorted(missing))}; export the bundle again")
         if extra := value.keys() - hints.keys():
             raise ManifestError(f"{where} has unknown {', '.join(sorted(extra))!r}; schema {SCHEMA} has no such field")
-        return typing.cast(Any, kind)(**{key: _read(hints[key], value[key], f"{where}.{key}") for key in hints})
+        return typing.cast(Any, kind)(**{key: _read(hints[key], value[key], f"{where}.{key}") for key in value})
     if origin is types.UnionType:
         if value is None and types.NoneType in arguments:
             return None
@@ -243,6 +254,7 @@ def _check(manifest: Manifest) -> None:
     )
     _expect(manifest.schema == SCHEMA, "schema", f"{SCHEMA}", manifest.schema)
     _expect(manifest.likelihood == "bernoulli", "likelihood", "'bernoulli'", manifest.likelihood)
+    _expect(manifest.precision in PRECISIONS, "precision", "'fp32', 'fp16' or 'int8'", manifest.precision)
     _expect(prior.kind in {"normal", "mixture", "none"}, "prior.kind", "'normal', 'mixture' or 'none'", prior.kind)
     _expect(
         (prior.kind == "mixture") == (prior.file is not None),

@@ -216,9 +216,13 @@ def _prior(bundle: Bundle) -> Normal | Mixture | None:
         return Normal(np.zeros(size), np.ones(size), purpose=Purpose.PRIOR)
     from vae_edge.runtime import npz  # zipfile takes 4 ms, a tenth of what the whole start may take beside NumPy's
 
-    k = said.components
-    shapes = {"weights": ("<f4", (k,)), "loc": ("<f4", (k, size)), "scale": ("<f4", (k, size))}
-    arrays = npz.parse(bundle[said.file], said.file.name, shapes)
+    k, stored = said.components, {"fp32": "<f4", "fp16": "<f2", "int8": "|i1"}[bundle.manifest.precision]
+    shapes = {"weights": ("<f4", (k,)), "loc": (stored, (k, size)), "scale": (stored, (k, size))}
+    steps = ("loc_step", "scale_step") if bundle.manifest.precision == "int8" else ()
+    arrays = npz.parse(bundle[said.file], said.file.name, shapes | dict.fromkeys(steps, ("<f4", (size,))))
+    with np.errstate(all="ignore"):  # what is not finite is refused below
+        for step in steps:  # one a dimension, as the graphs' weights have one a channel
+            arrays[step.removesuffix("_step")] = arrays[step.removesuffix("_step")] * arrays.pop(step)
     try:
         return Mixture(**arrays)
     except InputError as error:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vae_edge.runtime import Manifest, ManifestError
 from vae_edge.runtime.bundle import read
-from vae_edge.runtime.manifest import SCHEMA, Image, Prior, Training, parse, render, seal
+from vae_edge.runtime.manifest import PRECISIONS, SCHEMA, Image, Prior, Training, parse, render, seal
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -25,8 +25,9 @@ def said(tiny) -> Manifest:
     metrics=st.dictionaries(st.text(), FINITE, max_size=3),
     threshold=st.none() | st.floats(0, 1, exclude_max=True),
     seed=st.integers(0, 2**64 - 1),
+    precision=st.sampled_from(PRECISIONS),
 )
-def test_what_is_rendered_is_parsed(said, name, versions, metrics, threshold, seed):
+def test_what_is_rendered_is_parsed(said, name, versions, metrics, threshold, seed, precision):
     manifest = seal(
         dataclasses.replace(
             said,
@@ -35,6 +36,7 @@ def test_what_is_rendered_is_parsed(said, name, versions, metrics, threshold, se
             metrics=metrics,
             image=Image(6, 4, 1, threshold),
             training=Training("digits", "0" * 64, 3, 1, seed, "elbo", "x", "y"),
+            precision=precision,
         )
     )
     assert parse(render(manifest)) == manifest
@@ -122,6 +124,17 @@ def test_another_layout_of_the_same_content_is_refused(said):
     ):
         with pytest.raises(ManifestError, match="canonical form"):
             parse(other)
+
+
+def test_a_precision_is_said_only_where_it_is_not_fp32(said):
+    assert said.precision == "fp32"
+    assert b"precision" not in render(said)
+    assert b'"precision": "int8"' in render(seal(dataclasses.replace(said, precision="int8")))
+    tree = json.loads(render(said)) | {"precision": "fp32"}
+    with pytest.raises(ManifestError, match="canonical form"):
+        parse(json.dumps(tree, indent=2, sort_keys=True).encode() + b"\n")
+    with pytest.raises(ManifestError, match="precision should be"):
+        seal(dataclasses.replace(said, precision="fp8"))
 
 
 def test_numbers_that_are_none_are_not_sealed(said):
