@@ -47,6 +47,7 @@ def float16(model: onnx.ModelProto) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tells of each weight below 6e-8, which becomes that
         small = convert_float_to_float16(_copy(model), keep_io_types=True, disable_shape_infer=True)
+    _sort(small.graph)  # it puts each Cast behind all other nodes
     return _tidy(small, model)
 
 
@@ -118,6 +119,17 @@ def _shrink(graph: onnx.GraphProto, name: str) -> None:
     cast = onnx.helper.make_node("Cast", [f"{name}_int8"], [f"{name}_float"], to=onnx.TensorProto.FLOAT)
     graph.node.insert(0, onnx.helper.make_node("Mul", [f"{name}_float", f"{name}_step"], [name]))
     graph.node.insert(0, cast)
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Puts each node behind those that make what it reads, as ONNX wants it."""
+    waiting, known = list(graph.node), {"", *(value.name for value in (*graph.input, *graph.initializer))}
+    del graph.node[:]
+    while waiting:
+        node = next(node for node in waiting if known.issuperset(node.input))
+        waiting.remove(node)
+        known.update(node.output)
+        graph.node.append(node)
 
 
 def _behind_layers(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
