@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.export import card, folder, graphs, parity
+from vae_edge.export import card, folder, graphs, parity, variant
 from vae_edge.runtime import VAE, likelihood, npz, probe
-from vae_edge.runtime.errors import BundleError, OutputError
-from vae_edge.runtime.manifest import SCHEMA, File, Image, Manifest, Prior, Training, parse, render, seal
+from vae_edge.runtime.errors import BundleError, InputError, OutputError
+from vae_edge.runtime.manifest import (
+    FP32,
+    PRECISIONS,
+    SCHEMA,
+    File,
+    Image,
+    Manifest,
+    Prior,
+    Training,
+    parse,
+    render,
+    seal,
+)
 from vae_edge.train import data, fit
 from vae_edge.train.model import MixturePrior, VariationalAutoencoder
 from vae_edge.train.run import Record, commit, versions
@@ -32,6 +45,8 @@ def export(
     *,
     name: str | None = None,
     opset: int = graphs.DEFAULT_OPSET,
+    precision: str = FP32,
+    max_nats: float = variant.MAX_NATS,
     force: bool = False,
     data_dir: str | Path | None = None,
     progress: Report = lambda step: None,
@@ -41,11 +56,18 @@ def export(
     The bundle is written only where the runtime computes what TensorFlow computes (CheckFailed otherwise), and appears
     whole or not at all. An earlier bundle of the same run is replaced; another only with `force`, and a folder that is
     no bundle never (OutputError). `progress` is called with the name of each step.
+
+    `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
+    TensorFlow and how many nats it costs on validation images; more than `max_nats` are a CheckFailed too.
     """
+    if precision not in PRECISIONS:
+        raise InputError(f"precision should be fp32, fp16 or int8, it is {precision!r:.60}")
+    if not max_nats >= 0:
+        raise InputError(f"max_nats should be 0 or more, it is {max_nats}")
     out = Path(out)
     model, record, best = fit.load(run)
     training = _training(record, int(best["epoch"]))
-    _expect_ours(out, training, force)
+    _expect_ours(out, training, precision, force)
     images = data.binarise(data.load(record.config.data, "test", data_dir).images, record.config.binarize)
     progress("convert")
     files, draft = _draft(model, record, training, name or out.resolve().name, opset, images)
@@ -53,9 +75,22 @@ def export(
         _write(staging, files, draft)
         vae = VAE.load(staging, provider="cpu")
         progress("compare with TensorFlow")
-        measured = parity.measure(model, vae, images)
+        measured, metrics = parity.measure(model, vae, images), {}
+        if precision != FP32:
+            progress(f"convert to {precision}")
+            source, how, whole = record.config.data, record.config.binarize, vae
+            training_images = data.binarise(data.load(source, "train", data_dir).images[: variant.CALIBRATION], how)
+            small = variant.make(whole, precision, training_images, images)
+            files, draft = small.files, small.manifest
+            _write(staging, files, draft)
+            vae = VAE.load(staging, provider="cpu")
+            measured = parity.measure(model, vae, images, tolerance=math.inf)
+            progress("nats lost")
+            validation = data.load(source, "validation", data_dir).images[: variant.IMAGES]
+            mean, error = variant.lost(whole, vae, data.binarise(validation, how), max_nats)
+            metrics = {"nats_lost": mean, "nats_lost_standard_error": error}
         progress("test figures")
-        manifest = seal(dataclasses.replace(draft, metrics=_metrics(vae, images), parity=measured))
+        manifest = seal(dataclasses.replace(draft, metrics=metrics | _metrics(vae, images), parity=measured))
         _write(staging, files | {"CARD.md": card.render(manifest, record.config).encode()}, manifest)
     return manifest
 
@@ -73,7 +108,7 @@ def _training(record: Record, epoch: int) -> Training:
     )
 
 
-def _expect_ours(out: Path, training: Training, force: bool) -> None:
+def _expect_ours(out: Path, training: Training, precision: str, force: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     try:
@@ -89,6 +124,8 @@ def _expect_ours(out: Path, training: Training, force: bool) -> None:
         raise OutputError(f"{out}: holds {', '.join(foreign)} beside a bundle; move it, or replace all with --force")
     if found.training != training:
         raise OutputError(f"{out}: holds a bundle of another run; replace it with --force, or name another folder")
+    if found.precision != precision:
+        raise OutputError(f"{out}: holds this run in {found.precision}; replace it with --force, or name another")
 
 
 def _draft(
@@ -115,6 +152,7 @@ def _draft(
             prior=prior,
             likelihood="bernoulli",
             binarize=record.config.binarize,
+            precision=FP32,
             encoder=encoder,
             decoder=decoder,
             probe=_file("probe.npz", files),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from vae_edge.export import figures
+from vae_edge.export import figures, variant
 from vae_edge.runtime.manifest import Manifest
 from vae_edge.train.config import Config
 
@@ -33,7 +33,7 @@ def render(manifest: Manifest, config: Config) -> str:
 A variational autoencoder. Its encoder takes an image ({height}, {width}, {channels}) to q(z given x), a normal over
 {manifest.latent_size} latent dimensions; its decoder takes z to p(x given z), a Bernoulli for each pixel.
 The prior p(z) is {prior}.
-
+{f"{chr(10)}{about}{chr(10)}" if (about := variant.about(manifest)) else ""}
 | graph | weights | multiply-adds an image | bytes |
 |---|---|---|---|
 | encoder | {manifest.encoder.parameters:,} | {manifest.encoder.multiply_adds:,} | {manifest.encoder.file.bytes:,} |

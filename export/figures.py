@@ -22,6 +22,7 @@ METRICS = {
     "reconstruction": ("reconstruction term, E_q[log p(x given z)]", _NATS),
     "kl": ("KL of q(z given x) from p(z)", _NATS),
     "nll": ("NLL, the importance-weighted bound", _NATS),
+    "nats_lost": ("NLL lost by the precision, on validation images, against fp32 with the same noise", _NATS),
     "active_units": ("active units, Var(E[z given x]) > 0.01", "{:.0f}"),
     "cross_entropy": ("cross-entropy of the reconstruction, z the posterior's mean", _NATS),
     "wrong_pixels": ("wrong pixels of the mode, z the posterior's mean", _SHARE),

@@ -16,7 +16,7 @@ from vae_edge.export import passes
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.manifest import File, Graph, Tensor
 
-__all__ = ["DEFAULT_OPSET", "OPSETS", "convert", "describe", "multiply_adds"]
+__all__ = ["DEFAULT_OPSET", "OPSETS", "convert", "describe", "multiply_adds", "tidy"]
 
 OPSETS = range(13, 19)  # what tf2onnx 1.17 writes and every test compares with TensorFlow
 DEFAULT_OPSET = 17  # ONNX Runtime 1.12 (2022) and later read it
@@ -40,7 +40,7 @@ def convert(network: keras.Model, outputs: Sequence[str], opset: int = DEFAULT_O
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     model, _ = tf2onnx.convert.from_function(tf.function(named, input_signature=signature), signature, opset=opset)
-    return _tidy(passes.fuse_clip(model), name, outputs)
+    return tidy(passes.fuse_clip(model), name, outputs)
 
 
 def describe(model: onnx.ModelProto, file_name: str) -> tuple[bytes, Graph]:
@@ -83,8 +83,11 @@ def multiply_adds(model: onnx.ModelProto) -> int:
     return total
 
 
-def _tidy(model: onnx.ModelProto, name: str, outputs: Sequence[str]) -> onnx.ModelProto:
-    """Plain names throughout: the converter's carry TensorFlow's scopes, and say ':0' behind each tensor."""
+def tidy(model: onnx.ModelProto, name: str, outputs: Sequence[str]) -> onnx.ModelProto:
+    """The model, changed, with plain names throughout: its input becomes `name`, its outputs `outputs`.
+
+    The converter's carry TensorFlow's scopes, and say ':0' behind each tensor; the quantiser's say what was done.
+    """
     graph = model.graph
     renamed = {graph.input[0].name: name} | {
         value.name: want for value, want in zip(graph.output, outputs, strict=True)
@@ -103,7 +106,7 @@ def _tidy(model: onnx.ModelProto, name: str, outputs: Sequence[str]) -> onnx.Mod
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].Clear()
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    del graph.value_info[:]
+    del graph.value_info[:], model.metadata_props[:]
     graph.name, graph.doc_string, model.doc_string = "vae", "", ""
     onnx.checker.check_model(model, full_check=True)
     return model

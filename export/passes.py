@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import numpy_helper
 
-__all__ = ["fuse_clip"]
+__all__ = ["fuse_clip", "fuse_gemm"]
 
 
 def fuse_clip(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -40,6 +40,32 @@ def fuse_clip(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.node.remove(upper)
         graph.node.remove(lower)
     _drop_unread_weights(graph)
+    return fused
+
+
+def fuse_gemm(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with MatMul(x, w) + b as one Gemm, x of two axes, which ONNX Runtime has in integers too.
+
+    tf2onnx writes a dense layer as the pair. Weights and bias must be constants, and nothing else may read what MatMul
+    gives.
+    """
+    fused = onnx.ModelProto()
+    fused.CopyFrom(model)
+    graph = fused.graph
+    axes = {weight.name: len(weight.dims) for weight in graph.initializer}
+    producers = {name: node for node in graph.node for name in node.output}
+    readers = [name for node in graph.node for name in node.input] + [value.name for value in graph.output]
+    for add in list(graph.node):
+        product = producers.get(add.input[0]) if add.op_type == "Add" else None
+        if product is None or product.op_type != "MatMul" or axes.get(add.input[1]) != 1:
+            continue
+        # Keras writes a product of more axes with other operators; a batch of matrices would have weights of three.
+        if axes.get(product.input[1]) != 2 or readers.count(product.output[0]) != 1:
+            continue
+        gemm = onnx.helper.make_node("Gemm", [*product.input, add.input[1]], list(add.output), name=add.name)
+        graph.node.insert(list(graph.node).index(add), gemm)
+        graph.node.remove(add)
+        graph.node.remove(product)
     return fused
 
 

@@ -283,6 +283,16 @@ def _quantize(node: Node, x: Tensor) -> list[Tensor]:
     return [Tensor(x.shape), Tensor(()), Tensor(())]
 
 
+def _linear(node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None = None) -> Tensor:
+    """One scale for all of `x`, or one a channel; in blocks is refused."""
+    one = scale.shape in ((), (1,))
+    if node.int("block_size", 0) or not (one or scale.shape == (x.shape[node.int("axis", 1)],)):
+        raise ValueError
+    if zero_point is not None and zero_point.shape != scale.shape:
+        raise ValueError
+    return Tensor(x.shape)
+
+
 _Rule = Callable[..., "Tensor | list[Tensor]"]
 
 
@@ -298,8 +308,7 @@ _ELEMENTWISE = _rules(
 )
 _SAME = _rules(
     _same,
-    "BatchNormalization DequantizeLinear GroupNormalization InstanceNormalization "
-    "LayerNormalization LogSoftmax QuantizeLinear Softmax",
+    "BatchNormalization GroupNormalization InstanceNormalization LayerNormalization LogSoftmax Softmax",
 )
 _REDUCTIONS = _rules(
     _reduce,
@@ -312,6 +321,7 @@ _ONNX: dict[str, _Rule] = {
     **_REDUCTIONS,
     **_rules(_convolution, "Conv ConvInteger QLinearConv"),
     **_rules(_matmul, "MatMul MatMulInteger QLinearMatMul"),
+    **_rules(_linear, "DequantizeLinear QuantizeLinear"),
     **_rules(_pool, "AveragePool MaxPool"),
     "Cast": _cast,
     "Concat": _concat,

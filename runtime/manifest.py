@@ -20,6 +20,8 @@ from typing import Any
 from vae_edge.runtime.errors import ManifestError
 
 __all__ = [
+    "FP32",
+    "PRECISIONS",
     "SCHEMA",
     "File",
     "Graph",
@@ -35,6 +37,7 @@ __all__ = [
 
 SCHEMA = 1
 MAX_BYTES = 1 << 18  # the shipped manifests are under 8 KiB
+PRECISIONS = FP32, FP16, INT8 = "fp32", "fp16", "int8"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -112,7 +115,7 @@ class Manifest:
     """All that a bundle says of itself. `metrics` are test figures (nats per image), `parity` is max |difference|.
 
     `binarize` says how the images that it learned and was tested on became 0 and 1: 'static', by the image's threshold,
-    or 'dynamic', drawn with their grey value.
+    or 'dynamic', drawn with their grey value. `precision` is what the weights are stored in, of graphs and prior.
     """
 
     schema: int
@@ -124,6 +127,7 @@ class Manifest:
     prior: Prior
     likelihood: str
     binarize: str
+    precision: str
     encoder: Graph
     decoder: Graph
     probe: File
@@ -252,6 +256,7 @@ def _check(manifest: Manifest) -> None:
     )
     _expect(manifest.schema == SCHEMA, "schema", f"{SCHEMA}", manifest.schema)
     _expect(manifest.likelihood == "bernoulli", "likelihood", "'bernoulli'", manifest.likelihood)
+    _expect(manifest.precision in PRECISIONS, "precision", "'fp32', 'fp16' or 'int8'", manifest.precision)
     _expect(prior.kind in {"normal", "mixture", "none"}, "prior.kind", "'normal', 'mixture' or 'none'", prior.kind)
     _expect(manifest.binarize in {"static", "dynamic"}, "binarize", "'static' or 'dynamic'", manifest.binarize)
     _expect(

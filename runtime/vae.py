@@ -242,13 +242,18 @@ def _prior(bundle: Bundle) -> Normal | Mixture | None:
         return Normal(np.zeros(size), np.ones(size), purpose=Purpose.PRIOR)
     from vae_edge.runtime import npz  # zipfile takes 4 ms, a tenth of what the whole start may take beside NumPy's
 
-    k = said.components
-    shapes = {"weights": ("<f4", (k,)), "loc": ("<f4", (k, size)), "lower": ("<f4", (k, size * (size + 1) // 2))}
+    k, stored = said.components, {"fp32": "<f4", "fp16": "<f2", "int8": "|i1"}[bundle.manifest.precision]
+    wide = {"loc": size, "lower": size * (size + 1) // 2}
+    shapes = {"weights": ("<f4", (k,))} | {name: (stored, (k, width)) for name, width in wide.items()}
+    if bundle.manifest.precision == "int8":
+        shapes |= {f"{name}_step": ("<f4", (width,)) for name, width in wide.items()}
     arrays = npz.parse(bundle[said.file], said.file.name, shapes)
+    with np.errstate(all="ignore"):  # what is not finite is refused below
+        loc, lower = (arrays[name] * arrays.get(f"{name}_step", np.float32(1)) for name in wide)
     scale_tril = np.zeros((k, size, size), np.float32)
-    scale_tril[:, *np.tril_indices(size)] = arrays["lower"]
+    scale_tril[:, *np.tril_indices(size)] = lower
     try:
-        return Mixture(arrays["weights"], arrays["loc"], scale_tril)
+        return Mixture(arrays["weights"], loc, scale_tril)
     except InputError as error:
         raise IntegrityError(f"{said.file.name} is no mixture ({error}); export the bundle again") from error
 

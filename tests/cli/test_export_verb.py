@@ -20,6 +20,7 @@ class Draft:
 
     name: str = "mine"
     parity: dict[str, float] = field(default_factory=lambda: {"loc": 2e-6, "logits": 5e-6})
+    metrics: ClassVar[dict[str, float]] = {}
     files: ClassVar[Any] = (types.SimpleNamespace(bytes=1000), types.SimpleNamespace(bytes=234))
 
 
@@ -74,3 +75,20 @@ def test_failures_have_their_exit_code(vae_edge, export, monkeypatch, error, cod
     monkeypatch.setattr(export, "export", fail)
     done = vae_edge("export", "r", "--out", "b")
     assert (done.exit_code, one_line(done.stderr)) == (code, f"vae-edge export: {error}")
+
+
+def test_a_precision_is_handed_on_and_its_cost_told(vae_edge, export, monkeypatch):
+    metrics = {"nats_lost": 0.301, "nats_lost_standard_error": 0.0251}
+    monkeypatch.setattr(Draft, "metrics", metrics)
+    done = vae_edge("export", "r", "--out", "b", "--precision", "fp16", "--max-nats", "0.4")
+    assert (export.calls[0]["precision"], export.calls[0]["max_nats"]) == ("fp16", 0.4)
+    assert "fp16 costs 0.301 +- 0.025 nats of NLL on validation images" in done.stderr
+    assert "float16 is slower than float32 on x86" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [["--precision", "int4"], ["--max-nats", "0.1"], ["--precision", "int8", "--max-nats", "-1"]]
+)
+def test_a_precision_that_is_none_is_wrong_usage(vae_edge, export, options):
+    assert vae_edge("export", "r", "--out", "b", *options).exit_code == 2
+    assert export.calls == []

@@ -85,6 +85,7 @@ def main() -> None:
         prior=manifest.Prior("normal", 1, None),
         likelihood="bernoulli",
         binarize="static",
+        precision="fp32",
         encoder=manifest.Graph(
             seals["encoder.onnx"],
             OPSET,

@@ -220,3 +220,44 @@ def test_an_unreadable_file_is_a_bundle_error(copy, monkeypatch):
     with pytest.raises(BundleError, match="cannot be read: Permission denied") as caught:
         bundle.read(copy)
     assert isinstance(caught.value, VaeEdgeError)
+
+
+SMALL_PRIOR = {
+    "weights": np.array([0.25, 0.75], np.float32),
+    "loc": np.array([[2, 0, -1], [0, 127, 0]], np.int8),
+    "lower": np.array([[1, -2, 3, 0, 0, 3], [4, 5, 127, -127, 1, 127]], np.int8),
+    "loc_step": np.array([0.5, 0.01, 1], np.float32),
+    "lower_step": np.array([1, 0.5, 0.25, 1, 1, 0.5], np.float32),
+}
+
+
+def test_a_prior_in_fewer_bits_is_read_as_numbers(make_bundle):
+    prior = Prior("mixture", 2, File("prior.npz", 1, "0" * 64))
+    data = npz.render(SMALL_PRIOR)
+    p = VAE.load(make_bundle({"prior.npz": data}, "int8", prior=prior, precision="int8")).prior
+    np.testing.assert_array_equal(p.loc, np.float32([[1, 0, -1], [0, 1.27, 0]]))
+    np.testing.assert_array_equal(p.scale_tril[0], np.float32([[1, 0, 0], [-1, 0.75, 0], [0, 0, 1.5]]))
+    np.testing.assert_array_equal(p.scale_tril[1], np.float32([[4, 0, 0], [2.5, 31.75, 0], [-127, 1, 63.5]]))
+    halves = {"weights": SMALL_PRIOR["weights"], "loc": p.loc.astype(np.float16)}
+    halves["lower"] = SMALL_PRIOR["lower"].astype(np.float16)
+    data = npz.render(halves)
+    half = VAE.load(make_bundle({"prior.npz": data}, "fp16", prior=prior, precision="fp16")).prior
+    assert half.loc.dtype == np.float32
+    np.testing.assert_array_equal(half.loc, halves["loc"].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"lower": np.array([[0, 2, 3, 1, 1, 1], [4, 5, 6, 1, 1, 1]], np.int8)},
+        {"lower": np.array([[1, 2, -3, 1, 1, 1], [4, 5, 6, 1, 1, 1]], np.int8)},
+        {"loc_step": np.array([1, np.nan, 1], np.float32)},
+        {"lower_step": np.array([1, 1, 3e38, 1, 1, 1], np.float32)},
+        {"lower_step": np.ones(3, np.float32)},
+        {"loc": np.zeros((2, 3), np.float32)},
+    ],
+)
+def test_a_prior_in_fewer_bits_that_is_no_mixture_is_an_integrity_error(make_bundle, edit):
+    prior = Prior("mixture", 2, File("prior.npz", 1, "0" * 64))
+    with pytest.raises(IntegrityError, match=r"prior\.npz"):
+        VAE.load(make_bundle({"prior.npz": npz.render(SMALL_PRIOR | edit)}, prior=prior, precision="int8"))

@@ -89,6 +89,12 @@ BOMBS = {
     "an axis that is not there": ([node("Concat", "x x", axis=(7,))], {}),
     "a block of nothing": ([node("Reshape", "x shape")], {"shape": numbers(-1, -1)}),
     "a negative size": ([node("Reshape", "x shape")], {"shape": numbers(-2, 8)}),
+    "steps of another size": ([node("DequantizeLinear", "x s")], {"s": Tensor((9,))}),
+    "steps of more axes": ([node("QuantizeLinear", "x s")], {"s": Tensor((1, 8))}),
+    "steps in blocks": ([node("QuantizeLinear", "x s", block_size=(4,))], {"s": Tensor(())}),
+    "steps along an axis that is not there": ([node("QuantizeLinear", "x s", axis=(4,))], {"s": Tensor((8,))}),
+    "zero points of another shape": ([node("QuantizeLinear", "x s o")], {"s": Tensor((8,)), "o": Tensor(())}),
+    "no steps": ([node("DequantizeLinear", "x")], {}),
     "an axis twice": ([node("Transpose", "x", perm=(0, 0, 1, 2))], {}),
 }
 
@@ -98,6 +104,13 @@ def test_what_grows_when_it_runs_is_refused_before_it_does(case):
     nodes, more = BOMBS[case]
     with pytest.raises(RefusedError):
         check(nodes, X | more)
+
+
+@pytest.mark.parametrize("steps", [Tensor(()), Tensor((1,)), Tensor((8,))])
+def test_integers_have_one_step_or_one_a_channel(steps):
+    for inputs in ("x s", "x s o"):
+        for operator in ("QuantizeLinear", "DequantizeLinear"):
+            assert check([node(operator, inputs)], X | {"s": steps, "o": steps}) == MAX_BATCH * 8 * 28 * 28
 
 
 def test_a_run_never_holds_more_images_than_were_reckoned_with():

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 
 from vae_edge.runtime import Manifest, ManifestError
 from vae_edge.runtime.bundle import read
-from vae_edge.runtime.manifest import SCHEMA, File, Graph, Image, Prior, Tensor, Training, parse, render, seal
+from vae_edge.runtime.manifest import (
+    PRECISIONS,
+    SCHEMA,
+    File,
+    Graph,
+    Image,
+    Prior,
+    Tensor,
+    Training,
+    parse,
+    render,
+    seal,
+)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -61,6 +73,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
             prior=Prior(kind, draw(SIZES), file() if kind == "mixture" else None),
             likelihood="bernoulli",
             binarize=draw(st.sampled_from(["static", "dynamic"])),
+            precision=draw(st.sampled_from(PRECISIONS)),
             encoder=graph({"image": shape}, {"loc": latent, "scale": latent}),
             decoder=graph({"z": latent}, {"logits": shape}),
             probe=file(),
@@ -202,6 +215,12 @@ def test_another_layout_of_the_same_content_is_refused(said):
     ):
         with pytest.raises(ManifestError, match="canonical form"):
             parse(other)
+
+
+def test_a_precision_or_a_binarisation_that_nobody_knows_is_not_sealed(said):
+    for field in ("precision", "binarize"):
+        with pytest.raises(ManifestError, match=f"{field} should be"):
+            seal(dataclasses.replace(said, **{field: "fp8"}))
 
 
 def test_numbers_that_are_none_are_not_sealed(said):

@@ -46,3 +46,24 @@ def test_a_tolerance_is_positive(vae):
 
 def test_an_autoencoder_is_checked_too(make_bundle):
     assert probe.check(VAE.load(make_bundle(prior=Prior("none", 1, None))))["logits"] < 1e-6
+
+
+def test_a_bundle_of_another_precision_brings_its_own_tolerance(vae, make_bundle):
+    changed = arrays(vae)
+    changed["scale"].flat[0] += 0.02
+    for i, (scale, fails) in enumerate(((0.03, False), (0.01, True))):
+        data = probe.render(**changed, tolerance=[1e-4, scale, 1e-4])
+        other = VAE.load(make_bundle({"probe.npz": data}, f"bundle{i}", precision="int8"))
+        assert probe.allowed(other) == pytest.approx({"loc": 1e-4, "scale": scale, "logits": 1e-4})
+        if fails:
+            with pytest.raises(CheckFailed, match=r"scale differs from what it was at export by 0\.02"):
+                probe.check(other)
+        else:
+            assert probe.check(other)["scale"] == pytest.approx(0.02, rel=0.01)
+
+
+def test_a_tolerance_belongs_to_another_precision_alone(vae, make_bundle):
+    with_one = probe.render(**arrays(vae), tolerance=[1, 1, 1])
+    for i, (data, precision) in enumerate(((with_one, "fp32"), (probe.render(**arrays(vae)), "fp16"))):
+        with pytest.raises(IntegrityError, match="should hold"):
+            probe.check(VAE.load(make_bundle({"probe.npz": data}, f"bundle{i}", precision=precision)))
