@@ -30,7 +30,7 @@ def export(
         typer.Option(
             metavar="fp32|fp16|int8",
             callback=one_of("fp32", "fp16", "int8"),
-            help="What weights are stored in. int8: for CPUs, a third of the bytes; fp16: for GPUs, slower on x86.",
+            help="What weights are stored in. int8: for CPUs, a third of the bytes; fp16: for GPUs, no faster on x86.",
         ),
     ] = "fp32",
     max_nats: Annotated[
@@ -85,5 +85,5 @@ def export(
         error = manifest.metrics["nats_lost_standard_error"]
         console.say(f"{precision} costs {nats:.3f} +- {error:.3f} nats of NLL on validation images")
     if precision == "fp16":
-        console.say("float16 is slower than float32 on x86: it is for GPUs, and for half the bytes")
+        console.say("float16 is no faster than float32 on x86: it is for GPUs, and for half the bytes")
     console.result({"out": out, "manifest": dataclasses.asdict(manifest)})

@@ -26,6 +26,7 @@ def check(nodes: list[Node], known: dict[str, Tensor]) -> int:
                 inputs.pop()
             results = RULES[node.operator](node, *inputs)
             made = dict(zip(node.outputs, [results] if isinstance(results, Tensor) else results, strict=True))
+            workspace = _workspace(node, known, made[node.outputs[0] or "?"])  # a node gives its first output
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
             raise RefusedError(f"has a {node.operator} that does not fit what it reads") from error
         if known.keys() & made.keys() or len(made) != len(node.outputs):
@@ -33,7 +34,7 @@ def check(nodes: list[Node], known: dict[str, Tensor]) -> int:
         known |= made
         known.pop("", None)  # an output that nobody reads
         shapes = [tensor.shape for tensor in made.values()]
-        total += sum(math.prod(max(1, size) for size in shape) for shape in shapes) + _workspace(node, known)
+        total += sum(math.prod(max(1, size) for size in shape) for shape in shapes) + workspace
         if total > MAX_TOTAL or any(len(shape) > 8 for shape in shapes):
             raise RefusedError(
                 f"asks {node.operator} for {' and '.join(map(str, map(list, shapes))):.80}, {total:,} elements in all "
@@ -42,11 +43,11 @@ def check(nodes: list[Node], known: dict[str, Tensor]) -> int:
     return total
 
 
-def _workspace(node: Node, known: dict[str, Tensor]) -> int:
+def _workspace(node: Node, known: dict[str, Tensor], made: Tensor) -> int:
     """What a convolution takes beside its output: the patches of one image unfolded, channels filled up to 16."""
     if node.operator not in CONVOLUTIONS:
         return 0
     kernel = math.prod(known[node.inputs[weights_at(node)]].shape[1:])
-    batch, channels, *grid = known[node.outputs[0]].shape
+    batch, channels, *grid = made.shape
     source = known[node.inputs[0]].shape[2:] if node.operator == "ConvTranspose" else grid
     return kernel * math.prod(source) + batch * (-channels % 16) * math.prod(grid)

@@ -127,3 +127,11 @@ def test_every_operator_has_a_rule_that_knows_its_place():
 def test_a_list_of_numbers_does_not_grow():
     with pytest.raises(RefusedError):
         check([*chain("Concat", "x x", 64, axis=(0,)), node("Expand", "x y63")], {"x": numbers(1)})
+
+
+@pytest.mark.parametrize("operator", ["Conv", "Relu"])
+def test_a_node_that_does_not_give_its_first_output_is_refused(operator):
+    """Found by fuzzing: a KeyError of Conv's."""
+    inputs = ("x", "w") if operator == "Conv" else ("x",)
+    with pytest.raises(RefusedError, match=f"has a {operator} that does not fit what it reads"):
+        check([Node(operator, inputs, ("",), {})], X | {"w": Tensor((8, 8, 3, 3))})
