@@ -142,8 +142,8 @@ def about(manifest: Manifest) -> str:
     """What a card and the command line say of a precision: what it is for, and what it is not."""
     return {
         "fp32": "",
-        "fp16": "float16 halves the bytes, and is meant for GPUs. On x86 it is no faster than fp32 (1.00 to 1.03 of its "
-        "time with the network of mnist): ONNX Runtime computes in float32 there all the same.",
+        "fp16": "float16 halves the bytes, and is meant for GPUs. On x86 it is no faster than fp32 (1.00 to 1.03 of "
+        "the time, with the network of mnist): ONNX Runtime computes in float32 there all the same.",
         "int8": "int8 is meant for CPUs: weights are 8-bit integers with a step for each channel, activations 8-bit "
         f"integers whose ranges come from {CALIBRATION:,} training images (static QDQ); z, what the graphs give, and "
         "the arithmetic of the decoder's first and last layers stay in float32. A GPU gains nothing by it.",
