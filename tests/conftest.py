@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import importlib.util
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,9 @@ from vae_edge.runtime import VAE, manifest
 from vae_edge.runtime.bundle import read
 
 Make = Callable[..., Path]
+AtOnce = Callable[[], AbstractContextManager[None]]
+
+A_SECOND = 50  # times counting to a million: about a second of CPU, on a machine as fast as it is just then
 
 settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 settings.load_profile("suite")
@@ -67,3 +73,27 @@ def make_bundle(tiny: Path, tmp_path: Path) -> Make:
         return target
 
     return make
+
+
+@pytest.fixture
+def no_garbage_of_others() -> Iterator[None]:
+    """A collection walks through all that is there: in a process that holds TensorFlow it takes a second."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def at_once(no_garbage_of_others: None) -> AtOnce:
+    """A block that takes this thread no more CPU than counting to 50 million would, just before."""
+
+    @contextmanager
+    def limit() -> Iterator[None]:
+        before = time.thread_time()
+        for _ in range(1_000_000):
+            pass
+        counted = time.thread_time()
+        yield
+        assert time.thread_time() - counted < A_SECOND * (counted - before)
+
+    return limit

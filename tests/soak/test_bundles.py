@@ -265,8 +265,8 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("case", [*OUTSIDE, *BOMBS])
-def test_a_hostile_graph_is_refused_at_once(make_bundle, monkeypatch, case):
-    """Before ONNX Runtime sees it, in under a second; by VAE.load, from a folder where what it names is there."""
+def test_a_hostile_graph_is_refused_at_once(make_bundle, monkeypatch, at_once, case):
+    """Before ONNX Runtime sees it, within about a second; by VAE.load, from a folder where what it names is there."""
     folder = make_bundle({"decoder.onnx": (OUTSIDE | BOMBS)[case]})
     secret = folder.parent / "secret"
     secret.write_bytes(bytes(64))
@@ -275,10 +275,8 @@ def test_a_hostile_graph_is_refused_at_once(make_bundle, monkeypatch, case):
     os.link(secret, folder / "hard")
     os.mkfifo(folder / "fifo")
     monkeypatch.setattr("vae_edge.runtime.session.onnxruntime", lambda: pytest.fail("ONNX Runtime was asked"))
-    before = time.thread_time()
-    with pytest.raises(UnsafeBundle, match=r"decoder\.onnx"):
+    with at_once(), pytest.raises(UnsafeBundle, match=r"decoder\.onnx"):
         VAE.load(folder)
-    assert time.thread_time() - before < 1
 
 
 def test_there_are_forty_ways_out_and_fifty_bombs():
@@ -302,7 +300,7 @@ def test_refusals_take_no_memory(run_python):
     assert int(done.stdout) < 1 << 20  # kilobytes, the cases themselves among them
 
 
-def test_what_is_no_regular_file_is_refused(copy):
+def test_what_is_no_regular_file_is_refused(copy, at_once):
     """Links, pipes, devices, sockets and folders in the place of each file."""
     made: list[Callable[[Path], object]] = [
         lambda path: path.symlink_to(copy.parent / "original"),
@@ -322,10 +320,8 @@ def test_what_is_no_regular_file_is_refused(copy):
                 make(copy / name)
             except PermissionError:
                 continue  # devices are not for every container
-            before = time.thread_time()
-            with pytest.raises(BundleError):
+            with at_once(), pytest.raises(BundleError):
                 bundle.read(copy)
-            assert time.thread_time() - before < 1
             (copy / name).rmdir() if (copy / name).is_dir() else (copy / name).unlink()
         (copy.parent / "original").rename(copy / name)
 
