@@ -37,7 +37,8 @@ __all__ = [
 
 SCHEMA = 1
 MAX_BYTES = 1 << 18  # the shipped manifests are under 8 KiB
-PRECISIONS = FP32, FP16, INT8 = "fp32", "fp16", "int8"
+FP32 = "fp32"
+PRECISIONS = (FP32, "fp16", "int8")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
