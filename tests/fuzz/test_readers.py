@@ -24,7 +24,7 @@ LET_THROUGH = {"manifest": 3, "bundle": 5, "graph": 2, "probe": 1, "idx": 6, "np
 
 @pytest.fixture(autouse=True)
 def small_graphs(monkeypatch, no_garbage_of_others) -> Iterator[None]:
-    """As in fuzzing but for time, which a busy machine stretches. Pillow's, zipfile's and NumPy's warnings are not ours."""
+    """As in fuzzing, but for time, which a busy machine stretches. What Pillow, zipfile and NumPy warn of is theirs."""
     monkeypatch.setattr(graphsize, "MAX_TOTAL", readers.MAX_TOTAL)
     monkeypatch.setattr(readers, "MAX_SECONDS", 60)
     with warnings.catch_warnings():
