@@ -33,6 +33,12 @@ def train_with(
             "--resume", help="Go on with the run in --out, exactly where it stopped, by its recorded options."
         ),
     ] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Begin with the best weights of this run, of the same network and prior: fine-tuning."
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -64,6 +70,7 @@ def train_with(
       vae-edge train --latent 16 --epochs 40 --out runs/sixteen
       vae-edge train --data digits --network mlp --out runs/digits
       vae-edge train --out runs/sixteen --resume
+      vae-edge train --preset mnist --start runs/mnist --objective iwae --warmup 0 --epochs 20 --out runs/tuned
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     out = out or Path("runs", preset or Path(options["data"]).name or "run")
@@ -79,6 +86,7 @@ def train_with(
             resume=resume,
             command=_command(({"preset": preset} if preset else {}) | given, strategy),
             data_dir=data_dir,
+            start=start,
             strategy=strategy,  # type: ignore[arg-type]  # one_of has checked it
             verbose=1 if sys.stdout.isatty() else 2,
         )

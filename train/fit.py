@@ -32,14 +32,16 @@ def fit(
     resume: bool = False,
     command: str = "",
     data_dir: str | Path | None = None,
+    start: str | Path | None = None,
     strategy: Strategy = "none",
     verbose: int = 1,
 ) -> Path:
     """Learns a model into the run folder `out`, and returns its path.
 
     After each epoch the run is whole: the process may die at any moment, and `resume` goes on with the same weights,
-    batches and noise as if it had not (to the bit on one CPU). `strategy` 'mirrored' spreads a batch over all GPUs (or
-    logical CPUs). `verbose` is Keras's: 0 silent, 1 a progress bar, 2 a line an epoch. Raises RunError, DataError.
+    batches and noise as if it had not (to the bit on one CPU). The weights begin as the best ones of the run `start`,
+    which must be of the same network and prior, or else at random. `strategy` 'mirrored' spreads a batch over all GPUs
+    (or logical CPUs). `verbose` is Keras's: 0 silent, 1 a progress bar, 2 a line an epoch. Raises RunError, DataError.
     """
     run = Run(Path(out))
     if run.exists and not resume:
@@ -50,12 +52,17 @@ def fit(
     validation = data.load(config.data, "validation", data_dir)
     with _scope(strategy):
         feed = Feed(config, training.images)
-        learner = Learner(VariationalAutoencoder(config, feed.shape), feed)
+        model = VariationalAutoencoder(config, feed.shape)
+        if start is not None and not resume:
+            command = f"{_take_weights(model, Path(start))} --out START && {command} --start START"
+        learner = Learner(model, feed)
     keeper = Keeper(learner, run, data.binarise(validation.images, config.binarize))
     if resume:
         keeper.resume()
     else:
         run.begin(_record(config, training, command))
+        if start is not None:
+            keeper.save()
     learner.fit(
         feed.batches(keeper.epoch),
         initial_epoch=keeper.epoch,
@@ -128,14 +135,28 @@ class Keeper(keras.callbacks.Callback):
                 self.best, self.best_epoch = bound, epoch + 1
                 self.run.save("best", [v.numpy() for v in self.learner.model.variables], self.rows[-1])
         self.run.write_history(self.rows)
-        note = {"rows": self.rows, "best": self.best, "best_epoch": self.best_epoch}
-        self.run.save("checkpoint", [v.numpy() for v in self.learner.state], note)
+        self.save()
         if self._is_stale():
             self.learner.stop_training = True
+
+    def save(self) -> None:
+        """Writes the checkpoint: all that `resume` takes up."""
+        note = {"rows": self.rows, "best": self.best, "best_epoch": self.best_epoch}
+        self.run.save("checkpoint", [v.numpy() for v in self.learner.state], note)
 
     def _is_stale(self) -> bool:
         patience = self.learner.config.patience
         return 0 < patience <= self.epoch - self.best_epoch
+
+
+def _take_weights(model: VariationalAutoencoder, start: Path) -> str:
+    """Gives the model the best weights of another run; returns the command line that made those."""
+    run = Run(start)
+    record, best = run.record(), run.load("best")
+    if best is None:
+        raise RunError(f"{start}: no epoch has been finished yet; start from another run, or finish this with --resume")
+    restore(model.variables, best[0], start / "best.npz")
+    return record.command
 
 
 def _scope(strategy: Strategy) -> Any:

@@ -15,7 +15,7 @@ from vae_edge.train import mixture
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed, Stream, seeds
 from vae_edge.train.model import VariationalAutoencoder
-from vae_edge.train.objective import Terms, importance_weighted, terms
+from vae_edge.train.objective import Terms, importance_weighted, resampled, terms
 
 __all__ = ["Learner"]
 
@@ -114,10 +114,16 @@ class Learner(keras.Model):
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _codes(self, indices: tf.Tensor) -> tf.Tensor:
-        """A draw of q(z|x) for each of these training images, moved and drawn as at this step, (n, L)."""
+        """A code for each of these training images, moved and drawn as at this step, (n, L).
+
+        A draw of q(z|x), and with the objective iwae one of several by their weights.
+        """
         step = tf.convert_to_tensor(self.optimizer.iterations.value)
-        q = self.model.encode(self.feed.pixels(indices, step)).distribution
+        x = self.feed.pixels(indices, step)
         noise = seeds(self.config.seed, Stream.CODES, step + tf.cast(indices[0], step.dtype))
+        if self.config.objective == "iwae":
+            return resampled(self.model, x, noise, self.config.samples)
+        q = self.model.encode(x).distribution
         return q.loc + q.scale * tf.random.stateless_normal(tf.shape(q.loc), noise)
 
     def validate(self, images: npt.NDArray[np.float32]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from vae_edge.train.model import VariationalAutoencoder
 
 tfd = tfp.distributions
 
-__all__ = ["Terms", "importance_weighted", "terms"]
+__all__ = ["Terms", "importance_weighted", "resampled", "terms"]
 
 
 class Terms(NamedTuple):
@@ -77,3 +77,19 @@ def importance_weighted(
     shares.append(tf.stop_gradient(tf.nn.softmax(log_w, 0)))
     bound = tf.reduce_logsumexp(log_w, 0) - math.log(samples)
     return bound, Terms(tf.reduce_mean(reconstruction, 0), tf.reduce_mean(kl, 0))
+
+
+def resampled(model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, samples: int) -> tf.Tensor:
+    """One of K = `samples` draws of q(z|x) for each image, taken with probability w_k / sum w, (B, L).
+
+    The gradient of L_K by the prior's parameters is that of log p(z) at such draws, so a prior fitted to them raises
+    L_K. With one they are draws of q; with many they come close to draws of p(z|x) (Cremer et al. 2017).
+    """
+    q = model.encode(x).distribution
+    noise, choice = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    z = q.loc + q.scale * tf.random.stateless_normal(tf.concat([[samples], tf.shape(q.loc)], 0), noise)
+    flat = tf.reshape(z, (-1, model.config.latent))
+    log_p = model.decode(flat).log_prob(tf.tile(x, (samples, 1, 1, 1))) + model.prior.log_prob(flat)
+    log_w = tf.reshape(log_p, tf.shape(z)[:2]) - tf.reduce_sum(q.log_prob(z), -1)
+    chosen = tf.random.stateless_categorical(tf.transpose(log_w), 1, choice, dtype=tf.int32)
+    return tf.gather(tf.transpose(z, (1, 0, 2)), chosen, axis=1, batch_dims=1)[:, 0]

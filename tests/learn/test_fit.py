@@ -110,6 +110,32 @@ def test_a_finished_run_resumes_to_itself(uninterrupted: Path) -> None:
     assert (uninterrupted / "checkpoint.npz").read_bytes() == before
 
 
+def test_a_run_starts_from_anothers_best_weights_and_goes_on_so(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(RICH, objective="iwae", samples=2, epochs=1, warmup=0.0)
+    begun, best = Run(tmp_path / "cut"), Run(uninterrupted).load("best")
+    assert best is not None
+    cut_at(monkeypatch, 0, "on_train_batch_end")
+    with pytest.raises(Cut):
+        fit(config, begun.path, start=uninterrupted, command="vae-edge train --epochs 1", verbose=0)
+    monkeypatch.undo()
+    checkpoint = begun.load("checkpoint")
+    assert checkpoint is not None
+    assert all(np.array_equal(a, b) for a, b in zip(checkpoint[0], best[0], strict=False))
+    assert begun.record().command.endswith(" --out START && vae-edge train --epochs 1 --start START")
+    fit(config, begun.path, resume=True, verbose=0)
+    assert_same(fit(config, tmp_path / "whole", start=uninterrupted, verbose=0), begun.path)
+
+
+def test_a_run_of_another_network_is_no_start(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="holds the weights of another network"):
+        fit(RICH, tmp_path / "new", start=run, verbose=0)
+    with pytest.raises(RunError, match="no run lies here"):
+        fit(RICH, tmp_path / "new", start=tmp_path, verbose=0)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_run_is_not_overwritten(run: Path, small: Config) -> None:
     with pytest.raises(RunError, match="holds a run already; go on with --resume"):
         fit(small, run, verbose=0)

@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 from vae_edge.train.config import Config
 from vae_edge.train.mixture import Parts
 from vae_edge.train.model import VariationalAutoencoder
-from vae_edge.train.objective import importance_weighted, terms
+from vae_edge.train.objective import importance_weighted, resampled, terms
 
 tfd = tfp.distributions
 SHAPE = (12, 10, 1)  # oblong, and 10 does not divide by 4
@@ -149,3 +149,18 @@ def test_one_importance_sample_gives_the_elbo() -> None:
     model, x, seed = make(prior="mixture", components=4), images(3), tf.constant([3, 4])
     bound, found = importance_weighted(model, x, seed, 1)
     np.testing.assert_allclose(bound, found.reconstruction - found.kl, rtol=1e-5)
+
+
+def test_codes_are_resampled_by_their_weights() -> None:
+    model, x, seed = make(prior="mixture", components=4), tf.repeat(images(4), 1000, 0), tf.constant([3, 4])
+    z = resampled(model, x, seed, 2).numpy()
+    q = model.encode(x)
+    noise = tf.random.experimental.stateless_split(seed, 2)[0]
+    drawn = q.distribution.loc + q.distribution.scale * tf.random.stateless_normal((2, 4000, 3), noise)
+    log_p = tf.stack([model.decode(each).log_prob(x) for each in drawn]) + model.prior.log_prob(drawn)
+    log_w = log_p - q.log_prob(drawn)
+    first = (z == drawn[0].numpy()).all(1)
+    assert np.all(first | (z == drawn[1].numpy()).all(1))
+    share = tf.nn.softmax(log_w, 0).numpy()[0]
+    assert share.std() > 0.05  # weights that tell the draws apart
+    assert abs(first.sum() - share.sum()) < 5 * math.sqrt((share * (1 - share)).sum())
