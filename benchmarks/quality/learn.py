@@ -43,9 +43,13 @@ class Images:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a baseline's weights depend on, beside its own definition."""
+    """What a baseline's weights depend on, beside its own definition.
+
+    No epoch is begun after `cpu_minutes` of training, all threads' together.
+    """
 
     epochs: int
+    cpu_minutes: float
     seed: int
     train_images: int
     validation_images: int
@@ -59,7 +63,7 @@ class Trained:
     epochs: int
     best_epoch: int
     validation_elbo: float
-    seconds: float
+    cpu_minutes: float
     trainer: str = "Keras"
 
 
@@ -83,12 +87,14 @@ def learn(baseline: Baseline, images: Images, settings: Settings, folder: Path, 
     step = _step(baseline, networks, optimizer, settings.seed)
     model = evaluate.of_baseline(baseline, networks)
     for epoch in range(len(rows), settings.epochs):
-        begun = time.perf_counter()
+        if _cpu_minutes(rows) >= settings.cpu_minutes:
+            break
+        begun = time.process_time()
         _epoch(step, images.train, baseline.batch, (settings.seed, epoch))
         row = {"epoch": epoch + 1, "validation_elbo": float(evaluate.elbo(model, images.validation).mean())}
         if not math.isfinite(row["validation_elbo"]):
             raise RunError(f"{baseline.name}, epoch {epoch + 1}: the validation ELBO is no number; try another --seed")
-        rows.append(row | {"seconds": time.perf_counter() - begun})
+        rows.append(row | {"cpu_seconds": time.process_time() - begun})
         say(f"{baseline.name} {epoch + 1}/{settings.epochs}: validation ELBO {row['validation_elbo']:.3f}")
         if row["validation_elbo"] >= max(r["validation_elbo"] for r in rows):
             run.save("best", [v.numpy() for v in networks.variables], row)
@@ -97,8 +103,11 @@ def learn(baseline: Baseline, images: Images, settings: Settings, folder: Path, 
     if best is None:
         raise RunError(f"{folder}: its best.npz is missing; remove the folder, and train again")
     restore(networks.variables, best[0], folder / "best.npz")
-    seconds = sum(row["seconds"] for row in rows)
-    return Trained(networks, len(rows), best[1]["epoch"], best[1]["validation_elbo"], seconds)
+    return Trained(networks, len(rows), best[1]["epoch"], best[1]["validation_elbo"], _cpu_minutes(rows))
+
+
+def _cpu_minutes(rows: list[dict[str, Any]]) -> float:
+    return math.fsum(row["cpu_seconds"] for row in rows) / 60
 
 
 def expect_same(folder: Path, found: dict[str, Any], settings: Settings) -> None:

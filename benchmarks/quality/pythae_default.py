@@ -36,7 +36,8 @@ def missing(python: str) -> str:
 def learn(baseline: Baseline, images: Images, settings: Settings, folder: Path, python: str) -> Trained:
     """The baseline trained by pythae in `folder`, or as it lies there; raises RunError where pythae fails.
 
-    The seed is pythae's own default. What was cut off begins anew: its trainer does not go on.
+    The seed is pythae's own default. Its trainer takes all epochs, whatever CPU time they cost, and where it was cut
+    off it begins anew.
     """
     run, networks = Run(folder), baseline.build(baseline.latent)
     found = run.load("best")
@@ -51,7 +52,7 @@ def learn(baseline: Baseline, images: Images, settings: Settings, folder: Path, 
     restore(networks.variables, arrays, folder / "best.npz")
     losses = note["losses"]
     best = int(np.argmin(losses))
-    return Trained(networks, len(losses), best + 1, -losses[best], note["seconds"], f"pythae {note['version']}")
+    return Trained(networks, len(losses), best + 1, -losses[best], note["cpu_minutes"], f"pythae {note['version']}")
 
 
 def _train(
@@ -70,7 +71,7 @@ def _train(
                 "settings": asdict(settings),
                 "version": str(weights["version"]),
                 "losses": weights["losses"].tolist(),
-                "seconds": float(weights["seconds"]),
+                "cpu_minutes": float(weights["cpu_minutes"]),
             }
             dense = (
                 "encoder.layers.0.0",

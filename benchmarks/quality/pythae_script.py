@@ -36,12 +36,12 @@ def main(images: str, out: str, latent: str, epochs: str, folder: str) -> None:
     pipeline = TrainingPipeline(
         model=model, training_config=BaseTrainerConfig(output_dir=folder, num_epochs=int(epochs))
     )
-    losses, begun = Losses(), time.perf_counter()
+    losses, begun = Losses(), time.process_time()
     pipeline(train_data=train, eval_data=validation, callbacks=[losses])
-    seconds = time.perf_counter() - begun
+    minutes = (time.process_time() - begun) / 60
     best = AutoModel.load_from_folder(str(Path(pipeline.trainer.training_dir) / "final_model"))
     weights = {name: value.numpy() for name, value in best.state_dict().items()}
-    np.savez(out, losses=losses.found, seconds=seconds, version=importlib.metadata.version("pythae"), **weights)
+    np.savez(out, losses=losses.found, cpu_minutes=minutes, version=importlib.metadata.version("pythae"), **weights)
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def test_a_decoders_cost_is_counted_as_ours_is() -> None:
 
 
 def test_what_was_cut_off_goes_on_as_if_it_had_not_been(images: learn.Images, tmp_path: Path) -> None:
-    baseline, settings = BY_NAME["mlp-20"], learn.Settings(3, 0, 200, 50)
+    baseline, settings = BY_NAME["mlp-20"], learn.Settings(3, 30.0, 0, 200, 50)
     whole = learn.learn(baseline, images, settings, tmp_path / "whole", lambda text: None)
 
     def interrupt(text: str) -> None:
@@ -166,6 +166,14 @@ def test_what_was_cut_off_goes_on_as_if_it_had_not_been(images: learn.Images, tm
     assert whole.validation_elbo > -500  # it has learned: a coin for each pixel has -543
     with pytest.raises(RunError, match="was begun with"):
         learn.learn(baseline, images, dataclasses.replace(settings, epochs=4), tmp_path / "cut", lambda text: None)
+
+
+def test_no_epoch_is_begun_beyond_the_cpu_minutes(images: learn.Images, tmp_path: Path) -> None:
+    baseline, settings = BY_NAME["mlp-20"], learn.Settings(3, 1e-9, 0, 200, 50)
+    for _ in range(2):  # nor when it is gone on with
+        trained = learn.learn(baseline, images, settings, tmp_path, lambda text: None)
+        assert trained.epochs == 1
+        assert trained.cpu_minutes > 1e-9
 
 
 # Stands in for an interpreter with pythae: weights as PyTorch lays them out, and their loss, z the posterior's mean.
@@ -188,7 +196,7 @@ loc, log_var = linear("encoder.embedding", hidden), linear("encoder.log_var", hi
 logits = linear("decoder.layers.1.0", np.maximum(linear("decoder.layers.0.0", loc), 0))
 kl = -0.5 * (1 + log_var - loc**2 - np.exp(log_var)).sum(1)
 loss = (np.logaddexp(0, logits) - x * logits).sum(1) + kl
-np.savez(out, losses=[loss.mean() + 1, loss.mean(){off}], seconds=1.0, version="0", **weights)
+np.savez(out, losses=[loss.mean() + 1, loss.mean(){off}], cpu_minutes=1.0, version="0", **weights)
 np.savez({seen!r}, x=x, loc=loc, log_var=log_var, logits=logits)
 """
 
@@ -201,7 +209,7 @@ def fake(folder: Path, off: str = "") -> str:
 
 
 def test_pythaes_weights_compute_here_what_they_compute_there(images: learn.Images, tmp_path: Path) -> None:
-    baseline, settings = BY_NAME["pythae-10"], learn.Settings(2, 0, 200, 50)
+    baseline, settings = BY_NAME["pythae-10"], learn.Settings(2, 30.0, 0, 200, 50)
     trained = pythae_default.learn(baseline, images, settings, tmp_path / "run", fake(tmp_path))
     seen = np.load(tmp_path / "seen.npz")
     parameters = trained.networks.encoder(images.validation).numpy()
@@ -216,7 +224,7 @@ def test_pythaes_weights_compute_here_what_they_compute_there(images: learn.Imag
 def test_weights_that_do_not_give_pythaes_loss_are_refused(images: learn.Images, tmp_path: Path) -> None:
     with pytest.raises(CheckFailed, match="pythae says"):
         pythae_default.learn(
-            BY_NAME["pythae-10"], images, learn.Settings(2, 0, 200, 50), tmp_path / "run", fake(tmp_path, " - 40")
+            BY_NAME["pythae-10"], images, learn.Settings(2, 30.0, 0, 200, 50), tmp_path / "run", fake(tmp_path, " - 40")
         )
 
 
@@ -253,7 +261,7 @@ def test_one_command_trains_measures_and_writes_the_table(
 
 
 def test_what_is_not_the_whole_comparison_is_not_published() -> None:
-    for part in (["--limit", "5"], ["--epochs", "1"], ["--only", "mlp-20"]):
+    for part in (["--limit", "5"], ["--epochs", "1"], ["--only", "mlp-20"], ["--cpu-minutes", "9"]):
         with pytest.raises(SystemExit):
             program.main(["--publish", *part])
     assert program._options(["--publish"]).only == list(BY_NAME)
