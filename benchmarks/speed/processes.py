@@ -1,7 +1,9 @@
-"""Whole processes: from the start to 64 images, what that takes in memory, and whether memory stays flat in n."""
+"""Whole processes: from the start to 64 images, what that takes in memory, and whether both stay flat in n."""
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +19,24 @@ COMMAND = "vae-edge generate --n 64"
 
 _LOAD = "import sys\nfrom vae_edge.runtime import VAE\nvae = VAE.load(sys.argv[1])\n"
 _GENERATE = _LOAD + "vae.generate(64)\n"
-_STREAM = _LOAD + "for batch in vae.stream(int(sys.argv[2])): pass\n"
+_STREAM = """
+import json, statistics, sys, time
+from vae_edge.runtime import VAE
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+vae = VAE.load(sys.argv[1], threads=int(sys.argv[2]))
+found = {}
+for n in map(int, sys.argv[3:]):
+    times = []
+    for _ in range(max(1, min(99, 100_000 // n))):
+        begun = time.perf_counter()
+        for batch in vae.stream(n):
+            pass
+        times.append(time.perf_counter() - begun)
+    found[n] = {"seconds": statistics.median(times), "peak_bytes": peak()}
+print(json.dumps(found))
+"""
 _COMMAND = """
 import sys
 sys.argv[0] = "vae-edge"
@@ -51,15 +70,16 @@ def fresh(
         options = ["--exchange", str(exchange), "--threads", str(threads), "--once", model, "64", "--", *peer.arguments]
         programs[peer.name] = [script, str(HERE / "peers" / peer.script), *options]
         pythons[peer.name] = str(python(envs, peer.environment))
-    return _figures(programs, pythons, rounds)
-
-
-def streams(envs: Path, bundle: str, counts: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Seconds and peak bytes of a process that streams n images, for each n; each runs twice, one time is counted."""
-    programs = {str(n): [_STREAM, bundle, str(n)] for n in counts}
-    return _figures(programs, dict.fromkeys(programs, str(python(envs, OURS))), 1)
-
-
-def _figures(programs: dict[str, list[str]], pythons: dict[str, str], rounds: int) -> dict[str, dict[str, float]]:
     found = starts(programs, rounds, lambda: None, pythons)
     return {name: {"seconds": start.seconds, "peak_bytes": start.peak_bytes} for name, start in found.items()}
+
+
+def streams(envs: Path, bundle: str, threads: int, counts: Sequence[int]) -> dict[str, dict[str, float]]:
+    """One process streams n images for each n, the smallest first: seconds of a stream, and the process's peak so far.
+
+    The median of as many streams as make 100,000 images, 99 at most and one at least.
+    """
+    command = [str(python(envs, OURS)), "-c", _STREAM, bundle, str(threads), *map(str, sorted(counts))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, dict[str, float]] = json.loads(done.stdout)
+    return found

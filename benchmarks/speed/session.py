@@ -28,6 +28,7 @@ __all__ = ["Plan", "run"]
 
 BUNDLE = "mnist"  # the shipped one, whose processes are measured
 TRAINED = 9_984  # images an epoch: 78 batches of 128
+SCALE = (64, 512, 10_000, 100_000, 1_000_000)  # images of a stream
 CHUNK = 500  # protocol.CHUNK, which is imported where the peers run
 
 Results = dict[str, Any]
@@ -100,7 +101,7 @@ def run(plan: Plan, out: Path) -> Results:
         if "processes" in plan.parts:
             results["processes"] = _reasoned(_fresh, plan, results, Path(folder))
         if "streams" in plan.parts:
-            results["streams"] = _reasoned(processes.streams, plan.envs, BUNDLE, (10_000, plan.stream))
+            results["streams"] = _reasoned(processes.streams, plan.envs, BUNDLE, plan.threads, _scale(plan.stream))
     _keep(results, out)
     return results
 
@@ -221,6 +222,11 @@ def _fresh(plan: Plan, results: Results, folder: Path) -> Results:
     others = [peer for peer in peers if peer.name != OURS]
     model = BUNDLE if BUNDLE in plan.models else plan.models[0]
     return processes.fresh(plan.envs, BUNDLE, others, plan.exchange, model, plan.threads, rounds, folder / "new.png")
+
+
+def _scale(longest: int) -> list[int]:
+    """The lengths of the streams, the longest last."""
+    return [*(n for n in SCALE if n < longest), longest]
 
 
 def _json_of(command: Sequence[str]) -> Results:

@@ -20,7 +20,14 @@ def full(results: Results) -> str:
         for work, head in (*(("pixels", head) for head in HEADS), ("reconstruct", "mean"), ("heads", "")):
             for each in HEADS if work == "heads" else (head,):
                 parts += _times(results, model, work, each)
-    parts += [*_training(results), *_processes(results), *_bench(results), *_int8(results), _targets(results)]
+    parts += [
+        *_training(results),
+        *_processes(results),
+        *_streams(results),
+        *_bench(results),
+        *_int8(results),
+        _targets(results),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -34,7 +41,8 @@ def readme(results: Results) -> str:
     for peer in _ordered(results, "pixels"):
         found = [_find(results, "pixels", "mean", n, peer, model) for model, n in columns]
         rows.append([_WHAT[peer], *(_time_or_ratio(cell, peer) for cell in found)])
-    return "\n\n".join([_machine(results), _table(header, rows), _targets(results)]) + "\n"
+    parts = [_machine(results), _table(header, rows), *_streams(results)[1:], _targets(results)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _time_or_ratio(cell: Results | None, peer: str) -> str:
@@ -94,18 +102,29 @@ def _training(results: Results) -> list[str]:
 
 
 def _processes(results: Results) -> list[str]:
-    parts = []
-    for key, title in (("processes", "Processes, from start to 64 images"), ("streams", "Processes that stream n")):
-        found = results.get(key, {})
-        if "reason" in found:
-            parts += [f"### {title}", f"not measured: {found['reason']}"]
-        elif found:
-            rows = [
-                [_WHAT.get(name, f"`{name}`"), _time(row["seconds"]), f"{row['peak_bytes'] / 2**20:,.1f} MiB"]
-                for name, row in found.items()
-            ]
-            parts += [f"### {title}", _table(["", "start to end", "peak memory"], rows)]
-    return parts
+    title, found = "### Processes, from start to 64 images", results.get("processes", {})
+    if not found or "reason" in found:
+        return [title, f"not measured: {found['reason']}"] if found else []
+    rows = [[_WHAT.get(name, f"`{name}`"), _time(row["seconds"]), _mebibytes(row)] for name, row in found.items()]
+    return [title, _table(["", "start to end", "peak memory"], rows)]
+
+
+def _streams(results: Results) -> list[str]:
+    title, found = "### A process that streams n images", results.get("streams", {})
+    if not found or "reason" in found:
+        return [title, f"not measured: {found['reason']}"] if found else []
+    rows = [
+        [f"{int(n):,}", _time(row["seconds"]), _time(row["seconds"] / int(n)), _mebibytes(row)]
+        for n, row in found.items()
+    ]
+    return [
+        title,
+        _table(["n, streamed from `mnist`, head sample", "time", "an image", "the process's peak memory"], rows),
+    ]
+
+
+def _mebibytes(row: Results) -> str:
+    return f"{row['peak_bytes'] / 2**20:,.1f} MiB"
 
 
 def _bench(results: Results) -> list[str]:

@@ -293,9 +293,10 @@ def test_a_peer_whose_environment_is_broken_is_named_with_the_reason(tmp_path, e
 
 def test_processes_tell_their_time_and_their_peak(tmp_path, tiny):
     stand_in(tmp_path, "vae-edge")
-    found = processes.streams(tmp_path, str(tiny), (64, 600))
+    found = processes.streams(tmp_path, str(tiny), 1, (600, 64))
     assert list(found) == ["64", "600"]
     assert all(row["seconds"] > 0 and row["peak_bytes"] > 1 << 20 for row in found.values())
+    assert found["64"]["peak_bytes"] <= found["600"]["peak_bytes"]
 
 
 def test_an_int8_bundle_is_timed_beside_its_float32_one(tiny):
