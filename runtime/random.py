@@ -3,7 +3,7 @@
 Draw i is the same at any batch size, thread count, provider, platform and version of NumPy. Every purpose has a Philox
 stream of its own (Salmon et al. 2011), keyed by (seed, purpose | stream << 8); draw i begins at counter
 i * blocks_per_draw, so that any draw is reached directly. Only raw words are taken from NumPy, whose stream it keeps
-stable; what its Generator makes of them it does not.
+stable; what its Generator makes of them it does not. A process's first few draws are made without `np.random`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import enum
 import math
 import operator
+import sys
 import threading
 from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.runtime import philox
 from vae_edge.runtime.errors import InputError
 
 __all__ = ["MAX_DRAW", "Purpose", "check_draws", "check_seed", "normals", "uniforms", "words", "words16"]
@@ -27,6 +29,8 @@ _WORD = (1 << 64) - 1
 _TWO_PI_OVER_2_32 = 2.0 * math.pi * 2.0**-32  # scaling by 2**-32 is exact: times u32 this is fl(2 pi u2)
 _NORMALS_AT_ONCE = 1 << 13  # temporaries of 64 KiB: in the L2 cache, and below where malloc maps fresh pages
 _here = threading.local()
+_FEW_CALLS, _FEW_BLOCKS = 16, 1 << 12  # of philox.words, 0.1 to 1 ms each; np.random takes 6 ms to load
+_brief_calls = 0
 
 # A float64 carries 29 bits more than a float32; a float32 result is in doubt where they are within DOUBT of a tie.
 _TIE, _BEYOND_FLOAT32, _DOUBT = 1 << 28, np.uint64((1 << 29) - 1), 64
@@ -69,11 +73,13 @@ def words(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: in
     blocks = -(-size // 4)
     counter = start * blocks
     try:
-        philox = _here.philox
+        generator = _here.generator
     except AttributeError:
-        philox = _here.philox = np.random.Philox(0)
+        if _is_brief(n * blocks):
+            return philox.words((seed, purpose | stream << 8), counter, n * blocks).reshape(n, blocks * 4)
+        generator = _here.generator = np.random.Philox(0)
     # A new Philox(key=..., counter=...) is the same, but asks the system for entropy first: 6 microseconds, this is 2.
-    philox.state = {
+    generator.state = {
         "bit_generator": "Philox",
         "state": {"counter": (counter & _WORD, counter >> 64, 0, 0), "key": (seed, purpose | stream << 8)},
         "buffer": (0, 0, 0, 0),
@@ -81,8 +87,17 @@ def words(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: in
         "has_uint32": 0,
         "uinteger": 0,
     }
-    raw: npt.NDArray[np.uint64] = philox.random_raw(n * blocks * 4)
+    raw: npt.NDArray[np.uint64] = generator.random_raw(n * blocks * 4)
     return raw.reshape(n, blocks * 4)
+
+
+def _is_brief(blocks: int) -> bool:
+    """Whether these words are made sooner without loading `np.random`, this process not seeming to want many."""
+    global _brief_calls
+    if "numpy.random" in sys.modules or blocks > _FEW_BLOCKS:
+        return False
+    _brief_calls += 1  # two threads that count one call together do no harm
+    return _brief_calls <= _FEW_CALLS
 
 
 def words16(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: int = 0) -> npt.NDArray[np.uint16]:

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_edge.runtime import InputError, heads, random
+from vae_edge.runtime import InputError, heads, philox, random
 from vae_edge.runtime.random import Purpose, normals, uniforms, words, words16
 
 SEEDS = st.integers(0, 2**64 - 1)
 STARTS = st.integers(0, 2**63 - 100)
 PURPOSES = st.sampled_from(Purpose)
+COUNTERS = st.integers(0, 2**127) | st.integers(2**64 - 20, 2**64 + 20)  # a counter's second word begins at 2**64
 
 
 def digest(array: np.ndarray) -> str:
@@ -55,6 +56,38 @@ def test_words_are_philox_s(seed, start, stream):
         counter=np.array([counter & (2**64 - 1), counter >> 64, 0, 0], np.uint64),
     )
     assert np.array_equal(words(seed, Purpose.PIXEL, start, 3, 5, stream).ravel(), philox.random_raw(24))
+
+
+@given(key=st.tuples(SEEDS, SEEDS), counter=COUNTERS, blocks=st.integers(1, 40))
+def test_philox_without_numpys_own_gives_the_same_words(key, counter, blocks):
+    low, high = counter & (2**64 - 1), counter >> 64
+    theirs = np.random.Philox(key=np.array(key, np.uint64), counter=np.array([low, high, 0, 0], np.uint64))
+    assert np.array_equal(philox.words(key, counter, blocks), theirs.random_raw(4 * blocks))
+
+
+def test_philox_gives_the_published_words():
+    """The first vector of Random123's kat_vectors for philox4x64 with 10 rounds: counter 0, key 0."""
+    published = [0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B]
+    assert philox.words((0, 0), -1, 1).tolist() == published
+
+
+BRIEF = """
+import hashlib, sys
+if sys.argv[2] == "loaded":
+    import numpy.random
+from vae_edge.runtime import VAE
+vae = VAE.load(sys.argv[1])
+print(*(hashlib.sha256(vae.generate(64, head=head, seed=5)).hexdigest() for head in ("mean", "mode", "sample")))
+print("numpy.random" in sys.modules, file=sys.stderr)
+for i in range(20): vae.generate(1)
+print("numpy.random" in sys.modules, file=sys.stderr)
+"""
+
+
+def test_a_process_that_wants_few_images_does_not_load_numpys_generators(tiny, run_python):
+    brief, loaded = (run_python(BRIEF, tiny, how) for how in ("brief", "loaded"))
+    assert (brief.stderr, loaded.stderr) == ("False\nTrue\n", "True\nTrue\n")
+    assert brief.stdout == loaded.stdout
 
 
 def test_streams_purposes_and_seeds_have_nothing_in_common():
