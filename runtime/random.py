@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import math
 import operator
+import os
 import sys
 import threading
 from typing import SupportsIndex
@@ -94,10 +95,18 @@ def words(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: in
 def _is_brief(blocks: int) -> bool:
     """Whether these words are made sooner without loading `np.random`, this process not seeming to want many."""
     global _brief_calls
-    if "numpy.random" in sys.modules or blocks > _FEW_BLOCKS:
-        return False
     _brief_calls += 1  # two threads that count one call together do no harm
-    return _brief_calls <= _FEW_CALLS
+    return _brief_calls <= _FEW_CALLS and blocks <= _FEW_BLOCKS and "numpy.random" not in sys.modules
+
+
+def _before_fork() -> None:
+    """Waits for a thread that is loading `np.random`: a child would find that half done, and wait for it forever."""
+    if _brief_calls:
+        import numpy.random  # noqa: F401
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
 
 
 def words16(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: int = 0) -> npt.NDArray[np.uint16]:
