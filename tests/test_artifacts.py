@@ -1,5 +1,6 @@
 """What ships works, says where it came from, and is as small and as good as it was said to be."""
 
+import collections
 import re
 
 import pytest
@@ -48,6 +49,23 @@ def test_a_shipped_bundle_keeps_its_bars(name: str) -> None:
     assert said.metrics["nll_samples"] >= 100
     assert max(said.parity.values()) <= 1e-4
     assert sum(file.stat().st_size for file in built_in()[name].iterdir()) <= size
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_a_shipped_graph_holds_the_operators_of_its_network_and_no_more(name: str) -> None:
+    """A Transpose, an activation that is not one operator, or a pair for a Clip would cost time in every call."""
+    onnx = pytest.importorskip("onnx", reason="the export extra is not installed")
+    blocks = {graph: getattr(PRESETS[name], key) or PRESETS[name].depth for graph, key in
+              (("decoder", "depth"), ("encoder", "encoder_depth"))}  # fmt: skip
+    ends = {
+        "decoder": {"MatMul": 1, "Clip": 1, "DepthToSpace": 1, "Reshape": 2, "Add": 1, "Conv": 2, "Relu": 2},
+        "encoder": {"MatMul": 2, "Softplus": 1, "Reshape": 2, "Add": 2, "Conv": 1, "Relu": 1},
+    }
+    for graph, count in blocks.items():
+        nodes = onnx.load(built_in()[name] / f"{graph}.onnx").graph.node
+        each = {"Conv": 2, "Relu": 2, "Add": 1}
+        expected = {operator: ends[graph][operator] + count * each.get(operator, 0) for operator in ends[graph]}
+        assert collections.Counter(node.op_type for node in nodes) == expected, graph
 
 
 def test_the_shipped_classifier_was_made_from_a_clean_commit() -> None:

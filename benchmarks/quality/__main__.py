@@ -205,7 +205,7 @@ def _dynamic(options: argparse.Namespace, grey: npt.NDArray[np.uint8]) -> Row:
         def make(part: Any = part) -> Row:
             return {"nll": likelihood.nll(vae, part, samples, seed=options.seed).tolist()}
 
-        bounds += _kept(options.out / "dynamic" / str(at), key, make)["nll"]
+        bounds += _kept(options.out / "dynamic" / str(at), key | {"images": len(part)}, make)["nll"]
     return {
         "name": said.name,
         "command": said.training.command,

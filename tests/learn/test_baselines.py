@@ -304,6 +304,9 @@ def test_a_bundle_of_dynamic_binarisation_is_measured_on_images_that_were_drawn(
     assert (row["samples"], row["images"]) == (7, 50)
     assert program._dynamic(options, grey) == row
     assert len(seen) == 3  # the second time, nothing is measured
+    options.dynamic_images = 45
+    assert program._dynamic(options, grey)["images"] == 45
+    assert [len(images) for images, _ in seen[3:]] == [5]  # a part of another size is another part
 
 
 def test_ours_stands_among_the_published_only_where_it_was_measured() -> None:

@@ -14,10 +14,8 @@ SIZES = (64, 512, 10_000)
 def main(float32: str, int8: str, threads: int, seconds: float) -> None:
     sides = {"float32": VAE.load(float32, threads=threads), "int8": VAE.load(int8, threads=threads)}
     document = {
-        "bytes": {
-            name: sum(graph.file.bytes for graph in (vae.manifest.encoder, vae.manifest.decoder))
-            for name, vae in sides.items()
-        },
+        "bytes": {name: sum(file.bytes for file in vae.manifest.files) for name, vae in sides.items()},
+        "nats_lost": sides["int8"].manifest.metrics.get("nats_lost"),
         "seconds": {},
     }
     for n in SIZES:

@@ -1,4 +1,4 @@
-"""vae-edge's own learner, as `vae-edge train --preset MODEL` runs it: an epoch a call."""
+"""vae-edge's own learner, as `vae-edge train --preset MODEL` runs it, without what follows an epoch: one a call."""
 
 from __future__ import annotations
 
