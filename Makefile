@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test soak golden fuzz lint wheel clean pictures baselines
+.PHONY: demo test soak golden fuzz lint wheel clean pictures baselines speed
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
@@ -25,6 +25,11 @@ golden: $(VENV)/all.stamp  ## the noise of fifty seeds, by each NumPy on each of
 
 baselines: $(VENV)/all.stamp  ## networks that others publish beside ours, into benchmarks/quality: hours
 	$(BIN)/python -m benchmarks.quality --pythae $(PYTHAE) $(if $(DYNAMIC),--dynamic $(DYNAMIC)) --publish
+
+speed: $(VENV)/all.stamp  ## the runtime beside its peers, into benchmarks/speed: 5 GB, hours; INT8=BUNDLE times one beside mnist
+	$(BIN)/python benchmarks/speed/run.py setup
+	$(BIN)/python benchmarks/speed/run.py run --out benchmarks/speed/results.json $(if $(INT8),--int8 $(INT8))
+	$(BIN)/python benchmarks/speed/run.py table benchmarks/speed/results.json > benchmarks/speed/results.md
 
 fuzz: $(VENV)/all.stamp  ## each reader of foreign bytes for $(FUZZ_SECONDS); what is found lies in out/fuzz
 	$(PIP) atheris
