@@ -25,10 +25,11 @@ Float32 = npt.NDArray[np.float32]
 
 BATCH_SIZE = 256  # images of a stream's batch, and the most of a session run
 
-# Where several threads share a call, each runs whole parts of it: of _PART images, or a few more multiply-adds than it
-# takes to wake a thread (40 microseconds). Graphs of more than _HEAVY an image keep all threads busy in each operator.
+# Where several threads share a call, each runs whole parts of it: of _PART images, or of the multiply-adds that take
+# twice as long as waking a thread (100 microseconds). Graphs of more than _HEAVY an image keep all threads busy in each
+# operator.
 _PART = 64
-_WORTH_A_THREAD = 15_000_000
+_WORTH_A_THREAD = 7_700_000
 _HEAVY = 30_000_000
 
 
