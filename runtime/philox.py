@@ -28,7 +28,8 @@ def words(key: tuple[int, int], counter: int, blocks: int) -> Words:
     first = np.uint64((counter + 1) & _WORD)
     even, odd = np.zeros((2, 2, blocks), np.uint64)  # words 0 and 2 of each counter, and words 1 and 3
     even[0] = np.arange(blocks, dtype=np.uint64) + first
-    odd[0] = np.uint64((counter + 1) >> 64) + (even[0] < first)
+    odd[0] = even[0] < first  # has begun anew
+    odd[0] += np.uint64((counter + 1) >> 64)
     keys = np.array(key, np.uint64)[:, None]
     for _ in range(_ROUNDS):
         high, low = _product(even)
