@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from vae_edge.cli import figures as tables
 from vae_edge.cli.options import Device, DeviceOptions, Seed, Threads, load, one_of
 from vae_edge.cli.progress import Progress
-from vae_edge.runtime.errors import BundleError, InputError
+from vae_edge.runtime.errors import BundleError, DataError, InputError
 
 if TYPE_CHECKING:
     from vae_edge.runtime import VAE
@@ -33,7 +34,7 @@ def evaluate(
         typer.Option(
             metavar="mnist|digits|PATH",
             help="The images: a data set, or a path (IDX folder, .npz, folder of pictures).",
-            show_default="what it was trained on",
+            show_default="mnist or digits, where it was trained on that",
         ),
     ] = None,
     split: Annotated[
@@ -96,13 +97,12 @@ def evaluate(
     from vae_edge.runtime import evaluation
 
     how = binarize or _agreed("--binarize", *(vae.manifest.binarize for vae in vaes))
-    whole = _images(source, split, data_dir, how, seed)
+    read = partial(_images, source, data_dir=data_dir, how=how, seed=seed)
+    whole = read(split) if data else _recorded(vaes, read, split)
     if write:
         _check_writable(vaes, whole, split, limit, how)
     dataset = dataclasses.replace(whole, images=whole.images[:limit])
-    judge, note = _judge(
-        dataset, generated, lambda name: _images(source, name, data_dir, how, seed), split, vaes[0].provider
-    )
+    judge, note = _judge(dataset, generated, read, split, vaes[0].provider)
     notes = [note] if note else []
     measured = []
     for vae in vaes:
@@ -169,6 +169,25 @@ def _images(source: str, split: str, data_dir: Path | None, how: str, seed: int)
         return dataset
     drawn = data.binarise(dataset.images, "dynamic", seed=seed) * 255
     return dataclasses.replace(dataset, images=drawn.astype("uint8"))
+
+
+def _recorded(vaes: list[VAE], read: Callable[[str], Dataset], split: str) -> Dataset:
+    """What the name of the bundles' data set leads to, where that is what they were trained on; raises DataError.
+
+    A path is recorded by its last part alone, which may be `mnist` or lead nowhere.
+    """
+    try:
+        dataset = read(split)
+    except DataError as error:
+        name, said = vaes[0].manifest.training.dataset, vaes[0].manifest.name
+        raise DataError(f"{said!r} was trained on {name!r}: name its data by --data ({error})") from error
+    for vae in vaes:
+        if vae.manifest.training.dataset_sha256 != dataset.sha256:
+            raise DataError(
+                f"{vae.manifest.name!r} was trained on another {dataset.name!r} than the one "
+                "that is found by that name: name its data by --data"
+            )
+    return dataset
 
 
 def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None, how: str) -> None:

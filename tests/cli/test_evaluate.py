@@ -11,7 +11,7 @@ import pytest
 
 from vae_edge.runtime import OutputError
 from vae_edge.runtime.bundle import read
-from vae_edge.runtime.manifest import Prior
+from vae_edge.runtime.manifest import Prior, render, seal
 
 SHAPE = (6, 4, 1)
 
@@ -157,6 +157,25 @@ def test_bundles_of_different_data_want_to_be_told_which(vae_edge, tiny, make_bu
     done = vae_edge("evaluate", tiny, make_bundle(training=training))
     assert done.exit_code == 1
     assert "say with --data on what to compare them" in one_line(done.stderr)
+
+
+def test_a_data_set_is_known_by_its_images_and_not_by_its_name(vae_edge, tiny, make_bundle, one_line):
+    training = dataclasses.replace(read(tiny).manifest.training, dataset="digits", dataset_sha256="0" * 64)
+    done = vae_edge("evaluate", make_bundle(training=training))
+    assert done.exit_code == 1
+    told = "'tiny' was trained on another 'digits' than the one that is found by that name: name its data by --data"
+    assert told in one_line(done.stderr)
+
+
+def test_a_data_set_that_is_not_found_by_its_name_is_asked_for(vae_edge, trained, arguments, folder, one_line):
+    done = vae_edge("evaluate", trained)
+    assert done.exit_code == 1
+    assert "'tiny' was trained on 'none': name its data by --data" in one_line(done.stderr)
+    training = dataclasses.replace(read(trained).manifest.training, dataset="data.npz")
+    sealed = seal(dataclasses.replace(read(trained).manifest, training=training))
+    (trained / "manifest.json").write_bytes(render(sealed))
+    found, named = (vae_edge("evaluate", trained, *extra, "--json") for extra in (arguments[2:], arguments))
+    assert json.loads(found.stdout)["nll"] == json.loads(named.stdout)["nll"]
 
 
 def test_it_runs_and_writes_where_tensorflow_cannot_be_imported(process, trained, arguments, folder):
