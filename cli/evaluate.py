@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_edge.cli import figures as tables
-from vae_edge.cli.options import Device, DeviceOptions, Seed, Threads, load, one_of
+from vae_edge.cli.options import Device, DeviceOptions, Seed, Threads, keyed, load, one_of
 from vae_edge.cli.progress import Progress
 from vae_edge.runtime.errors import BundleError, DataError, InputError
 
@@ -102,7 +102,8 @@ def evaluate(
     if write:
         _check_writable(vaes, whole, split, limit, how)
     dataset = dataclasses.replace(whole, images=whole.images[:limit])
-    judge, note = _judge(dataset, generated, read, split, vaes[0].provider)
+    device = {"provider": vaes[0].provider, "provider_options": keyed(provider_option), "threads": threads}
+    judge, note = _judge(dataset, generated, read, split, device)
     notes = [note] if note else []
     measured = []
     for vae in vaes:
@@ -208,9 +209,9 @@ def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | 
 
 
 def _judge(
-    dataset: Dataset, generated: int, others: Callable[[str], Dataset], split: str, provider: str
+    dataset: Dataset, generated: int, others: Callable[[str], Dataset], split: str, device: dict[str, Any]
 ) -> tuple[Judge | None, str]:
-    """What judges samples, or None and why not; `others` gives another split."""
+    """What judges samples, or None and why not; `others` gives another split, the classifier runs on `device`."""
     if not generated:
         return None, ""
     from vae_edge.runtime.classifier import Classifier
@@ -218,7 +219,7 @@ def _judge(
     from vae_edge.runtime.quality import NEIGHBOURS
 
     shape = dataset.images.shape[1:]
-    classifier = Classifier.load(provider=provider)
+    classifier = Classifier.load(**device)
     if shape != classifier.image_shape:
         size = "x".join(map(str, shape))
         return None, f"no figures of samples: the classifier knows digits of 28x28x1, these images are {size}"

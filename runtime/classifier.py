@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,23 +67,41 @@ def parse(data: bytes) -> Record:
 class Classifier:
     """image -> features and logits of classes, on one provider."""
 
-    def __init__(self, data: bytes, record: Record, *, provider: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        record: Record,
+        *,
+        provider: str = "auto",
+        provider_options: Mapping[str, object] | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.record = record
         graphcheck.check(data, record.graph.file.name)
-        self._session = Session("classifier", data, record.graph, provider=provider, threads=threads)
+        self._session = Session(
+            "classifier", data, record.graph, provider=provider, provider_options=provider_options, threads=threads
+        )
 
     @classmethod
     def load(
-        cls, folder: str | os.PathLike[str] = FOLDER, *, provider: str = "auto", threads: int | None = None
+        cls,
+        folder: str | os.PathLike[str] = FOLDER,
+        *,
+        provider: str = "auto",
+        provider_options: Mapping[str, object] | None = None,
+        threads: int | None = None,
     ) -> Classifier:
-        """The classifier that ships, or that of a folder; raises BundleError or ProviderError."""
+        """The classifier that ships, or that of a folder, with options as of `VAE.load`.
+
+        Raises BundleError or ProviderError.
+        """
         folder = Path(folder)
         try:
             record = parse(bundle._read_file(folder / RECORD, manifest.MAX_BYTES))
         except FileNotFoundError as error:
             raise BundleNotFound(f"{folder} holds no classifier: it has no {RECORD}") from error
         data = bundle._read_verified(folder, record.graph.file)
-        return cls(data, record, provider=provider, threads=threads)
+        return cls(data, record, provider=provider, provider_options=provider_options, threads=threads)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

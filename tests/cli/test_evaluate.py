@@ -60,6 +60,12 @@ def test_samples_are_left_out_where_the_classifier_does_not_know_the_images(vae_
     assert quiet["notes"] == []
 
 
+def test_the_classifier_runs_as_the_bundles_do(vae_edge, tiny, arguments, built):
+    options = ["--provider", "cpu", "--provider-option", "use_arena=0", "--threads", 1]
+    assert vae_edge("evaluate", tiny, *arguments, *options).exit_code == 0
+    assert ("classifier", {"use_arena": "0"}, 1) in built
+
+
 def test_several_bundles_stand_side_by_side(vae_edge, tiny, make_bundle, arguments):
     other = make_bundle(name="other", folder="other")
     points = make_bundle(name="points", folder="points", prior=Prior("none", 1, None))
