@@ -100,10 +100,11 @@ def evaluate(
     read = partial(_images, source, data_dir=data_dir, how=how, seed=seed)
     whole = read(split) if data else _recorded(vaes, read, split)
     if write:
-        _check_writable(vaes, whole, split, limit, how)
+        _check_writable(vaes, whole, split, limit, how, generated)
     dataset = dataclasses.replace(whole, images=whole.images[:limit])
     device = {"provider": vaes[0].provider, "provider_options": keyed(provider_option), "threads": threads}
     judge, note = _judge(dataset, generated, read, split, device)
+    count = judge.n if judge else 0
     notes = [note] if note else []
     measured = []
     for vae in vaes:
@@ -114,13 +115,13 @@ def evaluate(
     who = vaes[0].manifest.name if len(vaes) == 1 else f"{len(vaes)} bundles"
     where = f"{len(dataset):,} images of {dataset.name} ({split}), {vaes[0].provider}"
     if len(vaes) == 1:
-        table = tables.single(measured[0], costs[0], samples)
+        table = tables.single(measured[0], costs[0], samples, count)
     else:
-        table = tables.several([vae.manifest.name for vae in vaes], measured, costs, samples)
+        table = tables.several([vae.manifest.name for vae in vaes], measured, costs, samples, count)
     lines = [f"{who} on {where}; nats per image", *table]
     if write:
         try:
-            notes += _write(vaes, measured, samples)
+            notes += _write(vaes, measured, samples, count)
         except Exception:
             context.obj.say("\n".join(lines))  # what took minutes to measure is not lost with the bundle's place
             raise
@@ -131,7 +132,7 @@ def evaluate(
         "binarize": how,
         "n": len(dataset),
         "samples": samples,
-        "generated": judge.n if judge else 0,
+        "generated": count,
         "seed": seed,
         "provider": vaes[0].provider,
         "unit": "nats per image",
@@ -144,12 +145,12 @@ def evaluate(
     context.obj.result(shared | (each[0] if len(each) == 1 else {"bundles": each}), "\n".join([*lines, *notes]))
 
 
-def _write(vaes: list[VAE], measured: list[dict[str, Figure]], samples: int) -> list[str]:
+def _write(vaes: list[VAE], measured: list[dict[str, Figure]], samples: int, generated: int) -> list[str]:
     """Puts the figures into the bundles, and says where they stand now."""
     from vae_edge.export import figures
 
     for vae, found in zip(vaes, measured, strict=True):
-        figures.write(vae.bundle.folder, _metrics(found, samples), vae.manifest.digest)
+        figures.write(vae.bundle.folder, _metrics(found, samples, generated), vae.manifest.digest)
     return [f"the figures stand in {vae.bundle.folder}" for vae in vaes]
 
 
@@ -191,10 +192,17 @@ def _recorded(vaes: list[VAE], read: Callable[[str], Dataset], split: str) -> Da
     return dataset
 
 
-def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None, how: str) -> None:
+def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None, how: str, generated: int) -> None:
     """A manifest's metrics are those of the whole test split of the bundle's own data set."""
     if split != "test" or limit is not None:
         raise InputError("--write is for figures of the whole test split: leave --split and --limit out")
+    from vae_edge.runtime.evaluation import SAMPLES
+
+    if 0 < generated < SAMPLES <= len(dataset):  # fewer give a larger Frechet distance for the same images
+        raise typer.BadParameter(
+            f"expected {SAMPLES:,} or more beside --write, or 0 for no figures of samples, got {generated}",
+            param_hint="--generated",
+        )
     for vae in vaes:
         if vae.manifest.binarize != how:
             raise BundleError(
@@ -242,7 +250,7 @@ def _measure(vae: VAE, dataset: Dataset, samples: int, seed: int, judge: Judge |
     return found
 
 
-def _metrics(found: dict[str, Figure], samples: int) -> dict[str, float]:
+def _metrics(found: dict[str, Figure], samples: int, generated: int) -> dict[str, float]:
     """The figures as a manifest holds them."""
     metrics = {name: float(figure.value) for name, figure in found.items()}
     metrics |= {f"{name}_mode": figure.mode for name, figure in found.items() if figure.mode is not None}
@@ -250,4 +258,5 @@ def _metrics(found: dict[str, Figure], samples: int) -> dict[str, float]:
     for name in ("elbo", "nll"):
         if name in found and (error := found[name].standard_error) is not None:
             metrics[f"{name}_standard_error"] = error
-    return metrics | ({"nll_samples": float(samples)} if "nll" in found else {})
+    metrics |= {"nll_samples": float(samples)} if "nll" in found else {}
+    return metrics | ({"generated_samples": float(generated)} if "frechet" in found else {})

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +34,21 @@ def trained(tiny, make_bundle, arguments):
     training = dataclasses.replace(read(tiny).manifest.training, dataset_sha256=load("data.npz").sha256)
     path = make_bundle(training=training)
     (path / "CARD.md").write_text("# tiny\n\n## Figures\nold\n\n## Limits\nmany\n")
+    return path
+
+
+@pytest.fixture
+def noise(folder):
+    """`mnist-tiny`, by its own word trained on the noise in `noise.npz`, of 28 x 28 pixels: samples are judged."""
+    from vae_edge.train.data import load
+
+    data = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), np.uint8)
+    np.savez("noise.npz", x_train=data[:60], x_test=data[60:])
+    shipped = read("mnist-tiny")
+    path = Path(shutil.copytree(shipped.folder, "noise"))
+    training = dataclasses.replace(shipped.manifest.training, dataset_sha256=load("noise.npz").sha256)
+    said = seal(dataclasses.replace(shipped.manifest, metrics={}, training=training))
+    (path / "manifest.json").write_bytes(render(said))
     return path
 
 
@@ -97,6 +115,25 @@ def test_write_puts_the_figures_into_the_manifest_and_the_card(vae_edge, trained
     assert "old" not in card
     assert card.endswith("## Limits\nmany\n")
     assert vae_edge("verify", trained).exit_code == 0
+
+
+def test_figures_of_samples_say_of_how_many_they_are(vae_edge, noise):
+    arguments = ["evaluate", noise, "--data", "noise.npz", "--samples", 2, "--generated", 30]
+    done = vae_edge(*arguments, "--write")
+    assert done.exit_code == 0, done.output
+    assert "samples (N = 30)" in done.stdout
+    assert read(noise).manifest.metrics["generated_samples"] == 30
+    assert re.search(r"\| generated .*\| 30 \|", (noise / "CARD.md").read_text())
+    assert "bundle, 30 samples  " in vae_edge(*arguments, noise).stdout
+
+
+def test_figures_of_few_samples_are_not_written_where_there_are_more(vae_edge, trained, folder, one_line):
+    np.savez("many.npz", x_train=np.zeros((12, *SHAPE), np.uint8), x_test=np.zeros((10_000, *SHAPE), np.uint8))
+    before = snapshot(trained)
+    done = vae_edge("evaluate", trained, "--data", "many.npz", "--generated", 500, "--write")
+    assert done.exit_code == 2
+    assert "expected 10,000 or more beside --write, or 0 for no figures of samples, got 500" in one_line(done.stderr)
+    assert snapshot(trained) == before
 
 
 @pytest.mark.parametrize("extra", [["--limit", 5], ["--split", "train"], ["--split", "all"]])
