@@ -99,7 +99,8 @@ def several(
     for name, figures, cost in zip(names, found, costs, strict=True):
         spent = [format(getattr(cost, field), form) for field, (_, form) in COST.items()]
         values = {key: figure.value for key, figure in figures.items()}
-        first.append([name, *spent, *_cells(likelihood, found, values)])
+        error = figures["nll"].standard_error if "nll" in figures else None
+        first.append([name, *spent, *_cells(likelihood, found, values, nll_error=error)])
         second.append([name, *_cells(rest, found, values)])
         if mode := {key: figure.mode for key, figure in figures.items() if figure.mode is not None}:
             second.append([f"{name}, head mode", *_cells(rest, found, mode, absent="")])
@@ -115,10 +116,19 @@ def _labels(rows: Mapping[str, _Row], found: Sequence[Mapping[str, Figure]], sam
 
 
 def _cells(
-    rows: Mapping[str, _Row], found: Sequence[Mapping[str, Figure]], values: Mapping[str, float], absent: str = "-"
+    rows: Mapping[str, _Row],
+    found: Sequence[Mapping[str, Figure]],
+    values: Mapping[str, float],
+    absent: str = "-",
+    nll_error: float | None = None,
 ) -> list[str]:
-    shown = [name for name in rows if any(name in every for every in found)]
-    return [format(rows[name][1] * values[name], rows[name][2]) if name in values else absent for name in shown]
+    cells = []
+    for name in (name for name in rows if any(name in every for every in found)):
+        _, factor, form = rows[name]
+        cells.append(format(factor * values[name], form) if name in values else absent)
+        if name == "nll" and nll_error is not None:
+            cells[-1] += f" +- {nll_error:{form}}"
+    return cells
 
 
 def _align(table: list[list[str]]) -> list[str]:

@@ -100,6 +100,7 @@ def test_several_bundles_stand_side_by_side(vae_edge, tiny, make_bundle, argumen
     header = next(line for line in done.stdout.splitlines() if line.startswith("bundle"))
     for column in ("decoder MACs", "parameters", "bytes", "us/image", "nll (K=4)"):
         assert column in header
+    assert f"{first['nll']['mean']:.3f} +- {first['nll']['standard_error']:.3f}" in done.stdout
     assert max(map(len, done.stdout.splitlines()[1:])) <= 120
 
 
