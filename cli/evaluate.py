@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_edge.cli import figures as tables
-from vae_edge.cli.options import Device, DeviceOptions, Seed, Threads, keyed, load, one_of
+from vae_edge.cli.options import MAX_SEED, Device, DeviceOptions, Threads, keyed, load, one_of
 from vae_edge.cli.progress import Progress
 from vae_edge.runtime.errors import BundleError, DataError, InputError
 
@@ -65,7 +65,12 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="The first N images only.", show_default="all")
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, max=MAX_SEED, metavar="S", help="Of all draws: z, generated digits, pixels under --binarize dynamic."
+        ),
+    ] = 0,
     data_dir: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Where MNIST's four files lie; else $VAE_EDGE_DATA, cache, network."),

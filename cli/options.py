@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HEADS",
+    "MAX_SEED",
     "Bundle",
     "Columns",
     "Device",
@@ -64,7 +65,7 @@ Seed = Annotated[
         min=0,
         max=MAX_SEED,
         metavar="S",
-        help="The same seed gives the same images, whatever the batch or machine.",
+        help="The same seed gives the same noise, whatever the batch or machine.",
     ),
 ]
 Device = Annotated[
