@@ -236,19 +236,23 @@ def _judge(
     if shape != classifier.image_shape:
         size = "x".join(map(str, shape))
         return None, f"no figures of samples: the classifier knows digits of 28x28x1, these images are {size}"
-    if min(len(dataset), generated) <= NEIGHBOURS:
+    real, other = dataset.images, None  # of all images, no others are left to say what real ones get
+    if split != "all":
+        other = others("test" if split == "train" else "train").images
+    n = min(generated, len(real), generated if other is None else len(other))
+    if n <= NEIGHBOURS:
         return None, f"no figures of samples: they take more than {NEIGHBOURS} images"
-    if split == "all":  # no other images are left to say what real ones get
-        return Judge(classifier, dataset.images, n=generated), ""
-    return Judge(classifier, dataset.images, others("test" if split == "train" else "train").images, generated), ""
+    with Progress("real images", n if other is None else 2 * n) as progress:
+        return Judge(classifier, real, other, n, progress=progress.advance), ""
 
 
 def _measure(vae: VAE, dataset: Dataset, samples: int, seed: int, judge: Judge | None) -> dict[str, Figure]:
     from vae_edge.runtime import evaluation
 
-    with Progress("likelihood", len(dataset) * samples, "samples") as progress:
+    with Progress("likelihood", len(dataset) * (1 + samples), "samples") as progress:
         found = evaluation.likelihoods(vae, dataset.images, samples, seed=seed, progress=progress.advance)
-    found |= evaluation.reconstructions(vae, dataset.images)
+    with Progress("reconstruction", len(dataset)) as progress:
+        found |= evaluation.reconstructions(vae, dataset.images, progress=progress.advance)
     if judge is not None and vae.manifest.prior.kind != "none":
         with Progress("samples", 2 * judge.n) as progress:
             found |= judge.judge(vae, seed=seed, progress=progress.advance)

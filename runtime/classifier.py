@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,10 +108,14 @@ class Classifier:
         """(H, W, C)."""
         return self.record.image.height, self.record.image.width, self.record.image.channels
 
-    def run(self, images: Float32) -> tuple[Float32, Float32]:
-        """Features (n, F) and logits (n, classes) of images (n, H, W, C), pixels 0 or 1."""
+    def run(self, images: Float32, *, progress: Callable[[int], None] | None = None) -> tuple[Float32, Float32]:
+        """Features (n, F) and logits (n, classes) of images (n, H, W, C), pixels 0 or 1; `progress` is told of n."""
         if images.shape[1:] != self.image_shape or len(images) == 0:
             raise InputError(f"images should have shape (n, {str(self.image_shape)[1:]}, they have {images.shape}")
-        batches = [self._session.run(images[at : at + BATCH_SIZE]) for at in range(0, len(images), BATCH_SIZE)]
+        batches = []
+        for at in range(0, len(images), BATCH_SIZE):
+            batches.append(self._session.run(images[at : at + BATCH_SIZE]))
+            if progress is not None:
+                progress(len(batches[-1][0]))
         features, logits = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         return features, logits

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vae_edge.cli.progress import Progress
 from vae_edge.runtime import OutputError
 from vae_edge.runtime.bundle import read
 from vae_edge.runtime.manifest import Prior, render, seal
@@ -126,6 +127,19 @@ def test_figures_of_samples_say_of_how_many_they_are(vae_edge, noise):
     assert read(noise).manifest.metrics["generated_samples"] == 30
     assert re.search(r"\| generated .*\| 30 \|", (noise / "CARD.md").read_text())
     assert "bundle, 30 samples  " in vae_edge(*arguments, noise).stdout
+
+
+def test_progress_is_told_of_all_that_takes_long(vae_edge, noise, monkeypatch):
+    shown = []
+
+    class Noted(Progress):
+        def __exit__(self, *_):
+            shown.append((self.what, self.done, self.total))
+
+    monkeypatch.setattr("vae_edge.cli.evaluate.Progress", Noted)
+    assert vae_edge("evaluate", noise, "--data", "noise.npz", "--samples", 3, "--generated", 30).exit_code == 0
+    counts = {"real images": 60, "likelihood": 160, "reconstruction": 40, "samples": 60}
+    assert shown == [(what, count, count) for what, count in counts.items()]
 
 
 def test_figures_of_few_samples_are_not_written_where_there_are_more(vae_edge, trained, folder, one_line):
