@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_edge.cli.measure import Products, Start, in_turn, percentile, starts
-from vae_edge.cli.options import HEADS, Device, DeviceOptions, Threads, load
+from vae_edge.cli.options import HEADS, Device, DeviceOptions, Threads, keyed, load
 from vae_edge.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def bench(
     vae = load(bundle, provider, provider_option, threads)
     from vae_edge.runtime import cpus
 
-    count = threads or cpus.available()
+    count, options = threads or cpus.available(), keyed(provider_option)
     steps = len(SIZES) + 2 * (ROUNDS + 1)
     with Progress("bench", steps, "steps") as progress, Products(count) as product:
-        began = _starts(vae, provider, provider_option, threads, lambda: progress.advance(1))
+        began = _starts(vae, provider, options, threads, lambda: progress.advance(1))
         taken = {}
         for n in SIZES:
-            calls = _calls(vae, n)
+            calls = _calls(vae, n, options)
             if n < 64:  # a product in between empties the caches, which calls of microseconds would tell
                 taken[n] = in_turn(calls, seconds) | in_turn({PRODUCT: product}, seconds / 4)
             else:
@@ -88,8 +88,8 @@ def bench(
     context.obj.result(document, "\n".join(_table(document, began)))
 
 
-def _calls(vae: VAE, n: int) -> dict[str, Callable[[], object]]:
-    """What is measured on n images, by name; the bare session first."""
+def _calls(vae: VAE, n: int, options: dict[str, str]) -> dict[str, Callable[[], object]]:
+    """What is measured on n images, by name; the bare session first, under the provider options of the others."""
     import numpy as np
 
     from vae_edge.runtime.session import Session
@@ -98,8 +98,10 @@ def _calls(vae: VAE, n: int) -> dict[str, Callable[[], object]]:
     z = np.random.default_rng(0).standard_normal((n, vae.latent_size), np.float32)
     few = np.random.default_rng(1).integers(0, 2, (min(n, BATCH_SIZE), *vae.image_shape)).astype(np.float32)
     said = vae.manifest.decoder
-    session = Session("decoder", vae.bundle[said.file], said, provider=vae.provider, threads=vae.threads)._session
-    outputs, name = [said.outputs[0].name], said.inputs[0].name
+    ours = Session(
+        "decoder", vae.bundle[said.file], said, provider=vae.provider, provider_options=options, threads=vae.threads
+    )
+    session, outputs, name = ours._session, [said.outputs[0].name], said.inputs[0].name
 
     def bare() -> None:
         for at in range(0, n, BATCH_SIZE):
@@ -137,17 +139,13 @@ def _rows(n: int, taken: dict[str, list[float]], multiply_adds: int | None) -> l
 
 
 def _starts(
-    vae: VAE, provider: str, provider_option: list[str], threads: int | None, advance: Callable[[], object]
+    vae: VAE, provider: str, options: dict[str, str], threads: int | None, advance: Callable[[], object]
 ) -> dict[str, Start]:
-    options = {
-        "provider": provider,
-        "provider_options": dict(option.split("=", 1) for option in provider_option) or None,
-        "threads": threads,
-    }
+    how = {"provider": provider, "provider_options": options, "threads": threads}
     work = _GENERATE if vae.manifest.prior.kind != "none" else _RECONSTRUCT
     programs = {
         "imports alone": [_IMPORT],
-        "64 images": [work, str(vae.bundle.folder), json.dumps(options)],
+        "64 images": [work, str(vae.bundle.folder), json.dumps(how)],
     }
     return starts(programs, ROUNDS, advance)
 

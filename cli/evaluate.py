@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vae_edge.cli import figures as tables
-from vae_edge.cli.options import Device, DeviceOptions, Seed, Threads, load, one_of
+from vae_edge.cli.options import MAX_SEED, Device, DeviceOptions, Threads, keyed, load, one_of
 from vae_edge.cli.progress import Progress
-from vae_edge.runtime.errors import BundleError, InputError
+from vae_edge.runtime.errors import BundleError, DataError, InputError
 
 if TYPE_CHECKING:
     from vae_edge.runtime import VAE
@@ -33,7 +34,7 @@ def evaluate(
         typer.Option(
             metavar="mnist|digits|PATH",
             help="The images: a data set, or a path (IDX folder, .npz, folder of pictures).",
-            show_default="what it was trained on",
+            show_default="mnist or digits, where it was trained on that",
         ),
     ] = None,
     split: Annotated[
@@ -64,7 +65,12 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="The first N images only.", show_default="all")
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, max=MAX_SEED, metavar="S", help="Of all draws: z, generated digits, pixels under --binarize dynamic."
+        ),
+    ] = 0,
     data_dir: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Where MNIST's four files lie; else $VAE_EDGE_DATA, cache, network."),
@@ -96,13 +102,14 @@ def evaluate(
     from vae_edge.runtime import evaluation
 
     how = binarize or _agreed("--binarize", *(vae.manifest.binarize for vae in vaes))
-    whole = _images(source, split, data_dir, how, seed)
+    read = partial(_images, source, data_dir=data_dir, how=how, seed=seed)
+    whole = read(split) if data else _recorded(vaes, read, split)
     if write:
-        _check_writable(vaes, whole, split, limit, how)
+        _check_writable(vaes, whole, split, limit, how, generated)
     dataset = dataclasses.replace(whole, images=whole.images[:limit])
-    judge, note = _judge(
-        dataset, generated, lambda name: _images(source, name, data_dir, how, seed), split, vaes[0].provider
-    )
+    device = {"provider": vaes[0].provider, "provider_options": keyed(provider_option), "threads": threads}
+    judge, note = _judge(dataset, generated, read, split, device)
+    count = judge.n if judge else 0
     notes = [note] if note else []
     measured = []
     for vae in vaes:
@@ -113,13 +120,13 @@ def evaluate(
     who = vaes[0].manifest.name if len(vaes) == 1 else f"{len(vaes)} bundles"
     where = f"{len(dataset):,} images of {dataset.name} ({split}), {vaes[0].provider}"
     if len(vaes) == 1:
-        table = tables.single(measured[0], costs[0], samples)
+        table = tables.single(measured[0], costs[0], samples, count)
     else:
-        table = tables.several([vae.manifest.name for vae in vaes], measured, costs, samples)
+        table = tables.several([vae.manifest.name for vae in vaes], measured, costs, samples, count)
     lines = [f"{who} on {where}; nats per image", *table]
     if write:
         try:
-            notes += _write(vaes, measured, samples)
+            notes += _write(vaes, measured, samples, count)
         except Exception:
             context.obj.say("\n".join(lines))  # what took minutes to measure is not lost with the bundle's place
             raise
@@ -130,7 +137,7 @@ def evaluate(
         "binarize": how,
         "n": len(dataset),
         "samples": samples,
-        "generated": judge.n if judge else 0,
+        "generated": count,
         "seed": seed,
         "provider": vaes[0].provider,
         "unit": "nats per image",
@@ -143,12 +150,12 @@ def evaluate(
     context.obj.result(shared | (each[0] if len(each) == 1 else {"bundles": each}), "\n".join([*lines, *notes]))
 
 
-def _write(vaes: list[VAE], measured: list[dict[str, Figure]], samples: int) -> list[str]:
+def _write(vaes: list[VAE], measured: list[dict[str, Figure]], samples: int, generated: int) -> list[str]:
     """Puts the figures into the bundles, and says where they stand now."""
     from vae_edge.export import figures
 
     for vae, found in zip(vaes, measured, strict=True):
-        figures.write(vae.bundle.folder, _metrics(found, samples), vae.manifest.digest)
+        figures.write(vae.bundle.folder, _metrics(found, samples, generated), vae.manifest.digest)
     return [f"the figures stand in {vae.bundle.folder}" for vae in vaes]
 
 
@@ -171,10 +178,36 @@ def _images(source: str, split: str, data_dir: Path | None, how: str, seed: int)
     return dataclasses.replace(dataset, images=drawn.astype("uint8"))
 
 
-def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None, how: str) -> None:
+def _recorded(vaes: list[VAE], read: Callable[[str], Dataset], split: str) -> Dataset:
+    """What the name of the bundles' data set leads to, where that is what they were trained on; raises DataError.
+
+    A path is recorded by its last part alone, which may be `mnist` or lead nowhere.
+    """
+    try:
+        dataset = read(split)
+    except DataError as error:
+        name, said = vaes[0].manifest.training.dataset, vaes[0].manifest.name
+        raise DataError(f"{said!r} was trained on {name!r}: name its data by --data ({error})") from error
+    for vae in vaes:
+        if vae.manifest.training.dataset_sha256 != dataset.sha256:
+            raise DataError(
+                f"{vae.manifest.name!r} was trained on another {dataset.name!r} than the one "
+                "that is found by that name: name its data by --data"
+            )
+    return dataset
+
+
+def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None, how: str, generated: int) -> None:
     """A manifest's metrics are those of the whole test split of the bundle's own data set."""
     if split != "test" or limit is not None:
         raise InputError("--write is for figures of the whole test split: leave --split and --limit out")
+    from vae_edge.runtime.evaluation import SAMPLES
+
+    if 0 < generated < SAMPLES <= len(dataset):  # fewer give a larger Frechet distance for the same images
+        raise typer.BadParameter(
+            f"expected {SAMPLES:,} or more beside --write, or 0 for no figures of samples, got {generated}",
+            param_hint="--generated",
+        )
     for vae in vaes:
         if vae.manifest.binarize != how:
             raise BundleError(
@@ -189,9 +222,9 @@ def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | 
 
 
 def _judge(
-    dataset: Dataset, generated: int, others: Callable[[str], Dataset], split: str, provider: str
+    dataset: Dataset, generated: int, others: Callable[[str], Dataset], split: str, device: dict[str, Any]
 ) -> tuple[Judge | None, str]:
-    """What judges samples, or None and why not; `others` gives another split."""
+    """What judges samples, or None and why not; `others` gives another split, the classifier runs on `device`."""
     if not generated:
         return None, ""
     from vae_edge.runtime.classifier import Classifier
@@ -199,30 +232,34 @@ def _judge(
     from vae_edge.runtime.quality import NEIGHBOURS
 
     shape = dataset.images.shape[1:]
-    classifier = Classifier.load(provider=provider)
+    classifier = Classifier.load(**device)
     if shape != classifier.image_shape:
         size = "x".join(map(str, shape))
         return None, f"no figures of samples: the classifier knows digits of 28x28x1, these images are {size}"
-    if min(len(dataset), generated) <= NEIGHBOURS:
+    real, other = dataset.images, None  # of all images, no others are left to say what real ones get
+    if split != "all":
+        other = others("test" if split == "train" else "train").images
+    n = min(generated, len(real), generated if other is None else len(other))
+    if n <= NEIGHBOURS:
         return None, f"no figures of samples: they take more than {NEIGHBOURS} images"
-    if split == "all":  # no other images are left to say what real ones get
-        return Judge(classifier, dataset.images, n=generated), ""
-    return Judge(classifier, dataset.images, others("test" if split == "train" else "train").images, generated), ""
+    with Progress("real images", n if other is None else 2 * n) as progress:
+        return Judge(classifier, real, other, n, progress=progress.advance), ""
 
 
 def _measure(vae: VAE, dataset: Dataset, samples: int, seed: int, judge: Judge | None) -> dict[str, Figure]:
     from vae_edge.runtime import evaluation
 
-    with Progress("likelihood", len(dataset) * samples, "samples") as progress:
+    with Progress("likelihood", len(dataset) * (1 + samples), "samples") as progress:
         found = evaluation.likelihoods(vae, dataset.images, samples, seed=seed, progress=progress.advance)
-    found |= evaluation.reconstructions(vae, dataset.images)
+    with Progress("reconstruction", len(dataset)) as progress:
+        found |= evaluation.reconstructions(vae, dataset.images, progress=progress.advance)
     if judge is not None and vae.manifest.prior.kind != "none":
         with Progress("samples", 2 * judge.n) as progress:
             found |= judge.judge(vae, seed=seed, progress=progress.advance)
     return found
 
 
-def _metrics(found: dict[str, Figure], samples: int) -> dict[str, float]:
+def _metrics(found: dict[str, Figure], samples: int, generated: int) -> dict[str, float]:
     """The figures as a manifest holds them."""
     metrics = {name: float(figure.value) for name, figure in found.items()}
     metrics |= {f"{name}_mode": figure.mode for name, figure in found.items() if figure.mode is not None}
@@ -230,4 +267,5 @@ def _metrics(found: dict[str, Figure], samples: int) -> dict[str, float]:
     for name in ("elbo", "nll"):
         if name in found and (error := found[name].standard_error) is not None:
             metrics[f"{name}_standard_error"] = error
-    return metrics | ({"nll_samples": float(samples)} if "nll" in found else {})
+    metrics |= {"nll_samples": float(samples)} if "nll" in found else {}
+    return metrics | ({"generated_samples": float(generated)} if "frechet" in found else {})

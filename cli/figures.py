@@ -56,7 +56,7 @@ def document(found: Mapping[str, Figure]) -> dict[str, Any]:
     return tree
 
 
-def single(found: Mapping[str, Figure], cost: Cost, samples: int) -> list[str]:
+def single(found: Mapping[str, Figure], cost: Cost, samples: int, generated: int) -> list[str]:
     """One bundle's figures, one a line."""
     lines = []
     for group, rows in GROUPS.items():
@@ -67,7 +67,8 @@ def single(found: Mapping[str, Figure], cost: Cost, samples: int) -> list[str]:
                 ("head mode", columns[0][1]),
                 ("real images", any(found[name].floor is not None for name in here)),
             ]
-            lines.append(f"  {group:24}{''.join(f'{title:>14}' for title, shown in columns if shown)}".rstrip())
+            title = f"{group} (N = {generated:,})" if group == "samples" else group
+            lines.append(f"  {title:24}{''.join(f'{head:>14}' for head, shown in columns if shown)}".rstrip())
         for name in here:
             figure, (label, factor, form) = found[name], rows[name]
             label = f"{label} (K = {samples})" if name == "nll" else label
@@ -82,18 +83,24 @@ def single(found: Mapping[str, Figure], cost: Cost, samples: int) -> list[str]:
 
 
 def several(
-    names: Sequence[str], found: Sequence[Mapping[str, Figure]], costs: Sequence[Cost], samples: int
+    names: Sequence[str],
+    found: Sequence[Mapping[str, Figure]],
+    costs: Sequence[Cost],
+    samples: int,
+    generated: int,
 ) -> list[str]:
     """Bundles below each other: their cost and likelihood, then reconstruction and samples."""
     likelihood, *others = GROUPS.values()
     rest = {name: row for group in others for name, row in group.items()}
     first = [["bundle", *(label for label, _ in COST.values()), *_labels(likelihood, found, samples)]]
-    second = [["bundle", *_labels(rest, found, samples)]]
+    drawn = f", {generated:,} samples" if any("frechet" in figures for figures in found) else ""
+    second = [[f"bundle{drawn}", *_labels(rest, found, samples)]]
     floor: dict[str, float] = {}
     for name, figures, cost in zip(names, found, costs, strict=True):
         spent = [format(getattr(cost, field), form) for field, (_, form) in COST.items()]
         values = {key: figure.value for key, figure in figures.items()}
-        first.append([name, *spent, *_cells(likelihood, found, values)])
+        error = figures["nll"].standard_error if "nll" in figures else None
+        first.append([name, *spent, *_cells(likelihood, found, values, nll_error=error)])
         second.append([name, *_cells(rest, found, values)])
         if mode := {key: figure.mode for key, figure in figures.items() if figure.mode is not None}:
             second.append([f"{name}, head mode", *_cells(rest, found, mode, absent="")])
@@ -109,10 +116,19 @@ def _labels(rows: Mapping[str, _Row], found: Sequence[Mapping[str, Figure]], sam
 
 
 def _cells(
-    rows: Mapping[str, _Row], found: Sequence[Mapping[str, Figure]], values: Mapping[str, float], absent: str = "-"
+    rows: Mapping[str, _Row],
+    found: Sequence[Mapping[str, Figure]],
+    values: Mapping[str, float],
+    absent: str = "-",
+    nll_error: float | None = None,
 ) -> list[str]:
-    shown = [name for name in rows if any(name in every for every in found)]
-    return [format(rows[name][1] * values[name], rows[name][2]) if name in values else absent for name in shown]
+    cells = []
+    for name in (name for name in rows if any(name in every for every in found)):
+        _, factor, form = rows[name]
+        cells.append(format(factor * values[name], form) if name in values else absent)
+        if name == "nll" and nll_error is not None:
+            cells[-1] += f" +- {nll_error:{form}}"
+    return cells
 
 
 def _align(table: list[list[str]]) -> list[str]:

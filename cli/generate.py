@@ -45,9 +45,10 @@ def generate(
 ) -> None:
     """Write new images, decoded from draws of the prior.
 
-    Image I of a seed is the same image for every N, batch, machine and provider. Arrays are float32 (N, H, W, C) with
-    pixels in [0, 1], written as they come: memory does not grow with N. With --head all, a sheet shows each z as its
-    sample, its mean and its mode below each other; .npz holds three arrays, .npy one of (3, N, H, W, C).
+    Image I of a seed has the same noise for every N, batch, machine and provider; its logits agree to rounding, so that
+    a pixel at the edge of its draw can flip. Arrays are float32 (N, H, W, C) with pixels in [0, 1], written as they
+    come: memory does not grow with N. With --head all, a sheet shows each z as its sample, its mean and its mode below
+    each other; .npz holds three arrays, .npy one of (3, N, H, W, C).
 
     \b
     Examples:

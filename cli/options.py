@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HEADS",
+    "MAX_SEED",
     "Bundle",
     "Columns",
     "Device",
@@ -21,6 +22,7 @@ __all__ = [
     "Seed",
     "Threads",
     "heads",
+    "keyed",
     "load",
     "one_of",
 ]
@@ -63,7 +65,7 @@ Seed = Annotated[
         min=0,
         max=MAX_SEED,
         metavar="S",
-        help="The same seed gives the same images, whatever the batch or machine.",
+        help="The same seed gives the same noise, whatever the batch or machine.",
     ),
 ]
 Device = Annotated[
@@ -96,15 +98,20 @@ def heads(head: str) -> tuple[str, ...]:
     return HEADS if head == "all" else (head,)
 
 
-def load(bundle: str, provider: str, provider_options: list[str] | None, threads: int | None) -> VAE:
-    """The VAE of a bundle on a provider; raises what `VAE.load` raises, or BadParameter."""
+def keyed(provider_options: list[str] | None) -> dict[str, str]:
+    """What each `--provider-option` KEY=VALUE sets; raises BadParameter."""
     pairs = dict[str, str]()
     for option in provider_options or ():
         key, equals, value = option.partition("=")
         if not (key and equals):
             raise typer.BadParameter(f"expected KEY=VALUE, got {option!r}", param_hint="--provider-option")
         pairs[key] = value
+    return pairs
 
+
+def load(bundle: str, provider: str, provider_options: list[str] | None, threads: int | None) -> VAE:
+    """The VAE of a bundle on a provider; raises what `VAE.load` raises, or BadParameter."""
+    options = keyed(provider_options)
     from vae_edge.runtime import VAE
 
-    return VAE.load(bundle, provider=provider, provider_options=pairs or None, threads=threads)
+    return VAE.load(bundle, provider=provider, provider_options=options, threads=threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,33 +67,55 @@ def parse(data: bytes) -> Record:
 class Classifier:
     """image -> features and logits of classes, on one provider."""
 
-    def __init__(self, data: bytes, record: Record, *, provider: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        record: Record,
+        *,
+        provider: str = "auto",
+        provider_options: Mapping[str, object] | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.record = record
         graphcheck.check(data, record.graph.file.name)
-        self._session = Session("classifier", data, record.graph, provider=provider, threads=threads)
+        self._session = Session(
+            "classifier", data, record.graph, provider=provider, provider_options=provider_options, threads=threads
+        )
 
     @classmethod
     def load(
-        cls, folder: str | os.PathLike[str] = FOLDER, *, provider: str = "auto", threads: int | None = None
+        cls,
+        folder: str | os.PathLike[str] = FOLDER,
+        *,
+        provider: str = "auto",
+        provider_options: Mapping[str, object] | None = None,
+        threads: int | None = None,
     ) -> Classifier:
-        """The classifier that ships, or that of a folder; raises BundleError or ProviderError."""
+        """The classifier that ships, or that of a folder, with options as of `VAE.load`.
+
+        Raises BundleError or ProviderError.
+        """
         folder = Path(folder)
         try:
             record = parse(bundle._read_file(folder / RECORD, manifest.MAX_BYTES))
         except FileNotFoundError as error:
             raise BundleNotFound(f"{folder} holds no classifier: it has no {RECORD}") from error
         data = bundle._read_verified(folder, record.graph.file)
-        return cls(data, record, provider=provider, threads=threads)
+        return cls(data, record, provider=provider, provider_options=provider_options, threads=threads)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
         return self.record.image.height, self.record.image.width, self.record.image.channels
 
-    def run(self, images: Float32) -> tuple[Float32, Float32]:
-        """Features (n, F) and logits (n, classes) of images (n, H, W, C), pixels 0 or 1."""
+    def run(self, images: Float32, *, progress: Callable[[int], None] | None = None) -> tuple[Float32, Float32]:
+        """Features (n, F) and logits (n, classes) of images (n, H, W, C), pixels 0 or 1; `progress` is told of n."""
         if images.shape[1:] != self.image_shape or len(images) == 0:
             raise InputError(f"images should have shape (n, {str(self.image_shape)[1:]}, they have {images.shape}")
-        batches = [self._session.run(images[at : at + BATCH_SIZE]) for at in range(0, len(images), BATCH_SIZE)]
+        batches = []
+        for at in range(0, len(images), BATCH_SIZE):
+            batches.append(self._session.run(images[at : at + BATCH_SIZE]))
+            if progress is not None:
+                progress(len(batches[-1][0]))
         features, logits = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         return features, logits

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -61,10 +60,11 @@ def likelihoods(
     """elbo, reconstruction, kl and nll (with `samples` > 0), nats an image, and active_units; none for an autoencoder.
 
     ELBO and its terms by one sample of z an image; the NLL is the importance-weighted bound (Burda et al. 2016).
+    `progress` is told of 1 + `samples` draws of z an image.
     """
     if vae.manifest.prior.kind == "none":
         return {}
-    reconstruction, kl = likelihood.elbo(vae, images, seed=seed)
+    reconstruction, kl = likelihood.elbo(vae, images, seed=seed, progress=progress)
     figures = {"elbo": _mean(reconstruction - kl), "reconstruction": _mean(reconstruction), "kl": _mean(kl)}
     if samples:
         figures["nll"] = _mean(likelihood.nll(vae, images, samples, seed=seed, progress=progress))
@@ -72,11 +72,11 @@ def likelihoods(
     return figures
 
 
-def reconstructions(vae: VAE, images: Pixels) -> dict[str, Figure]:
+def reconstructions(vae: VAE, images: Pixels, *, progress: Progress | None = None) -> dict[str, Figure]:
     """How near images come back from z = the posterior's mean: cross_entropy, wrong_pixels, squared_error.
 
     The Bernoulli cross-entropy -log p(x|z) in nats an image, the share of pixels that the mode has wrong, and the mean
-    over pixels of (x - mean)^2.
+    over pixels of (x - mean)^2. `progress` is told of the images.
     """
     entropy, wrong, squared = [], [], []
     for at in range(0, len(images), BATCH_SIZE):
@@ -85,6 +85,8 @@ def reconstructions(vae: VAE, images: Pixels) -> dict[str, Figure]:
         entropy.append(-likelihood.log_likelihood(vae, x, p.logits))
         wrong.append(((x > 0.5) != (p.logits >= 0)).mean(axis=(1, 2, 3)))
         squared.append(np.square(x - p.mean()).mean(axis=(1, 2, 3), dtype=np.float64))
+        if progress is not None:
+            progress(len(x))
     names = ("cross_entropy", "wrong_pixels", "squared_error")
     return {name: _mean(np.concatenate(each)) for name, each in zip(names, (entropy, wrong, squared), strict=True)}
 
@@ -92,22 +94,25 @@ def reconstructions(vae: VAE, images: Pixels) -> dict[str, Figure]:
 class Judge:
     """Holds generated digits against real ones in a classifier's features; the real ones are looked at once.
 
-    `real` are the images of the split; `others`, real ones too, say what figures a perfect generator would get. As many
-    are taken of each as there are of the fewer, at most `n`.
+    `real` are the images of the split; `others`, real ones too, say what a perfect generator would get: `floor`, {} if
+    there are none. As many are taken of each as there are of the fewer, at most `n`; `progress` is told of them.
     """
 
-    def __init__(self, classifier: Classifier, real: Pixels, others: Pixels | None = None, n: int = SAMPLES) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        real: Pixels,
+        others: Pixels | None = None,
+        n: int = SAMPLES,
+        *,
+        progress: Progress | None = None,
+    ) -> None:
         self.classifier = classifier
         self.n = min(n, len(real), n if others is None else len(others))
         if self.n <= quality.NEIGHBOURS:
             raise InputError(f"samples are judged by more than {quality.NEIGHBOURS} real images, there are {self.n}")
-        self._real = quality.Features(self._look(real[: self.n])[0])
-        self._others = None if others is None else others[: self.n]
-
-    @cached_property
-    def floor(self) -> dict[str, float]:
-        """What the other real images get; {} without any."""
-        return {} if self._others is None else self._measure(*self._look(self._others))
+        self._real = quality.Features(self._look(real[: self.n], progress)[0])
+        self.floor = {} if others is None else self._measure(*self._look(others[: self.n], progress))
 
     def judge(self, model: Sampler, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Figure]:
         """Figures of n draws by the heads `sample` and `mode`: frechet; precision, recall, density, coverage (by 5
@@ -126,8 +131,10 @@ class Judge:
         features, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return self._measure(features, logits)
 
-    def _look(self, images: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        return self.classifier.run(image.prepare(images, self.classifier.record.image))
+    def _look(
+        self, images: Pixels, progress: Progress | None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        return self.classifier.run(image.prepare(images, self.classifier.record.image), progress=progress)
 
     def _measure(self, values: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> dict[str, float]:
         features = quality.Features(values)

@@ -29,11 +29,18 @@ ACTIVE = 0.01
 _SMALL_PRODUCT = 1 << 19
 
 
-def elbo(vae: VAE, images: npt.ArrayLike, *, seed: int = 0, batch_size: int = BATCH_SIZE) -> tuple[Float64, Float64]:
+def elbo(
+    vae: VAE,
+    images: npt.ArrayLike,
+    *,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Float64, Float64]:
     """E_q[log p(x|z)] and KL(q || p), each (n,): their difference is the ELBO, a lower bound on log p(x).
 
     One sample of z an image. The KL is exact for a normal prior; for a mixture it is log q(z) - log p(z) of the same
-    sample; for an autoencoder, which has neither q nor p, it is NaN (Kingma & Welling 2014).
+    sample; for an autoencoder, which has neither q nor p, it is NaN (Kingma & Welling 2014). `progress` is told of n.
     """
     reconstruction, kl = [], []
     prior = None if vae.manifest.prior.kind == "none" else vae.prior
@@ -45,6 +52,8 @@ def elbo(vae: VAE, images: npt.ArrayLike, *, seed: int = 0, batch_size: int = BA
             divergence = q.kl_divergence(prior) if isinstance(prior, Normal) else log_q - prior.log_prob(z)
         reconstruction.append(log_likelihood(vae, x, vae.decode(z).logits))
         kl.append(divergence)
+        if progress is not None:
+            progress(len(x))
     return np.concatenate(reconstruction), np.concatenate(kl)
 
 

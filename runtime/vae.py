@@ -37,8 +37,9 @@ class VAE:
     """A variational autoencoder (Kingma & Welling 2014) that runs on NumPy and ONNX Runtime.
 
     Images are float32 (B, H, W, C) with pixels in [0, 1]. A head makes them of the decoder's Bernoulli: `sample` one
-    draw (0 or 1), `mean` its mean, `mode` 1 where p >= 0.5. Image i is made from draw i of the seed, at any batch size,
-    number of threads or provider. One VAE may be used from many threads, and in forked children.
+    draw (0 or 1), `mean` its mean, `mode` 1 where p >= 0.5. Image i has the noise of draw i of the seed, at any batch
+    size, number of threads or provider; its logits agree to rounding, so that a pixel at the edge of its draw can flip.
+    One VAE may be used from many threads, and in forked children.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from vae_edge.cli.app import app
+from vae_edge.runtime.session import Session
 
 Invoke = Callable[..., Result]
 
@@ -45,6 +46,20 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str], int]]:
+    """The sessions that are built: name, provider options, threads."""
+    found = []
+    build = Session._build
+
+    def note(self: Session, provider: str) -> object:
+        found.append((self._name, self._options, self._threads))
+        return build(self, provider)
+
+    monkeypatch.setattr(Session, "_build", note)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -129,6 +129,13 @@ def test_its_table_has_a_line_for_each(vae_edge, quick, tiny):
     assert all(len(line) <= 120 for line in lines)
 
 
+def test_the_bare_session_runs_under_the_same_options(vae_edge, quick, tiny, built, monkeypatch):
+    monkeypatch.setattr(verb, "SIZES", (1,))
+    options = ["--provider", "cpu", "--provider-option", "use_arena=0", "--threads", 1]
+    assert vae_edge("bench", tiny, "--seconds", "0", *options).exit_code == 0
+    assert [each for each in built if each[0] == "decoder"] == 2 * [("decoder", {"use_arena": "0"}, 1)]
+
+
 def test_a_machine_too_busy_to_measure_is_said(vae_edge, quick, tiny, monkeypatch):
     monkeypatch.setattr(Products, "multiply_adds", 1e15)  # as if a product took no time
     assert "other things" not in vae_edge("bench", tiny, "--seconds", "0").stdout
@@ -158,7 +165,7 @@ def test_each_call_is_about_as_many_images_as_it_says(tiny, n, monkeypatch):
     vae._encoder.run = lambda x: [np.zeros((len(x), 3), np.float32), np.ones((len(x), 3), np.float32)]
     with monkeypatch.context() as patch:
         patch.setattr(Session, "_build", lambda self, provider: Counting())
-        calls = verb._calls(vae, n)
+        calls = verb._calls(vae, n, {})
     monkeypatch.setattr(Session, "run", counting)
     for name, call in calls.items():
         bare.clear(), decoded.clear()

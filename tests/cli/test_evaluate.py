@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from vae_edge.cli.progress import Progress
 from vae_edge.runtime import OutputError
 from vae_edge.runtime.bundle import read
-from vae_edge.runtime.manifest import Prior
+from vae_edge.runtime.manifest import Prior, render, seal
 
 SHAPE = (6, 4, 1)
 
@@ -31,6 +35,21 @@ def trained(tiny, make_bundle, arguments):
     training = dataclasses.replace(read(tiny).manifest.training, dataset_sha256=load("data.npz").sha256)
     path = make_bundle(training=training)
     (path / "CARD.md").write_text("# tiny\n\n## Figures\nold\n\n## Limits\nmany\n")
+    return path
+
+
+@pytest.fixture
+def noise(folder):
+    """`mnist-tiny`, by its own word trained on the noise in `noise.npz`, of 28 x 28 pixels: samples are judged."""
+    from vae_edge.train.data import load
+
+    data = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), np.uint8)
+    np.savez("noise.npz", x_train=data[:60], x_test=data[60:])
+    shipped = read("mnist-tiny")
+    path = Path(shutil.copytree(shipped.folder, "noise"))
+    training = dataclasses.replace(shipped.manifest.training, dataset_sha256=load("noise.npz").sha256)
+    said = seal(dataclasses.replace(shipped.manifest, metrics={}, training=training))
+    (path / "manifest.json").write_bytes(render(said))
     return path
 
 
@@ -60,6 +79,12 @@ def test_samples_are_left_out_where_the_classifier_does_not_know_the_images(vae_
     assert quiet["notes"] == []
 
 
+def test_the_classifier_runs_as_the_bundles_do(vae_edge, tiny, arguments, built):
+    options = ["--provider", "cpu", "--provider-option", "use_arena=0", "--threads", 1]
+    assert vae_edge("evaluate", tiny, *arguments, *options).exit_code == 0
+    assert ("classifier", {"use_arena": "0"}, 1) in built
+
+
 def test_several_bundles_stand_side_by_side(vae_edge, tiny, make_bundle, arguments):
     other = make_bundle(name="other", folder="other")
     points = make_bundle(name="points", folder="points", prior=Prior("none", 1, None))
@@ -76,6 +101,7 @@ def test_several_bundles_stand_side_by_side(vae_edge, tiny, make_bundle, argumen
     header = next(line for line in done.stdout.splitlines() if line.startswith("bundle"))
     for column in ("decoder MACs", "parameters", "bytes", "us/image", "nll (K=4)"):
         assert column in header
+    assert f"{first['nll']['mean']:.3f} +- {first['nll']['standard_error']:.3f}" in done.stdout
     assert max(map(len, done.stdout.splitlines()[1:])) <= 120
 
 
@@ -91,6 +117,38 @@ def test_write_puts_the_figures_into_the_manifest_and_the_card(vae_edge, trained
     assert "old" not in card
     assert card.endswith("## Limits\nmany\n")
     assert vae_edge("verify", trained).exit_code == 0
+
+
+def test_figures_of_samples_say_of_how_many_they_are(vae_edge, noise):
+    arguments = ["evaluate", noise, "--data", "noise.npz", "--samples", 2, "--generated", 30]
+    done = vae_edge(*arguments, "--write")
+    assert done.exit_code == 0, done.output
+    assert "samples (N = 30)" in done.stdout
+    assert read(noise).manifest.metrics["generated_samples"] == 30
+    assert re.search(r"\| generated .*\| 30 \|", (noise / "CARD.md").read_text())
+    assert "bundle, 30 samples  " in vae_edge(*arguments, noise).stdout
+
+
+def test_progress_is_told_of_all_that_takes_long(vae_edge, noise, monkeypatch):
+    shown = []
+
+    class Noted(Progress):
+        def __exit__(self, *_):
+            shown.append((self.what, self.done, self.total))
+
+    monkeypatch.setattr("vae_edge.cli.evaluate.Progress", Noted)
+    assert vae_edge("evaluate", noise, "--data", "noise.npz", "--samples", 3, "--generated", 30).exit_code == 0
+    counts = {"real images": 60, "likelihood": 160, "reconstruction": 40, "samples": 60}
+    assert shown == [(what, count, count) for what, count in counts.items()]
+
+
+def test_figures_of_few_samples_are_not_written_where_there_are_more(vae_edge, trained, folder, one_line):
+    np.savez("many.npz", x_train=np.zeros((12, *SHAPE), np.uint8), x_test=np.zeros((10_000, *SHAPE), np.uint8))
+    before = snapshot(trained)
+    done = vae_edge("evaluate", trained, "--data", "many.npz", "--generated", 500, "--write")
+    assert done.exit_code == 2
+    assert "expected 10,000 or more beside --write, or 0 for no figures of samples, got 500" in one_line(done.stderr)
+    assert snapshot(trained) == before
 
 
 @pytest.mark.parametrize("extra", [["--limit", 5], ["--split", "train"], ["--split", "all"]])
@@ -157,6 +215,25 @@ def test_bundles_of_different_data_want_to_be_told_which(vae_edge, tiny, make_bu
     done = vae_edge("evaluate", tiny, make_bundle(training=training))
     assert done.exit_code == 1
     assert "say with --data on what to compare them" in one_line(done.stderr)
+
+
+def test_a_data_set_is_known_by_its_images_and_not_by_its_name(vae_edge, tiny, make_bundle, one_line):
+    training = dataclasses.replace(read(tiny).manifest.training, dataset="digits", dataset_sha256="0" * 64)
+    done = vae_edge("evaluate", make_bundle(training=training))
+    assert done.exit_code == 1
+    told = "'tiny' was trained on another 'digits' than the one that is found by that name: name its data by --data"
+    assert told in one_line(done.stderr)
+
+
+def test_a_data_set_that_is_not_found_by_its_name_is_asked_for(vae_edge, trained, arguments, folder, one_line):
+    done = vae_edge("evaluate", trained)
+    assert done.exit_code == 1
+    assert "'tiny' was trained on 'none': name its data by --data" in one_line(done.stderr)
+    training = dataclasses.replace(read(trained).manifest.training, dataset="data.npz")
+    sealed = seal(dataclasses.replace(read(trained).manifest, training=training))
+    (trained / "manifest.json").write_bytes(render(sealed))
+    found, named = (vae_edge("evaluate", trained, *extra, "--json") for extra in (arguments[2:], arguments))
+    assert json.loads(found.stdout)["nll"] == json.loads(named.stdout)["nll"]
 
 
 def test_it_runs_and_writes_where_tensorflow_cannot_be_imported(process, trained, arguments, folder):

@@ -46,6 +46,13 @@ def test_every_verb_shows_examples_of_itself(vae_edge, verb):
     assert f"\n    vae-edge {verb}" in vae_edge(verb, "--help").stdout
 
 
+@pytest.mark.parametrize("verb", ["generate", "reconstruct", "interpolate", "evaluate"])
+def test_a_seed_promises_noise_and_no_pixels(vae_edge, verb):
+    text = " ".join(vae_edge(verb, "--help").stdout.split())
+    assert ("same noise" in text) == (verb != "evaluate")  # which draws more than images
+    assert "same image" not in text
+
+
 def test_wrong_usage_imports_nothing_heavy_either(process, one_line):
     done = process("generate", "--n", "0", after=LOADED)
     assert done.returncode == 2

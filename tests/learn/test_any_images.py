@@ -1,13 +1,16 @@
 """Images that nobody tuned to are learned, exported and measured with no change but their path."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from typer.testing import CliRunner
 
+from vae_edge.cli.app import app
 from vae_edge.export.bundle import export
 from vae_edge.runtime import VAE, evaluation
 from vae_edge.train import data
@@ -57,3 +60,9 @@ def test_images_of_any_size_train_export_and_evaluate(tmp_path: Path, small: Con
     assert figures["nll"].value < 0.9 * simple
     assert figures["nll"].value < -figures["elbo"].value
     assert vae.generate(3, head="mode").shape == (3, *shape)
+    measure = ["evaluate", str(tmp_path / "bundle"), "--samples", "20", "--json"]
+    done = CliRunner().invoke(app, [*measure, "--data", str(path)], catch_exceptions=False)
+    assert json.loads(done.stdout)["nll"]["mean"] == pytest.approx(figures["nll"].value)
+    lost = CliRunner().invoke(app, measure, catch_exceptions=False)  # a bundle records no path
+    assert lost.exit_code == 1
+    assert "name its data by --data" in json.loads(lost.stdout)["error"]["message"]
