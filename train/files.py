@@ -122,7 +122,10 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def read_picture(path: Path) -> Pixels:
-    """One picture as (H, W, C) uint8: grey pictures have one channel, all others three. Raises DataError."""
+    """One picture as (H, W, C) uint8: grey pictures have one channel, all others three; 16 bits become 8.
+
+    Raises DataError where it is none, too large, or grey by numbers whose white is not known.
+    """
     try:
         from PIL import Image
     except ImportError as error:
@@ -133,8 +136,16 @@ def read_picture(path: Path) -> Pixels:
                 raise DataError(f"{path}: {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,} are read")
             if picture.format in {"JPEG", "MPO"} and (scans := path.read_bytes().count(b"\xff\xda")) > MAX_SCANS:
                 raise DataError(f"{path}: a JPEG of {scans:,} scans, at most {MAX_SCANS} are read")
-            grey = picture.mode in {"1", "L", "LA", "I;16"}
-            pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+            if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM"):
+                # 65535 = 257 * 255, which `convert` would not scale but clip; Pillow scales PGMs to 65535 itself
+                pixels = ((np.asarray(picture).astype(np.uint32) + 128) // 257).astype(np.uint8)
+            elif picture.mode in {"I", "F"}:
+                raise DataError(
+                    f"{path}: 32 bits a pixel, whose white is not known; save it as 8 or 16 bit grey, or RGB"
+                )
+            else:
+                grey = picture.mode in {"1", "L", "LA"}
+                pixels = np.asarray(picture.convert("L" if grey else "RGB"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except DataError:

@@ -102,6 +102,25 @@ def test_pictures_keep_their_pixels_and_must_agree_in_size(tmp_path: Path) -> No
         read_images(tmp_path)
 
 
+@pytest.mark.parametrize(("name", "order"), [("a.png", "<u2"), ("a.tif", "<u2"), ("a.tif", ">u2"), ("a.pgm", "<u2")])
+def test_sixteen_bits_of_grey_become_eight(tmp_path: Path, name: str, order: str) -> None:
+    image = pytest.importorskip("PIL.Image")
+    wide = np.array([[0, 128, 129, 257], [300, 32768, 65406, 65407], [65534, 65535, 1000, 256]], np.uint16)
+    image.fromarray(wide.astype(order)).save(tmp_path / name)
+    assert np.array_equal(read_images(tmp_path / name), np.rint(wide / 257)[None, ..., None])
+    exact = PIXELS[0].astype(np.uint16) * 257
+    image.fromarray(exact).save(tmp_path / name)
+    assert np.array_equal(read_images(tmp_path / name), PIXELS[:1, ..., None])
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_grey_whose_white_is_not_known_is_refused(tmp_path: Path, kind: type) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(PIXELS[0].astype(kind)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif: .*white is not known; save it as 8 or 16 bit grey, or RGB"):
+        read_images(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("name", ["no.png", "no.npy", "no.npz", "no.gz", "no"])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="no such file"):
