@@ -43,7 +43,11 @@ def export(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a bundle of another run, or of another precision.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace a bundle of another run or precision, or a damaged one: the whole folder, with all in it.",
+        ),
     ] = False,
     data_dir: Annotated[
         Path | None,

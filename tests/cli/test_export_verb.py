@@ -61,6 +61,10 @@ def test_each_option_is_handed_on(vae_edge, export):
     ]
 
 
+def test_the_help_says_what_force_replaces(vae_edge):
+    assert "the whole folder, with all in it" in " ".join(vae_edge("export", "--help").stdout.split())
+
+
 def test_the_result_as_json_is_the_manifest(vae_edge, export):
     told = json.loads(vae_edge("export", "r", "--out", "b", "--json").stdout)
     assert told["out"] == "b"

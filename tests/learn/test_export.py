@@ -136,6 +136,27 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(run: Path, tmp_path: Path,
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("beside", ["index.html", "src/main.js"])
+def test_a_manifest_that_is_no_bundles_never_lets_force_replace_a_folder(
+    run: Path, tmp_path: Path, beside: str
+) -> None:
+    (tmp_path / "manifest.json").write_text('{"start_url": "/"}')
+    (tmp_path / beside).parent.mkdir(exist_ok=True)
+    (tmp_path / beside).write_text("years of work")
+    with pytest.raises(OutputError, match="holds something that is not a bundle"):
+        export(run, tmp_path, force=True)
+    assert (tmp_path / beside).read_text() == "years of work"
+
+
+def test_a_damaged_bundle_is_replaced_by_force_alone(exported: Path, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported, tmp_path / "small")
+    (tmp_path / "small" / "manifest.json").write_bytes(b"{")
+    with pytest.raises(OutputError, match="holds something that is not a bundle"):
+        export(run, tmp_path / "small")
+    export(run, tmp_path / "small", force=True)
+    assert snapshot(tmp_path / "small").keys() == snapshot(exported).keys() <= bundle.FILES
+
+
 def test_no_run_and_no_such_opset_are_named(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run lies here"):
         export(tmp_path, tmp_path / "bundle")
