@@ -56,7 +56,8 @@ def export(
 
     The bundle is written only where the runtime computes what TensorFlow computes (CheckFailed otherwise), and appears
     whole or not at all. An earlier bundle of the same run is replaced; another only with `force`, and a folder that is
-    no bundle never (OutputError). `progress` is called with the name of each step.
+    no bundle never (OutputError). The data set must be the one that the run has learned from (RunError). `progress` is
+    called with the name of each step.
 
     `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
     TensorFlow and how many nats it costs on validation images; more than `max_nats` are a CheckFailed too.
@@ -69,7 +70,9 @@ def export(
     model, record, best = fit.load(run)
     training = _training(record, int(best["epoch"]))
     _expect_ours(out, training, precision, force)
-    images = data.binarise(data.load(record.config.data, "test", data_dir).images, record.config.binarize)
+    test = data.load(record.config.data, "test", data_dir)
+    record.expect(test)
+    images = data.binarise(test.images, record.config.binarize)
     progress("convert")
     files, draft = _draft(model, record, training, name or out.resolve().name, opset, images)
     with folder.staged(out) as staging:

@@ -41,7 +41,8 @@ def fit(
     After each epoch the run is whole: the process may die at any moment, and `resume` goes on with the same weights,
     batches and noise as if it had not (to the bit on one CPU). The weights begin as the best ones of the run `start`,
     which must be of the same network and prior, or else at random. `strategy` 'mirrored' spreads a batch over all GPUs
-    (or logical CPUs). `verbose` is Keras's: 0 silent, 1 a progress bar, 2 a line an epoch. Raises RunError, DataError.
+    (or logical CPUs). `verbose` is Keras's: 0 silent, 1 a progress bar, 2 a line an epoch. Raises DataError, or
+    RunError: a run lies there or none, or what is resumed had another configuration or other images.
     """
     run = Run(Path(out))
     if run.exists and not resume:
@@ -49,6 +50,8 @@ def fit(
     if resume:
         _expect_same(run.record().config, config, run.path)
     training = data.load(config.data, "train", data_dir)
+    if resume:
+        run.record().expect(training)
     validation = data.load(config.data, "validation", data_dir)
     with _scope(strategy):
         feed = Feed(config, training.images)

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from vae_edge.runtime import atomic
 from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
+from vae_edge.train.data import Dataset
 
 __all__ = ["Record", "Run", "commit", "restore", "versions"]
 
@@ -44,6 +45,14 @@ class Record:
     command: str
     commit: str
     versions: dict[str, str]
+
+    def expect(self, dataset: Dataset) -> None:
+        """Raises RunError where `dataset` is not the one that the run has learned from."""
+        if dataset.sha256 != self.dataset_sha256:
+            raise RunError(
+                f"{dataset.name}: the run has learned from other images (SHA-256 {self.dataset_sha256[:12]}..., these "
+                f"have {dataset.sha256[:12]}...); restore those, or train again into another folder"
+            )
 
 
 @dataclass(frozen=True)

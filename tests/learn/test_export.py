@@ -157,6 +157,14 @@ def test_a_damaged_bundle_is_replaced_by_force_alone(exported: Path, run: Path, 
     assert snapshot(tmp_path / "small").keys() == snapshot(exported).keys() <= bundle.FILES
 
 
+def test_a_run_is_measured_on_its_own_images_alone(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_own = data.load
+    monkeypatch.setattr(data, "load", lambda *options: dataclasses.replace(load_own(*options), sha256="0" * 64))
+    with pytest.raises(RunError, match="digits: the run has learned from other images"):
+        export(run, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_run_and_no_such_opset_are_named(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run lies here"):
         export(tmp_path, tmp_path / "bundle")

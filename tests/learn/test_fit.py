@@ -146,6 +146,18 @@ def test_a_run_of_another_configuration_is_not_resumed(run: Path, small: Config)
         fit(dataclasses.replace(small, seed=7), run, resume=True, verbose=0)
 
 
+def test_a_run_is_resumed_on_its_own_images_alone(tmp_path: Path, small: Config) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (70, 8, 8), np.uint8)
+    np.savez(tmp_path / "set.npz", images=images)
+    config = dataclasses.replace(small, data=str(tmp_path / "set.npz"), epochs=1)
+    fit(config, tmp_path / "run", verbose=0)
+    np.savez(tmp_path / "set.npz", images=images[::-1])
+    with pytest.raises(RunError, match=r"set\.npz: the run has learned from other images .*; restore those, or train"):
+        fit(config, tmp_path / "run", resume=True, verbose=0)
+    np.savez(tmp_path / "set.npz", images=images)
+    fit(config, tmp_path / "run", resume=True, verbose=0)
+
+
 def test_resume_without_a_run_says_so(tmp_path: Path, small: Config) -> None:
     with pytest.raises(RunError, match="no run lies here"):
         fit(small, tmp_path, resume=True, verbose=0)
