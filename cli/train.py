@@ -74,6 +74,8 @@ def train_with(
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     out = out or Path("runs", preset or Path(options["data"]).name or "run")
+    if resume and start is not None:
+        raise typer.BadParameter("--resume goes on with the run's own weights; leave one out", param_hint="--start")
     config = _config(out, given, resume, preset)
     console = context.obj
     import_tensorflow(greet=console.debug)
@@ -105,10 +107,20 @@ def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) 
     """The configuration asked for: what was given on top of the preset, or on resuming of what the run recorded."""
     try:
         if not resume:
-            return dataclasses.replace(PRESETS[preset] if preset else Config(), **given)
+            config = dataclasses.replace(PRESETS[preset] if preset else Config(), **given)
+            if "components" in given and config.prior == "normal":
+                raise typer.BadParameter("a mixture prior has these; give --prior mixture", param_hint="--components")
+            return config
         from vae_edge.train.run import Run
 
-        return dataclasses.replace(Run(out).record().config, **given)
+        recorded = Run(out).record().config
+        if preset and (differences := recorded.differences(dataclasses.replace(PRESETS[preset], **given))):
+            raise typer.BadParameter(
+                f"{out} was begun with another configuration ({'; '.join(differences)}; recorded, asked for); "
+                "leave --preset out",
+                param_hint="--preset",
+            )
+        return dataclasses.replace(recorded, **given)
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
 

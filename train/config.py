@@ -78,7 +78,13 @@ class Config:
         self._expect(self.beta == 1.0 or self.objective == "beta", "beta", "1 unless the objective is beta")
         self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
         self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", "0 with a mixture prior")
-        self._expect(self.objective != "iwae" or self.free_bits == 0, "free_bits", "0 with the objective iwae")
+        self._expect(
+            self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
+        )
+        self._expect(self.warmup > 0 or self.free_bits == 0, "free_bits", "0 without a warmup")
+        # What has no effect must be the default, but for components: a preset's stay where --prior normal is given.
+        self._expect(self.objective == "iwae" or self.samples == 5, "samples", "5 unless the objective is iwae")
+        self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "200 unless the schedule is cosine")
 
     def _expect(self, holds: bool, name: str, expected: str) -> None:
         if not holds:

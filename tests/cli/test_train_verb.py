@@ -55,8 +55,8 @@ def test_each_option_of_the_configuration_is_a_flag(vae_edge, fit, folder, name)
     value = other(name)
     flag = f"--{name.replace('_', '-')}"
     arguments = [flag] if value is True else [flag, str(value)]
-    extra = ["--objective", "beta"] if name == "beta" else []
-    done = vae_edge("train", *arguments, *extra, "--out", "run")
+    needed = {"beta": ["--objective", "beta"], "samples": ["--objective", "iwae"], "components": ["--prior", "mixture"]}
+    done = vae_edge("train", *arguments, *needed.get(name, []), "--out", "run")
     assert done.exit_code == 0, done.output
     assert getattr(fit.calls[0].config, name) == value
     assert set(arguments) <= set(fit.calls[0].command.split())
@@ -80,6 +80,28 @@ def test_resuming_takes_the_recorded_options_and_those_given_on_top(vae_edge, fi
     vae_edge("train", "--resume", "--out", "run", "--latent", "16")
     assert [call.config for call in fit.calls] == [recorded, dataclasses.replace(recorded, latent=16)]
     assert all(call.resume for call in fit.calls)
+
+
+def test_what_resuming_would_ignore_is_wrong_usage(vae_edge, fit, folder, monkeypatch, one_line):
+    recorded = dataclasses.replace(PRESETS["mnist"], seed=3)
+    monkeypatch.setattr("vae_edge.train.run.Run.record", lambda self: types.SimpleNamespace(config=recorded))
+    done = vae_edge("train", "--resume", "--out", "run", "--preset", "mnist")
+    assert done.exit_code == 2
+    assert "run was begun with another configuration (seed: 3, 0; recorded, asked for)" in one_line(done.stderr)
+    done = vae_edge("train", "--resume", "--out", "run", "--start", "other")
+    assert done.exit_code == 2
+    assert "--resume goes on with the run's own weights" in one_line(done.stderr)
+    assert not fit.calls
+    assert vae_edge("train", "--resume", "--out", "run", "--preset", "mnist", "--seed", "3").exit_code == 0
+    assert fit.calls[0].config == recorded
+
+
+def test_components_of_no_mixture_are_wrong_usage(vae_edge, fit, folder, one_line):
+    done = vae_edge("train", "--components", "200")
+    assert done.exit_code == 2
+    assert "give --prior mixture" in one_line(done.stderr)
+    assert vae_edge("train", "--preset", "mnist", "--prior", "normal").exit_code == 0  # the preset's are left alone
+    assert len(fit.calls) == 1
 
 
 def test_resuming_where_nothing_lies_is_one_line(vae_edge, fit, folder, one_line):

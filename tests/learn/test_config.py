@@ -30,6 +30,10 @@ def test_a_configuration_survives_json() -> None:
         ({"objective": "ae", "prior": "mixture"}, "an autoencoder has no prior"),
         ({"seed": -1}, "seed should be 0 or more"),
         ({"prior": "mixture", "free_bits": 0.1}, "free_bits should be 0 with a mixture prior"),
+        ({"objective": "ae", "free_bits": 0.1}, "free_bits should be 0 with objective iwae or ae"),
+        ({"warmup": 0.0, "free_bits": 0.1}, "free_bits should be 0 without a warmup"),
+        ({"samples": 7}, "samples should be 5 unless the objective is iwae, it is 7"),
+        ({"schedule": "constant", "ramp": 0}, "ramp should be 200 unless the schedule is cosine, it is 0"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_was_expected(options: dict[str, object], message: str) -> None:
