@@ -57,7 +57,9 @@ def fit(
         feed = Feed(config, training.images)
         model = VariationalAutoencoder(config, feed.shape)
         if start is not None and not resume:
-            command = f"{_take_weights(model, Path(start))} --out START && {command} --start START"
+            before = _take_weights(model, Path(start))
+            folder = f"START{before.count(' && ') + 1}"  # a run that has a start of its own names that too
+            command = f"{before} --out {folder} && {command} --start {folder}"
         learner = Learner(model, feed)
     keeper = Keeper(learner, run, data.binarise(validation.images, config.binarize))
     if resume:

@@ -123,9 +123,19 @@ def test_a_run_starts_from_anothers_best_weights_and_goes_on_so(
     checkpoint = begun.load("checkpoint")
     assert checkpoint is not None
     assert all(np.array_equal(a, b) for a, b in zip(checkpoint[0], best[0], strict=False))
-    assert begun.record().command.endswith(" --out START && vae-edge train --epochs 1 --start START")
     fit(config, begun.path, resume=True, verbose=0)
     assert_same(fit(config, tmp_path / "whole", start=uninterrupted, verbose=0), begun.path)
+
+
+def test_the_command_of_a_tuned_run_can_be_run(run: Path, small: Config, tmp_path: Path) -> None:
+    begin = Run(run).record().command
+    tune, last = (f"vae-edge train --data digits --seed {seed}" for seed in (1, 2))
+    once = fit(dataclasses.replace(small, epochs=1), tmp_path / "once", start=run, command=tune, verbose=0)
+    twice = fit(dataclasses.replace(small, epochs=1), tmp_path / "twice", start=once, command=last, verbose=0)
+    assert Run(once).record().command == f"{begin} --out START1 && {tune} --start START1"
+    assert Run(twice).record().command == (
+        f"{begin} --out START1 && {tune} --start START1 --out START2 && {last} --start START2"
+    )
 
 
 def test_a_run_of_another_network_is_no_start(run: Path, tmp_path: Path) -> None:
