@@ -80,6 +80,7 @@ def train_with(
     console = context.obj
     import_tensorflow(greet=console.debug)
     from vae_edge.train.fit import fit
+    from vae_edge.train.pictures import draw  # now, so that a missing matplotlib is told before hours of training
 
     try:
         path = fit(
@@ -95,8 +96,6 @@ def train_with(
     except KeyboardInterrupt:
         console.say(f"stopped; go on with: vae-edge train --out {shlex.quote(str(out))} --resume")
         raise
-    from vae_edge.train.pictures import draw
-
     draw(path, data_dir)
     name = shlex.quote(str(path))
     console.say(f"wrote {path} and its pictures; make a bundle of it with: vae-edge export {name} --out BUNDLE")

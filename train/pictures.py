@@ -33,7 +33,8 @@ def draw(path: str | Path, data_dir: str | Path | None = None) -> list[Path]:
     """Writes curves.png, reconstructions.png and samples.png; for a latent plane manifold.png and posteriors.png too.
 
     All by the best weights, of validation images, into the run's folder; returns the files. An autoencoder, which has
-    no prior, gets no samples. Raises RunError, DataError.
+    no prior, gets no samples; a manifold takes a normal prior. Of 2 or of more than 4 channels the first is shown.
+    Raises RunError, DataError.
     """
     run = Run(Path(path))
     model, record, _ = load(run.path)
@@ -43,7 +44,8 @@ def draw(path: str | Path, data_dir: str | Path | None = None) -> list[Path]:
     if record.config.objective != "ae":
         figures["samples"] = _samples(model)
     if record.config.latent == 2:
-        figures["manifold"] = _manifold(model)
+        if record.config.objective != "ae" and record.config.prior == "normal":
+            figures["manifold"] = _manifold(model)
         figures["posteriors"] = _posteriors(model, images, validation.labels)
     files = []
     for name, figure in figures.items():
@@ -56,11 +58,12 @@ def draw(path: str | Path, data_dir: str | Path | None = None) -> list[Path]:
 
 def _curves(run: Run) -> Figure:
     table = np.genfromtxt(run.path / "history.csv", delimiter=",", names=True, ndmin=1)
-    figure = Figure(figsize=(10, 3.2))
-    for axes, term in zip(figure.subplots(1, 3), ("elbo", "reconstruction", "kl"), strict=True):
+    terms = [name for name in ("bound", "elbo", "reconstruction", "kl") if name in (table.dtype.names or ())]
+    figure = Figure(figsize=(3.4 * len(terms), 3.2))
+    for axes, term in zip(figure.subplots(1, len(terms)), terms, strict=True):
         axes.plot(table["epoch"], table[term], label="training")
         axes.plot(table["epoch"], table[f"val_{term}"], label="validation")
-        axes.set(title=term, xlabel="epoch", ylabel="nats an image" if term == "elbo" else "")
+        axes.set(title=term, xlabel="epoch", ylabel="nats an image" if term == terms[0] else "")
         late = np.concatenate([table[key][len(table) // 10 :] for key in (term, f"val_{term}")])
         axes.set_ylim(late.min() - 1, late.max() + 1)  # the first epochs would flatten the rest
     axes.legend()
@@ -112,5 +115,5 @@ def _posteriors(model: VariationalAutoencoder, images: Array, labels: Array | No
 
 
 def _show(axes: Any, pixels: Array) -> None:
-    axes.imshow(np.squeeze(pixels), cmap="gray", vmin=0, vmax=1)
+    axes.imshow(pixels if pixels.shape[-1] in (3, 4) else pixels[..., 0], cmap="gray", vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[])

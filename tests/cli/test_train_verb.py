@@ -145,6 +145,14 @@ def test_without_tensorflow_one_line_says_what_to_install(process, folder, one_l
     assert "pip install 'vae-edge[train]'" in one_line(done.stderr)
 
 
+def test_without_matplotlib_nothing_is_learned(vae_edge, fit, folder, monkeypatch, one_line):
+    monkeypatch.delitem(sys.modules, "vae_edge.train.pictures")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = vae_edge("train")
+    assert (done.exit_code, fit.calls) == (1, [])
+    assert one_line(done.stderr).endswith("pip install 'vae-edge[train]'")
+
+
 def test_a_preset_gives_what_is_not_given(vae_edge, fit, folder):
     assert vae_edge("train", "--preset", "mnist-tiny", "--seed", "7").exit_code == 0
     [call] = fit.calls
