@@ -72,7 +72,7 @@ class Learner(keras.Model):
                 values = _values(both, bound)
             else:
                 both = terms(self.model, x, noise, free_bits)
-                loss = tf.reduce_mean(config.beta * warm * both.kl - both.reconstruction)
+                loss = tf.reduce_mean(config.beta * warm * (both.kl + both.excess) - both.reconstruction)
                 values = _values(both)
             loss /= tf.distribute.get_strategy().num_replicas_in_sync  # their gradients are summed
         weights = self.model.trainable_variables

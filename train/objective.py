@@ -22,18 +22,19 @@ __all__ = ["Terms", "importance_weighted", "resampled", "terms"]
 class Terms(NamedTuple):
     """E_q[log p(x|z)] and KL(q || p) by as many draws of z as the objective takes; (B,) each, in nats.
 
-    -ELBO = kl - reconstruction.
+    -ELBO = kl - reconstruction. What free bits add to the KL, (), is for the loss alone.
     """
 
     reconstruction: tf.Tensor
     kl: tf.Tensor
+    excess: tf.Tensor | float = 0.0
 
 
 def terms(model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, free_bits: tf.Tensor | float = 0.0) -> Terms:
     """The two terms for images `x` (B, H, W, C); the noise is a function of `seed` (2,) int32.
 
-    The KL is exact for the normal prior, and by the same draw of z for the mixture. A latent dimension's mean KL
-    counts at least `free_bits` (Kingma et al. 2016).
+    The KL is exact for the normal prior, and by the same draw of z for the mixture. With `excess` a latent dimension's
+    mean KL counts at least `free_bits` (Kingma et al. 2016).
     """
     q = model.encode(x)
     if model.config.objective == "ae":
@@ -47,7 +48,7 @@ def terms(model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, free_bit
         return Terms(reconstruction, q.log_prob(z) - model.prior.log_prob(z))
     kl = tfd.kl_divergence(q.distribution, model.prior.distribution)
     excess = tf.reduce_sum(tf.nn.relu(free_bits - tf.reduce_mean(kl, 0)))
-    return Terms(reconstruction, tf.reduce_sum(kl, -1) + excess)
+    return Terms(reconstruction, tf.reduce_sum(kl, -1), excess)
 
 
 def importance_weighted(

@@ -72,11 +72,14 @@ def test_a_mixture_has_the_normal_priors_kl_on_average_before_it_is_fitted() -> 
     assert abs(drawn.mean() - exact[0]) < 5 * drawn.std() / math.sqrt(len(drawn))
 
 
-def test_free_bits_hold_the_kl_up() -> None:
+def test_free_bits_hold_the_losss_kl_up_and_leave_the_elbos_as_it_is() -> None:
     model, x, seed = make(), images(4), tf.constant([0, 0])
     mean = tf.reduce_mean(tfd.kl_divergence(model.encode(x).distribution, model.prior.distribution), 0)
-    raised = terms(model, x, seed, free_bits=5.0).kl
-    np.testing.assert_allclose(tf.reduce_mean(raised), tf.reduce_sum(tf.maximum(mean, 5.0)), rtol=1e-5)
+    plain, raised = terms(model, x, seed), terms(model, x, seed, free_bits=5.0)
+    total = tf.reduce_mean(raised.kl) + raised.excess
+    np.testing.assert_allclose(total, tf.reduce_sum(tf.maximum(mean, 5.0)), rtol=1e-5)
+    assert np.array_equal(raised.kl, plain.kl)
+    assert plain.excess == 0
 
 
 def test_the_priors_are_distributions_over_z() -> None:
