@@ -23,7 +23,7 @@ def export(
     ] = None,
     opset: Annotated[
         int | None,
-        typer.Option(min=1, max=64, metavar="V", help="ONNX operator set.", show_default="one that all know"),
+        typer.Option(min=13, max=18, metavar="V", help="ONNX operator set, 13 to 18.", show_default="17"),
     ] = None,
     precision: Annotated[
         str,

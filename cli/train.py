@@ -25,7 +25,8 @@ __all__ = ["train"]
 def train_with(
     context: typer.Context,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="RUN", help="The run's folder.", show_default="runs/DATA")
+        Path | None,
+        typer.Option("--out", "-o", metavar="RUN", help="The run's folder.", show_default="runs/DATA, or runs/PRESET"),
     ] = None,
     resume: Annotated[
         bool,
@@ -131,6 +132,8 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 def _command(given: dict[str, Any], strategy: str) -> str:
     """The command line that learns the same weights: all that they depend on, and no folder of this machine."""
+    if "data" in given:
+        given = given | {"data": Config(data=given["data"]).data_name}
     words = ["vae-edge", "train"]
     for name, value in (given | ({} if strategy == "none" else {"strategy": strategy})).items():
         flag = name.replace("_", "-")

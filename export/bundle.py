@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def _training(record: Record, epoch: int) -> Training:
         epochs=epoch,
         seed=record.config.seed,
         objective=record.config.objective,
-        command=record.command,
+        command=record.command.replace(shlex.quote(record.config.data), shlex.quote(record.config.data_name)),
         commit=record.commit,
     )
 

@@ -26,7 +26,8 @@ def render(manifest: Manifest, config: Config) -> str:
             f"drawn: 1 with that probability, anew in each epoch (the runtime takes 1 where above {image.threshold})"
         )
     bound = "importance-weighted bound" if training.objective == "iwae" else "ELBO"
-    options = "\n".join(f"- {name}: {value}" for name, value in dataclasses.asdict(config).items())
+    chosen = dataclasses.asdict(config) | {"data": config.data_name}  # no folder of the machine that it was made on
+    options = "\n".join(f"- {name}: {value}" for name, value in chosen.items())
     versions = ", ".join(f"{package} {version}" for package, version in sorted(manifest.versions.items()))
     return f"""# {manifest.name}
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import typing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from vae_edge.runtime.errors import InputError
@@ -54,7 +55,7 @@ class Config:
     clip: float = _option(0.0, "Largest global norm of a gradient; 0: no limit.")
     ema: float = _option(0.999, "Decay of the weights' moving average, which is what is evaluated and kept; 0: none.")
     shift: int = _option(0, "Move training images by up to this many pixels, except in the last tenth of the epochs.")
-    patience: int = _option(0, "Stop after this many epochs without a better validation ELBO; 0: never.")
+    patience: int = _option(0, "Stop after this many epochs without a better validation ELBO (iwae: bound); 0: never.")
     jit: bool = _option(False, "Compile the step with XLA.")
     seed: int = _option(0, "Seed of weights, batches, shifts and noise.")
 
@@ -89,6 +90,11 @@ class Config:
     def _expect(self, holds: bool, name: str, expected: str) -> None:
         if not holds:
             raise InputError(f"{name} should be {expected}, it is {getattr(self, name)!r}")
+
+    @property
+    def data_name(self) -> str:
+        """What others may be told of `data`: mnist, digits, or the last part of its path."""
+        return Path(self.data).absolute().name
 
     def to_json(self) -> str:
         """The configuration as JSON, keys in the order of the fields."""

@@ -10,7 +10,7 @@ __all__ = ["PRESETS"]
 
 _MNIST = Config(prior="mixture", components=100, learning_rate=8e-3, shift=1, epochs=60)
 
-# The decoder's multiply-adds an image: 0.28 M, 1.9 M, 7.5 M.
+# The decoder's multiply-adds an image: 0.28 M, 1.9 M, 7.6 M.
 PRESETS = {
     "mnist-tiny": dataclasses.replace(_MNIST, width=16, depth=1, encoder_depth=2, components=50, epochs=100),
     "mnist": _MNIST,

@@ -2,7 +2,7 @@
 
     run.json         the configuration, the command line, the commit, the data set's SHA-256, versions
     checkpoint.npz   everything that the next step depends on, after the last whole epoch
-    best.npz         the weights with the best validation ELBO
+    best.npz         the weights with the best validation ELBO, or with objective iwae the best bound
     history.csv      a row an epoch; tensorboard/ holds the same
 
 Each file is replaced whole or not at all.

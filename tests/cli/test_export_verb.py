@@ -61,6 +61,12 @@ def test_each_option_is_handed_on(vae_edge, export):
     ]
 
 
+@pytest.mark.parametrize("opset", [12, 19])
+def test_an_opset_that_is_not_supported_is_wrong_usage(vae_edge, export, opset):
+    assert vae_edge("export", "r", "--out", "b", "--opset", opset).exit_code == 2
+    assert export.calls == []
+
+
 def test_the_help_says_what_force_replaces(vae_edge):
     assert "the whole folder, with all in it" in " ".join(vae_edge("export", "--help").stdout.split())
 

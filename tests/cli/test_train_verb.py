@@ -64,12 +64,24 @@ def test_each_option_of_the_configuration_is_a_flag(vae_edge, fit, folder, name)
 
 
 def test_the_recorded_command_learns_the_same_and_names_no_folder(vae_edge, fit, folder):
-    vae_edge("train", "--data", "my digits.npz", "--latent", "8", "--no-jit", "--data-dir", "/secret", "--out", "/else")
-    vae_edge("train", "--strategy", "mirrored", "--json")
+    vae_edge(
+        "train",
+        "--data",
+        "/home/me/my digits.npz",
+        "--latent",
+        "8",
+        "--no-jit",
+        "--data-dir",
+        "/secret",
+        "--out",
+        "/else",
+    )
+    vae_edge("train", "--data", "digits", "--strategy", "mirrored", "--json")
     assert [call.command for call in fit.calls] == [
         "vae-edge train --data 'my digits.npz' --latent 8 --no-jit",
-        "vae-edge train --strategy mirrored",
+        "vae-edge train --data digits --strategy mirrored",
     ]
+    assert fit.calls[0].config.data == "/home/me/my digits.npz"
 
 
 def test_resuming_takes_the_recorded_options_and_those_given_on_top(vae_edge, fit, folder, monkeypatch):

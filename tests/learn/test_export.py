@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_edge.export import bundle, folder, parity
+from vae_edge.export import bundle, card, folder, parity
 from vae_edge.export.bundle import export
 from vae_edge.runtime import VAE
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError, RunError
@@ -16,6 +16,7 @@ from vae_edge.runtime.probe import check
 from vae_edge.train import data
 from vae_edge.train.config import Config
 from vae_edge.train.fit import fit, load
+from vae_edge.train.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,16 @@ def test_a_bundle_is_complete_and_says_what_it_is(exported: Path, run: Path) -> 
     card = (exported / "CARD.md").read_text()
     for text in (manifest.training.commit, manifest.training.command, f"{manifest.metrics['elbo']:.3f}"):
         assert text in card
+
+
+def test_a_bundle_names_no_folder_of_the_machine(exported: Path, run: Path) -> None:
+    config = Config(data="/home/me/my set.npz")
+    command = "vae-edge train --data '/home/me/my set.npz'"
+    record = dataclasses.replace(Run(run).record(), config=config, command=command)
+    assert bundle._training(record, 1).command == "vae-edge train --data 'my set.npz'"
+    text = card.render(parse((exported / "manifest.json").read_bytes()), config)
+    assert "- data: my set.npz\n" in text
+    assert "/home" not in text
 
 
 def test_the_runtime_runs_it(exported: Path) -> None:

@@ -1,12 +1,14 @@
 """The graphs compute what the networks compute, at every opset, and cost what they say."""
 
 import collections
+import typing
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from vae_edge.export.graphs import OPSETS, convert, describe
+from vae_edge.cli.export import export
+from vae_edge.export.graphs import DEFAULT_OPSET, OPSETS, convert, describe
 from vae_edge.runtime.errors import InputError
 from vae_edge.train.config import Config
 from vae_edge.train.model import VariationalAutoencoder
@@ -93,6 +95,11 @@ def test_the_same_network_gives_the_same_bytes() -> None:
 def test_an_opset_that_cannot_be_written_is_refused(opset: int) -> None:
     with pytest.raises(InputError, match="opset should be one of 13 to 18"):
         convert(make("mlp").decoder, ("logits",), opset)
+
+
+def test_the_command_line_offers_the_opsets_that_can_be_written() -> None:
+    option = typing.get_type_hints(export, include_extras=True)["opset"].__metadata__[0]
+    assert (option.min, option.max, option.show_default) == (OPSETS[0], OPSETS[-1], str(DEFAULT_OPSET))
 
 
 @pytest.mark.parametrize("case", ["conv", "mlp"])
