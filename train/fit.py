@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -61,7 +62,7 @@ def fit(
             folder = f"START{before.count(' && ') + 1}"  # a run that has a start of its own names that too
             command = f"{before} --out {folder} && {command} --start {folder}"
         learner = Learner(model, feed)
-    keeper = Keeper(learner, run, data.binarise(validation.images, config.binarize))
+    keeper = Keeper(learner, run, data.binarise(validation.images, config.binarize), verbose)
     if resume:
         keeper.resume()
     else:
@@ -98,8 +99,10 @@ def load(path: str | Path) -> tuple[VariationalAutoencoder, Record, dict[str, An
 class Keeper(keras.callbacks.Callback):
     """After each epoch: validates, keeps the best weights and the state of the run, and stops when patience ends."""
 
-    def __init__(self, learner: Learner, run: Run, images: npt.NDArray[np.float32]) -> None:
+    def __init__(self, learner: Learner, run: Run, images: npt.NDArray[np.float32], verbose: int = 0) -> None:
         super().__init__()
+        self.verbose = verbose
+        self.begun = (time.monotonic(), 0)  # when, and how many epochs were done then
         self.learner = learner
         self.run = run
         self.images = images
@@ -124,6 +127,10 @@ class Keeper(keras.callbacks.Callback):
             restore(self.learner.state, arrays, self.run.path / "checkpoint.npz")
             self.rows, self.best, self.best_epoch = note["rows"], note["best"], note["best_epoch"]
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """From here on, epochs tell how long the rest will take."""
+        self.begun = (time.monotonic(), self.epoch)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Best weights first, checkpoint last: what dies in between is repeated, and comes out the same."""
         with self.learner.averaged():
@@ -143,6 +150,10 @@ class Keeper(keras.callbacks.Callback):
         self.save()
         if self._is_stale():
             self.learner.stop_training = True
+        elif self.verbose and (left := self.learner.config.epochs - self.epoch):
+            began, first = self.begun
+            minutes = (time.monotonic() - began) / (self.epoch - first) * left / 60
+            print(f"{left} epochs left, about {minutes:.1f} minutes", flush=True)  # noqa: T201 - where Keras prints
 
     def save(self) -> None:
         """Writes the checkpoint: all that `resume` takes up."""

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,14 @@ def test_a_run_is_resumed_on_its_own_images_alone(tmp_path: Path, small: Config)
         fit(config, tmp_path / "run", resume=True, verbose=0)
     np.savez(tmp_path / "set.npz", images=images)
     fit(config, tmp_path / "run", resume=True, verbose=0)
+
+
+def test_a_run_tells_how_long_the_rest_will_take(
+    tmp_path: Path, small: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(dataclasses.replace(small, epochs=3), tmp_path, verbose=2)
+    left = re.findall(r"^(\d) epochs left, about \d+\.\d minutes$", capsys.readouterr().out, re.MULTILINE)
+    assert left == ["2", "1"]
 
 
 def test_resume_without_a_run_says_so(tmp_path: Path, small: Config) -> None:
