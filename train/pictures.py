@@ -86,7 +86,7 @@ def _heads(distribution: Any) -> dict[str, Array]:
 
 def _rows(rows: dict[str, Array]) -> Figure:
     figure = Figure(figsize=(COLUMNS, len(rows) * 1.05))
-    for axes, (name, images) in zip(figure.subplots(len(rows), 1), rows.items(), strict=True):
+    for axes, (name, images) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
         _show(axes, np.concatenate(list(images), axis=1))
         axes.set_ylabel(name)
     return figure
