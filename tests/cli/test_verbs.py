@@ -218,7 +218,9 @@ def test_a_failure_is_one_line_and_1_and_writes_nothing(vae_edge, tiny, folder, 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing(tiny, folder):
     command = [sys.executable, "-m", "vae_edge.cli", "generate", "-b", tiny, "--n", "1000000000", "--out", "x.npy"]
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores it
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        signal.signal(signal.SIGINT, heard)
         deadline = time.monotonic() + 60
         while not os.listdir() and time.monotonic() < deadline:
             time.sleep(0.05)
