@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vae_edge.cli.options import one_of
+from vae_edge.cli.progress import Progress
 from vae_edge.cli.quiet import import_tensorflow
 
 __all__ = ["export"]
@@ -73,15 +76,14 @@ def export(
 
     given = {"opset": opset, "max_nats": max_nats, "precision": None if precision == "fp32" else precision}
     chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    manifest = export_bundle(
-        run,
-        out,
-        name=name,
-        force=force,
-        data_dir=data_dir,
-        progress=lambda step: console.say(f"export: {step}"),
-        **chosen,
-    )
+    with ExitStack() as bar:
+
+        def progress(step: str, draws: int) -> Callable[[int], None]:
+            bar.close()  # that of the step before
+            console.say(f"export: {step}")
+            return bar.enter_context(Progress(step, draws, "draws")).advance
+
+        manifest = export_bundle(run, out, name=name, force=force, data_dir=data_dir, progress=progress, **chosen)
     size = sum(file.bytes for file in manifest.files)
     worst = max(manifest.parity.values(), default=0.0)
     console.say(f"wrote {out}: {manifest.name}, {size:,} bytes; differs from TensorFlow by {worst:.2g} at most")

@@ -37,7 +37,7 @@ __all__ = ["export"]
 PROBES = 4
 FILES = {"manifest.json", "encoder.onnx", "decoder.onnx", "prior.npz", "probe.npz", "CARD.md"}  # all that a bundle has
 
-Report = Callable[[str], None]
+Report = Callable[[str, int], Callable[[int], None]]
 Array = npt.NDArray[np.float32]
 
 
@@ -51,14 +51,14 @@ def export(
     max_nats: float = variant.MAX_NATS,
     force: bool = False,
     data_dir: str | Path | None = None,
-    progress: Report = lambda step: None,
+    progress: Report = lambda step, draws: lambda done: None,
 ) -> Manifest:
     """Exports the best weights of `run` into the bundle folder `out`, and returns its manifest.
 
     The bundle is written only where the runtime computes what TensorFlow computes (CheckFailed otherwise), and appears
     whole or not at all. An earlier bundle of the same run is replaced; another only with `force`, and a folder that is
     no bundle never (OutputError). The data set must be the one that the run has learned from (RunError). `progress` is
-    called with the name of each step.
+    called with the name of each step and how many draws it takes (0: it tells of none), and gives what is told of them.
 
     `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
     TensorFlow and how many nats it costs on validation images; more than `max_nats` are a CheckFailed too.
@@ -74,15 +74,15 @@ def export(
     test = data.load(record.config.data, "test", data_dir)
     record.expect(test)
     images = data.binarise(test.images, record.config.binarize)
-    progress("convert")
+    progress("convert", 0)
     files, draft = _draft(model, record, training, name or out.resolve().name, opset, images)
     with folder.staged(out) as staging:
         _write(staging, files, draft)
         vae = VAE.load(staging, provider="cpu")
-        progress("compare with TensorFlow")
+        progress("compare with TensorFlow", 0)
         measured, metrics = parity.measure(model, vae, images), {}
         if precision != FP32:
-            progress(f"convert to {precision}")
+            progress(f"convert to {precision}", 0)
             source, how, whole = record.config.data, record.config.binarize, vae
             training_images = data.binarise(data.load(source, "train", data_dir).images[: variant.CALIBRATION], how)
             small = variant.make(whole, precision, training_images, images)
@@ -90,12 +90,12 @@ def export(
             _write(staging, files, draft)
             vae = VAE.load(staging, provider="cpu")
             measured = parity.measure(model, vae, images, tolerance=math.inf)
-            progress("nats lost")
             validation = data.load(source, "validation", data_dir).images[: variant.IMAGES]
-            mean, error = variant.lost(whole, vae, data.binarise(validation, how), max_nats)
+            advance = progress("nats lost", 2 * len(validation) * variant.SAMPLES)
+            mean, error = variant.lost(whole, vae, data.binarise(validation, how), max_nats, advance)
             metrics = {"nats_lost": mean, "nats_lost_standard_error": error}
-        progress("test figures")
-        manifest = seal(dataclasses.replace(draft, metrics=metrics | _metrics(vae, images), parity=measured))
+        metrics |= _metrics(vae, images, progress("test figures", len(images)))
+        manifest = seal(dataclasses.replace(draft, metrics=metrics, parity=measured))
         _write(staging, files | {"CARD.md": card.render(manifest, record.config).encode()}, manifest)
     return manifest
 
@@ -191,13 +191,13 @@ def _file(name: str, files: dict[str, bytes]) -> File:
     return File(name, len(files[name]), hashlib.sha256(files[name]).hexdigest())
 
 
-def _metrics(vae: VAE, images: Array) -> dict[str, float]:
+def _metrics(vae: VAE, images: Array, progress: Callable[[int], None]) -> dict[str, float]:
     """Test figures, nats per image: the ELBO by one draw of z an image, and its two terms."""
     if vae.manifest.prior.kind == "none":
         batches = [images[start : start + parity.BATCH] for start in range(0, len(images), parity.BATCH)]
         each = [vae.decode(vae.encode(batch).loc).log_prob(batch) for batch in batches]
         return {"reconstruction": float(np.mean(np.concatenate(each)))}
-    reconstruction, kl = likelihood.elbo(vae, images, seed=0)
+    reconstruction, kl = likelihood.elbo(vae, images, seed=0, progress=progress)
     return {
         "elbo": float(np.mean(reconstruction - kl)),
         "kl": float(np.mean(kl)),

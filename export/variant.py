@@ -20,7 +20,7 @@ from vae_edge.runtime.manifest import File, Graph, Manifest, seal
 from vae_edge.runtime.session import onnxruntime
 from vae_edge.runtime.vae import BATCH_SIZE
 
-__all__ = ["CALIBRATION", "IMAGES", "MAX_NATS", "about", "lost", "make"]
+__all__ = ["CALIBRATION", "IMAGES", "MAX_NATS", "SAMPLES", "about", "lost", "make"]
 
 CALIBRATION = 1024  # training images; 512 cost as little
 IMAGES, SAMPLES = 1000, 100  # validation images, and draws of z for each
@@ -64,13 +64,19 @@ def make(whole: VAE, precision: str, training: Array, test: Array) -> Bundle:
     return dataclasses.replace(draft, manifest=said)
 
 
-def lost(whole: VAE, small: VAE, images: Array, max_nats: float = MAX_NATS) -> tuple[float, float]:
+def lost(
+    whole: VAE,
+    small: VAE,
+    images: Array,
+    max_nats: float = MAX_NATS,
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[float, float]:
     """How many nats of NLL the precision of `small` costs, a mean over `images` (n, H, W, C), and its standard error.
 
     By importance weighting (Burda et al. 2016), both with the same noise; of an autoencoder, which has no likelihood,
-    -log p(x|z) instead. Raises CheckFailed beyond `max_nats`.
+    -log p(x|z) instead. `progress` is told of 2 n SAMPLES draws. Raises CheckFailed beyond `max_nats`.
     """
-    difference = _nats(small, images) - _nats(whole, images)
+    difference = _nats(small, images, progress) - _nats(whole, images, progress)
     mean, error = float(difference.mean()), float(difference.std()) / math.sqrt(max(1, len(difference) - 1))
     if not mean <= max_nats:
         raise CheckFailed(
@@ -80,10 +86,10 @@ def lost(whole: VAE, small: VAE, images: Array, max_nats: float = MAX_NATS) -> t
     return mean, error
 
 
-def _nats(vae: VAE, images: Array) -> npt.NDArray[np.float64]:
+def _nats(vae: VAE, images: Array, progress: Callable[[int], None]) -> npt.NDArray[np.float64]:
     if vae.manifest.prior.kind == "none":
         return -vae.decode(vae.encode(images).loc).log_prob(images)
-    return likelihood.nll(vae, images, SAMPLES, seed=0)
+    return likelihood.nll(vae, images, SAMPLES, seed=0, progress=progress)
 
 
 def _inputs(whole: VAE, images: Array) -> dict[str, Array]:

@@ -30,7 +30,8 @@ def export(monkeypatch):
     calls: list[dict[str, Any]] = []
 
     def stub(run, out, *, progress, **options):
-        progress("convert")
+        progress("convert", 0)
+        progress("test figures", 10)(10)
         calls.append({"run": run, "out": out, **options})
         return Draft()
 
@@ -49,6 +50,7 @@ def test_the_defaults_are_exports_own(vae_edge, export):
     ]
     assert done.stderr.splitlines() == [
         "export: convert",
+        "export: test figures",
         "wrote mine: mine, 1,234 bytes; differs from TensorFlow by 5e-06 at most",
     ]
     assert done.stdout == ""
