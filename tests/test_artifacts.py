@@ -55,16 +55,21 @@ def test_a_shipped_bundle_keeps_its_bars(name: str) -> None:
 def test_a_shipped_graph_holds_the_operators_of_its_network_and_no_more(name: str) -> None:
     """A Transpose, an activation that is not one operator, or a pair for a Clip would cost time in every call."""
     onnx = pytest.importorskip("onnx", reason="the export extra is not installed")
-    blocks = {graph: getattr(PRESETS[name], key) or PRESETS[name].depth for graph, key in
-              (("decoder", "depth"), ("encoder", "encoder_depth"))}  # fmt: skip
+    preset = PRESETS[name]
+    kinds = {"decoder": preset.network, "encoder": preset.encoder_network}
+    depths = {"decoder": preset.depth, "encoder": preset.encoder_depth or preset.depth}
     ends = {
         "decoder": {"MatMul": 1, "Clip": 1, "DepthToSpace": 1, "Reshape": 2, "Add": 1, "Conv": 2, "Relu": 2},
         "encoder": {"MatMul": 2, "Softplus": 1, "Reshape": 2, "Add": 2, "Conv": 1, "Relu": 1},
     }
-    for graph, count in blocks.items():
+    for graph, depth in depths.items():
+        kind = preset.network if kinds[graph] == "same" else kinds[graph]
         nodes = onnx.load(built_in()[name] / f"{graph}.onnx").graph.node
-        each = {"Conv": 2, "Relu": 2, "Add": 1}
-        expected = {operator: ends[graph][operator] + count * each.get(operator, 0) for operator in ends[graph]}
+        expected = collections.Counter(ends[graph])
+        for _ in range(depth):
+            expected += collections.Counter(Conv=2, Relu=2 if kind == "conv" else 1, Add=1)
+        if (graph, kind) == ("encoder", "separable"):
+            expected += collections.Counter(Conv=1, Relu=1)
         assert collections.Counter(node.op_type for node in nodes) == expected, graph
 
 

@@ -26,12 +26,17 @@ class Config:
     binarize: Literal["static", "dynamic"] = _option(
         "static", "static: 1 where pixel > 0.5; dynamic: a Bernoulli draw of the grey value, new each epoch."
     )
-    network: Literal["conv", "mlp"] = _option(
-        "conv", "Residual convolutions on 4x4 patches, or a multilayer perceptron."
+    network: Literal["conv", "separable", "mlp"] = _option(
+        "conv",
+        "Blocks on 4x4 patches, of two convolutions (conv), or of one a channel and one that mixes channels, several "
+        "times faster (separable); or a multilayer perceptron (mlp).",
     )
     latent: int = _option(32, "Size of the latent vector z.")
-    width: int = _option(32, "Channels of a convolution (conv) or units of a layer (mlp).")
-    depth: int = _option(2, "Residual blocks (conv) or hidden layers (mlp).")
+    width: int = _option(32, "Channels of a convolution, or units of a layer (mlp).")
+    depth: int = _option(2, "Residual blocks, or hidden layers (mlp).")
+    encoder_network: Literal["same", "conv", "separable", "mlp"] = _option(
+        "same", "The encoder's kind of network; same: that of the decoder."
+    )
     encoder_width: int = _option(0, "The encoder's width; 0: that of the decoder.")
     encoder_depth: int = _option(0, "The encoder's depth; 0: that of the decoder.")
     objective: Literal["elbo", "beta", "iwae", "ae"] = _option(

@@ -13,9 +13,14 @@ from vae_edge.train.config import Config
 from vae_edge.train.model import VariationalAutoencoder
 
 
+@pytest.fixture(scope="module", params=["conv", "separable"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module", params=[1, 3], ids="{} blocks".format)
-def model(request: pytest.FixtureRequest) -> tuple[VariationalAutoencoder, int]:
-    made = VariationalAutoencoder(Config(width=16, depth=request.param), (28, 28, 1))
+def model(request: pytest.FixtureRequest, kind: str) -> tuple[VariationalAutoencoder, int]:
+    made = VariationalAutoencoder(Config(network=kind, width=32, depth=request.param), (28, 28, 1))  # type: ignore[arg-type]
     generator = np.random.default_rng(0)
     for weight in made.trainable_variables:  # biases too: the converter drops a bias of zeros
         weight.assign(generator.normal(0, 0.2, weight.shape))
@@ -51,7 +56,7 @@ def sums(nodes: list[onnx.NodeProto]) -> int:
 
 
 def test_the_decoder_is_convolutions_and_two_changes_of_layout(
-    model: tuple[VariationalAutoencoder, int], tmp_path: Path
+    model: tuple[VariationalAutoencoder, int], kind: str, tmp_path: Path
 ) -> None:
     network, depth = model
     nodes = optimised(network.decoder, ("logits",), tmp_path)
@@ -60,22 +65,23 @@ def test_the_decoder_is_convolutions_and_two_changes_of_layout(
     assert not {"Relu", "Clip", "Add", "Sum", "Max", "Min"} & set(found)
     assert found["Conv"] == 2 + 2 * depth
     assert sums(nodes) == depth
-    # the dense layer, the first convolution, two a block; and the bound of the logits
-    assert activations(nodes) == {"Relu": 2 + 2 * depth, "Clip": 1}
+    # the dense layer, the first convolution, two a block or one; and the bound of the logits
+    assert activations(nodes) == {"Relu": 2 + (2 if kind == "conv" else 1) * depth, "Clip": 1}
     assert (found["ReorderInput"], found["ReorderOutput"]) == (1, 1)
     assert sum(found.values()) == 2 * depth + 8, found
 
 
 def test_the_encoder_is_convolutions_and_one_change_of_layout(
-    model: tuple[VariationalAutoencoder, int], tmp_path: Path
+    model: tuple[VariationalAutoencoder, int], kind: str, tmp_path: Path
 ) -> None:
     network, depth = model
     nodes = optimised(network.encoder, ("loc", "scale"), tmp_path)
     found = operators(nodes)
     assert "Transpose" not in found
     assert not {"Relu", "Softplus", "Add", "Sum"} & set(found)
-    assert found["Conv"] == 1 + 2 * depth
+    narrow = int(kind == "separable")  # one more convolution, behind the blocks
+    assert found["Conv"] == 1 + 2 * depth + narrow
     assert sums(nodes) == depth
-    assert activations(nodes) == {"Relu": 1 + 2 * depth, "Softplus": 1}
+    assert activations(nodes) == {"Relu": 1 + (1 if narrow else 2) * depth + narrow, "Softplus": 1}
     assert (found.get("ReorderInput", 0), found["ReorderOutput"]) == (0, 1)  # its first convolution reads the image
-    assert sum(found.values()) == 2 * depth + 6, found
+    assert sum(found.values()) == 2 * depth + 6 + narrow, found

@@ -15,9 +15,12 @@ from vae_edge.train.model import VariationalAutoencoder
 
 CASES = {
     "conv": ({}, (28, 28, 1)),
+    "separable": ({"network": "separable"}, (28, 28, 1)),
+    "separable, then conv": ({"network": "separable", "encoder_network": "conv", "encoder_width": 12}, (28, 28, 1)),
     "mlp": ({"network": "mlp"}, (28, 28, 1)),
     "autoencoder": ({"objective": "ae"}, (28, 28, 1)),
     "oblong colour": ({"latent": 3}, (20, 30, 3)),
+    "separable, oblong colour": ({"network": "separable", "latent": 3}, (18, 30, 3)),
 }
 
 
@@ -71,18 +74,36 @@ def test_cost_is_counted_as_by_hand() -> None:
     assert encoder.multiply_adds == 49 * (16 * 8 + 9 * 8 * 8 * 2) + 2 * 392 * 32
 
 
+def test_the_cost_of_separable_blocks_is_counted_as_by_hand() -> None:
+    # dense 32 -> 7*7*4, 1x1 convolution 4 -> 8, one 3x3 a channel and one 1x1 8 -> 8, one 1x1 8 -> 16
+    _, decoder = describe(convert(make("separable").decoder, ("logits",)), "decoder.onnx")
+    assert decoder.multiply_adds == 32 * 196 + 49 * (4 * 8 + 9 * 8 + 8 * 8 + 8 * 16)
+    assert decoder.parameters == 33 * 196 + (32 + 8) + (72 + 8) + (64 + 8) + (128 + 16)
+    # 4x4 patches of one channel -> 8, a block, one 1x1 8 -> 4, two dense layers 196 -> 32
+    _, encoder = describe(convert(make("separable").encoder, ("loc", "scale")), "encoder.onnx")
+    assert encoder.multiply_adds == 49 * (16 * 8 + 9 * 8 + 8 * 8 + 8 * 4) + 2 * 196 * 32
+
+
+def test_the_encoder_may_be_another_kind_of_network() -> None:
+    mixed, conv = (describe(convert(make(case).encoder, ("loc", "scale")), "encoder.onnx")[1] for case in
+                   ("separable, then conv", "conv"))  # fmt: skip
+    assert mixed.multiply_adds == 49 * (16 * 12 + 9 * 12 * 12 * 2) + 2 * 49 * 12 * 32
+    assert conv.multiply_adds == 49 * (16 * 8 + 9 * 8 * 8 * 2) + 2 * 392 * 32
+
+
 def test_the_encoder_may_be_larger_than_the_decoder() -> None:
     model = VariationalAutoencoder(Config(width=8, depth=1, encoder_width=12, encoder_depth=3), (28, 28, 1))
     _, encoder = describe(convert(model.encoder, ("loc", "scale")), "encoder.onnx")
     assert encoder.multiply_adds == 49 * (16 * 12 + 9 * 12 * 12 * 6) + 2 * 49 * 12 * 32
 
 
-def test_the_convolutional_graphs_hold_no_transpose() -> None:
-    model = make("conv")
+@pytest.mark.parametrize("case", ["conv", "separable"])
+def test_the_convolutional_graphs_hold_no_transpose(case: str) -> None:
+    model = make(case)
     for network, outputs in ((model.encoder, ("loc", "scale")), (model.decoder, ("logits",))):
         operators = collections.Counter(node.op_type for node in convert(network, outputs).graph.node)
         assert operators["Transpose"] == 0
-        assert operators["Conv"] == 3 + (network is model.decoder)
+        assert operators["Conv"] == 3 + (network is model.decoder or case == "separable")
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:
@@ -102,7 +123,7 @@ def test_the_command_line_offers_the_opsets_that_can_be_written() -> None:
     assert (option.min, option.max, option.show_default) == (OPSETS[0], OPSETS[-1], str(DEFAULT_OPSET))
 
 
-@pytest.mark.parametrize("case", ["conv", "mlp"])
+@pytest.mark.parametrize("case", ["conv", "separable", "mlp"])
 def test_logits_are_bounded_in_one_node(case: str) -> None:
     model = make(case)
     for weight in model.decoder.trainable_variables:

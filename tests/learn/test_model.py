@@ -24,7 +24,7 @@ def images(count: int) -> tf.Tensor:
     return tf.constant(np.random.default_rng(0).integers(0, 2, (count, *SHAPE)), tf.float32)
 
 
-@pytest.mark.parametrize("network", ["conv", "mlp"])
+@pytest.mark.parametrize("network", ["conv", "separable", "mlp"])
 @pytest.mark.parametrize("count", [1, 5])
 def test_encode_and_decode_return_distributions(network: str, count: int) -> None:
     model = make(network=network)

@@ -53,8 +53,9 @@ def main(exchange: Path, models: list[str]) -> None:
         _bundle(folder / "bundle", model, encoder, decoder, arrays)
         _litert(folder / "litert", encoder, decoder)
         described = dataclasses.asdict(PRESETS[model]) if model in PRESETS else {}
-        described = {key: described[key] for key in ("width", "depth", "encoder_width", "encoder_depth") if described}
-        described |= {"kind": "residual" if described else "tutorial", "latent": arrays["z"].shape[1]}
+        kept = ("width", "depth", "encoder_network", "encoder_width", "encoder_depth")
+        described = {"kind": described["network"]} | {key: described[key] for key in kept} if described else {}
+        described = {"kind": "tutorial", "latent": arrays["z"].shape[1]} | described
         described |= {"weights": origin, "logits_deviation": float(arrays["logits"].std())}
         described["multiply_adds"] = graphs.multiply_adds(onnx.load(folder / "plain" / "decoder.onnx"))
         (folder / "model.json").write_text(json.dumps(described, indent=2) + "\n")  # the last: the folder is whole

@@ -69,6 +69,8 @@ def shuffle(network: keras.Model, seed: int) -> None:
         inputs = np.prod(kernel.shape[:-1])
         if isinstance(layer, layers.Conv2DTranspose):  # kernels are (h, w, out, in), and strides leave gaps
             inputs = kernel.size / kernel.shape[2] / np.prod(layer.strides)
+        elif isinstance(layer, layers.DepthwiseConv2D):
+            inputs = np.prod(layer.kernel_size)
         sizes = ((2 / inputs) ** 0.5, kernel.shape), (0.1, bias.shape)
         layer.set_weights([draws.normal(0, deviation, shape).astype(np.float32) for deviation, shape in sizes])
 
@@ -97,7 +99,9 @@ def _layers(graph: onnx.GraphProto, heads: tuple[str, ...]) -> Arrays:
     found: dict[str, Arrays] = {}
     for node in graph.node:
         if node.op_type == "Conv":
-            found[node.output[0]] = [values[node.input[1]].transpose(2, 3, 1, 0), values[node.input[2]]]
+            apart = any(entry.name == "group" and entry.i > 1 for entry in node.attribute)
+            kernel = values[node.input[1]].transpose((2, 3, 0, 1) if apart else (2, 3, 1, 0))
+            found[node.output[0]] = [kernel, values[node.input[2]]]
         elif node.op_type == "MatMul":
             (add,) = readers[node.output[0]]
             bias = next((name for name in add.input if name in values), None)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["ResidualDecoder", "ResidualEncoder", "load"]
+__all__ = ["PresetDecoder", "PresetEncoder", "build", "load"]
 
 PATCH, GRID, BOUND = 4, 7, 15.0
 
@@ -25,29 +25,44 @@ class Residual(nn.Module):
         return functional.relu(x + self.second(functional.relu(self.first(x))))
 
 
-class ResidualEncoder(nn.Module):
-    def __init__(self, latent: int, width: int, depth: int) -> None:
+class Separable(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.apart, self.mix = nn.Conv2d(width, width, 3, padding=1, groups=width), nn.Conv2d(width, width, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(x + self.mix(self.apart(x)))
+
+
+BLOCKS = {"conv": Residual, "separable": Separable}
+
+
+class PresetEncoder(nn.Module):
+    def __init__(self, kind: str, latent: int, width: int, depth: int) -> None:
         super().__init__()
         self.patches = nn.Conv2d(1, width, PATCH, stride=PATCH)
-        self.blocks = nn.Sequential(*(Residual(width) for _ in range(depth)))
-        self.loc, self.scale = (nn.Linear(width * GRID**2, latent) for _ in range(2))
+        self.blocks = nn.Sequential(*(BLOCKS[kind](width) for _ in range(depth)))
+        last = width // 2 if kind == "separable" else width
+        self.narrow = nn.Conv2d(width, last, 1) if kind == "separable" else None
+        self.loc, self.scale = (nn.Linear(last * GRID**2, latent) for _ in range(2))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = self.blocks(functional.relu(self.patches(x))).flatten(1)
+        x = self.blocks(functional.relu(self.patches(x)))
+        x = (x if self.narrow is None else functional.relu(self.narrow(x))).flatten(1)
         return self.loc(x), functional.softplus(self.scale(x))
 
 
-class ResidualDecoder(nn.Module):
-    def __init__(self, latent: int, width: int, depth: int) -> None:
+class PresetDecoder(nn.Module):
+    def __init__(self, kind: str, latent: int, width: int, depth: int) -> None:
         super().__init__()
-        self.width = width
-        self.grid = nn.Linear(latent, width * GRID**2)
-        self.mix = nn.Conv2d(width, width, 1)
-        self.blocks = nn.Sequential(*(Residual(width) for _ in range(depth)))
+        self.first = width // 2 if kind == "separable" else width
+        self.grid = nn.Linear(latent, self.first * GRID**2)
+        self.mix = nn.Conv2d(self.first, width, 1)
+        self.blocks = nn.Sequential(*(BLOCKS[kind](width) for _ in range(depth)))
         self.paint = nn.Conv2d(width, PATCH**2, 1)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        x = functional.relu(self.grid(z)).view(-1, self.width, GRID, GRID)
+        x = functional.relu(self.grid(z)).view(-1, self.first, GRID, GRID)
         x = self.paint(self.blocks(functional.relu(self.mix(x))))
         return functional.pixel_shuffle(x.clamp(-BOUND, BOUND), PATCH)
 
@@ -78,15 +93,20 @@ class TutorialDecoder(nn.Module):
         return self.paint(functional.relu(self.second(x)[..., :-1, :-1]))
 
 
+def build(said: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    """The encoder (image (B, 1, 28, 28) -> loc, scale) and the decoder (z -> logits (B, 1, 28, 28)) of a model.json."""
+    latent, kind = said["latent"], said["kind"]
+    if kind == "tutorial":
+        return TutorialEncoder(latent), TutorialDecoder(latent)
+    other = kind if said["encoder_network"] == "same" else said["encoder_network"]
+    wide, deep = said["encoder_width"] or said["width"], said["encoder_depth"] or said["depth"]
+    return PresetEncoder(other, latent, wide, deep), PresetDecoder(kind, latent, said["width"], said["depth"])
+
+
 def load(exchange: Path, model: str) -> tuple[nn.Module, nn.Module]:
-    """The encoder (image (B, 1, 28, 28) -> loc, scale) and the decoder (z -> logits (B, 1, 28, 28))."""
+    """The encoder and the decoder of a model, with its weights."""
     said: dict[str, Any] = json.loads((exchange / model / "model.json").read_text())
-    latent, encoder, decoder = said["latent"], None, None
-    if said["kind"] == "tutorial":
-        encoder, decoder = TutorialEncoder(latent), TutorialDecoder(latent)
-    else:
-        wide, deep = said["encoder_width"] or said["width"], said["encoder_depth"] or said["depth"]
-        encoder, decoder = ResidualEncoder(latent, wide, deep), ResidualDecoder(latent, said["width"], said["depth"])
+    encoder, decoder = build(said)
     for name, network in (("encoder", encoder), ("decoder", decoder)):
         with np.load(exchange / model / f"{name}.npz") as stored:
             arrays = [stored[str(index)] for index in range(len(stored.files))]
@@ -103,8 +123,9 @@ def load(exchange: Path, model: str) -> tuple[nn.Module, nn.Module]:
 
 
 def _ours(layer: nn.Module, kernel: Any, bias: Any) -> tuple[Any, Any]:
-    """TensorFlow's kernels are (in, out), (h, w, in, out), and (h, w, out, in) where transposed."""
-    turned = kernel.T if kernel.ndim == 2 else kernel.transpose(3, 2, 0, 1)
+    """TensorFlow's kernels are (in, out), (h, w, in, out), and (h, w, out, in) where transposed or channels apart."""
+    apart = isinstance(layer, nn.Conv2d) and layer.groups > 1
+    turned = kernel.T if kernel.ndim == 2 else kernel.transpose((2, 3, 0, 1) if apart else (3, 2, 0, 1))
     assert turned.shape == tuple(layer.weight.shape), (turned.shape, layer)
     return np.ascontiguousarray(turned), bias
 

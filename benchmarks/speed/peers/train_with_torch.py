@@ -27,10 +27,8 @@ class Eager:
         from torch.nn import functional
 
         said = json.loads((self.exchange / model / "model.json").read_text())
-        wide, deep = said["encoder_width"] or said["width"], said["encoder_depth"] or said["depth"]
         torch.manual_seed(0)
-        encoder = torch_networks.ResidualEncoder(said["latent"], wide, deep)
-        decoder = torch_networks.ResidualDecoder(said["latent"], said["width"], said["depth"])
+        encoder, decoder = torch_networks.build(said)
         optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()])
 
         def epoch(x: protocol.Array) -> protocol.Array:
