@@ -10,9 +10,22 @@ __all__ = ["PRESETS"]
 
 _MNIST = Config(prior="mixture", components=100, learning_rate=8e-3, shift=1, epochs=60)
 
-# The decoder's multiply-adds an image: 0.28 M, 1.9 M, 7.6 M.
+# Decoders of separable blocks, which cost a third of the time at equal likelihood; the encoder is better off without. The
+# decoder's multiply-adds an image: 0.27 M, 0.66 M, 7.6 M.
 PRESETS = {
-    "mnist-tiny": dataclasses.replace(_MNIST, width=16, depth=1, encoder_depth=2, components=50, epochs=100),
-    "mnist": _MNIST,
+    "mnist-tiny": dataclasses.replace(
+        _MNIST,
+        network="separable",
+        width=32,
+        depth=3,
+        encoder_network="conv",
+        encoder_width=16,
+        encoder_depth=2,
+        components=50,
+        epochs=100,
+    ),
+    "mnist": dataclasses.replace(
+        _MNIST, network="separable", width=64, encoder_network="conv", encoder_width=32, encoder_depth=2
+    ),
     "mnist-large": dataclasses.replace(_MNIST, width=64, learning_rate=6e-3, clip=100.0, epochs=50),
 }
