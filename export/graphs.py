@@ -13,6 +13,7 @@ import tensorflow as tf
 import tf2onnx
 
 from vae_edge.export import passes
+from vae_edge.export.phases import split_phases
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.manifest import File, Graph, Tensor
 
@@ -40,7 +41,7 @@ def convert(network: keras.Model, outputs: Sequence[str], opset: int = DEFAULT_O
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     model, _ = tf2onnx.convert.from_function(tf.function(named, input_signature=signature), signature, opset=opset)
-    return tidy(passes.fuse_clip(model), name, outputs)
+    return tidy(split_phases(passes.fuse_clip(model)), name, outputs)
 
 
 def describe(model: onnx.ModelProto, file_name: str) -> tuple[bytes, Graph]:

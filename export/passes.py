@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import numpy_helper
 
-__all__ = ["fuse_clip", "fuse_gemm"]
+__all__ = ["drop_unread_weights", "fuse_clip", "fuse_gemm"]
 
 
 def fuse_clip(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -39,7 +39,7 @@ def fuse_clip(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.node.insert(list(graph.node).index(upper), clip)
         graph.node.remove(upper)
         graph.node.remove(lower)
-    _drop_unread_weights(graph)
+    drop_unread_weights(graph)
     return fused
 
 
@@ -73,7 +73,8 @@ def _scalar(weight: onnx.TensorProto, name: str) -> onnx.TensorProto:
     return numpy_helper.from_array(numpy_helper.to_array(weight).reshape(()), name)
 
 
-def _drop_unread_weights(graph: onnx.GraphProto) -> None:
+def drop_unread_weights(graph: onnx.GraphProto) -> None:
+    """Takes those weights out of the graph that no node reads."""
     read = {name for node in graph.node for name in node.input}
     kept = [weight for weight in graph.initializer if weight.name in read]
     del graph.initializer[:]
