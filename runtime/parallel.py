@@ -6,25 +6,53 @@ of the call. On two cores, 64 to 4,096 images of the built-in `mnist` took 0.8 o
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 
-__all__ = ["each"]
+__all__ = ["each", "parts"]
+
+# In multiply-adds, of which a thread makes 80 to 110 thousand a microsecond: the least that a part is made of, and what
+# this thread gets done until another one wakes.
+_LEAST = 7_700_000
+_WAKING = 4_800_000
+_MOST = 64  # images of a part
 
 
-def each(parts: Iterable[slice], threads: int, work: Callable[[slice], None]) -> None:
+def parts(n: int, threads: int, cost: int, batch: int) -> list[slice]:
+    """The parts of n images that `threads` take in turn, an image costs `cost` multiply-adds; in order.
+
+    Each is an equal share of what is left (guided self-scheduling, Polychronopoulos & Kuck 1987), so that all end at
+    about the same time. The first is longer: the caller begins it while the others wake. A call that is not worth that
+    is in parts of `batch` images, which one thread takes.
+    """
+    least = min(batch, -(-_LEAST // max(1, cost)))
+    if threads == 1 or n < 2 * least:
+        return [slice(at, min(at + batch, n)) for at in range(0, n, batch)]
+    found, at, lead = [], 0, _WAKING / max(1, cost) * (threads - 1) / threads
+    while at < n:
+        left = n - at
+        size = max(least, min(_MOST, math.ceil(left / threads + lead)))
+        if left - size < least:  # nothing is left that is less
+            size = left - least if left >= 2 * least else min(left, batch)
+        found.append(slice(at, at + size))
+        at, lead = at + size, 0.0
+    return found
+
+
+def each(parts: Sequence[slice], threads: int, work: Callable[[slice], None]) -> None:
     """Calls `work` once for each part, on this thread and up to `threads` - 1 others; raises the first that it raises.
 
     Parts that have not begun by then are left out. The others are threads that this module keeps, and wait asleep.
     """
-    if threads == 1:
+    if threads == 1 or len(parts) == 1:
         for only in parts:
             work(only)
         return
     call = _Call(parts, work)
-    for _ in range(_crew.ready(threads - 1)):
+    for _ in range(_crew.ready(min(threads, len(parts)) - 1)):
         _crew.calls.put(call)
     try:
         while (part := call.take()) is not None:
@@ -39,11 +67,11 @@ def each(parts: Iterable[slice], threads: int, work: Callable[[slice], None]) ->
 class _Call:
     """The parts of one call that nobody has taken yet."""
 
-    def __init__(self, parts: Iterable[slice], work: Callable[[slice], None]) -> None:
+    def __init__(self, parts: Sequence[slice], work: Callable[[slice], None]) -> None:
         self.work = work
         self.lent = 0  # parts that others have taken; each answers with None or what it raised
         self.done: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._parts = iter(parts)
+        self._parts: Iterator[slice] = iter(parts)
         self._lock = threading.Lock()
 
     def take(self, lend: bool = False) -> slice | None:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import bundle as bundles
-from vae_edge.runtime import heads, image, parallel, random
+from vae_edge.runtime import heads, image, npz, parallel, random
 from vae_edge.runtime.bundle import Bundle
 from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal
 from vae_edge.runtime.errors import InputError, IntegrityError
-from vae_edge.runtime.manifest import Manifest
+from vae_edge.runtime.manifest import Graph, Manifest
 from vae_edge.runtime.random import Purpose
 from vae_edge.runtime.session import PROVIDERS, Session, check_threads
 
@@ -25,11 +25,8 @@ Float32 = npt.NDArray[np.float32]
 
 BATCH_SIZE = 256  # images of a stream's batch, and the most of a session run
 
-# Where several threads share a call, each runs whole parts of it: of _PART images, or of the multiply-adds that take
-# twice as long as waking a thread (100 microseconds). Graphs of more than _HEAVY an image keep all threads busy in each
-# operator.
-_PART = 64
-_WORTH_A_THREAD = 7_700_000
+# Where several threads share a call, each runs whole parts of it; graphs of more multiply-adds an image than this keep
+# all threads busy in each operator.
 _HEAVY = 30_000_000
 
 
@@ -54,8 +51,7 @@ class VAE:
         said, threads = bundle.manifest, check_threads(threads)
         self.bundle = bundle
         self._prior = _prior(bundle)
-        cost = max(said.encoder.multiply_adds, said.decoder.multiply_adds)
-        in_parts = cost < _HEAVY
+        in_parts = max(said.encoder.multiply_adds, said.decoder.multiply_adds) < _HEAVY
         within = 1 if in_parts else threads  # an operator
         self._decoder = Session(
             "decoder",
@@ -78,7 +74,6 @@ class VAE:
         )
         self.threads = threads
         self._workers = threads if in_parts and self.provider == PROVIDERS["cpu"] else 1
-        self._least = min(BATCH_SIZE, -(-_WORTH_A_THREAD // max(1, cost)))
 
     @classmethod
     def load(
@@ -137,7 +132,7 @@ class VAE:
         def encode(part: slice) -> None:
             loc[part], scale[part] = self._encoder.run(image.convert(checked[part], self.manifest.image))
 
-        self._each(len(checked), encode)
+        parallel.each(self._parts(len(checked), self.manifest.encoder), self._workers, encode)
         return Normal(loc, scale)
 
     def decode(self, z: npt.ArrayLike) -> Bernoulli:
@@ -148,7 +143,7 @@ class VAE:
         def decode(part: slice) -> None:
             (logits[part],) = self._decoder.run(z[part])
 
-        self._each(len(z), decode)
+        parallel.each(self._parts(len(z), self.manifest.decoder), self._workers, decode)
         return Bernoulli(logits)
 
     def generate(self, n: SupportsIndex, *, head: str = "mean", seed: int = 0, start: int = 0) -> Float32:
@@ -195,7 +190,8 @@ class VAE:
 
     def _render(self, n: int, latents: Callable[[slice], Float32], paint: heads.Head, seed: int, start: int) -> Float32:
         """The images (n, H, W, C) of latent vectors, which `latents` gives by parts."""
-        if n <= self._part(n):
+        parts = self._parts(n, self.manifest.decoder)
+        if len(parts) == 1:
             (logits,) = self._decoder.run(latents(slice(0, n)))
             paint(logits, logits, seed, start)
             return logits
@@ -205,20 +201,11 @@ class VAE:
             (logits,) = self._decoder.run(latents(part))
             paint(logits, out[part], seed, start + part.start)
 
-        self._each(n, render)
+        parallel.each(parts, self._workers, render)
         return out
 
-    def _part(self, n: int) -> int:
-        """How many of n images are a part of the call."""
-        if self._workers == 1 or n < 2 * self._least:
-            return BATCH_SIZE
-        return max(self._least, min(_PART, -(-n // self._workers)))
-
-    def _each(self, n: int, work: Callable[[slice], None]) -> None:
-        size = self._part(n)
-        parallel.each(
-            (slice(at, min(at + size, n)) for at in range(0, n, size)), min(self._workers, -(-n // size)), work
-        )
+    def _parts(self, n: int, graph: Graph) -> list[slice]:
+        return parallel.parts(n, self._workers, graph.multiply_adds, BATCH_SIZE)
 
     def _latents(self, z: npt.ArrayLike) -> Float32:
         try:
@@ -242,8 +229,6 @@ def _prior(bundle: Bundle) -> Normal | Mixture | None:
         return None
     if said.file is None:
         return Normal(np.zeros(size), np.ones(size), purpose=Purpose.PRIOR)
-    from vae_edge.runtime import npz  # zipfile takes 4 ms, a tenth of what the whole start may take beside NumPy's
-
     k, stored = said.components, {"fp32": "<f4", "fp16": "<f2", "int8": "|i1"}[bundle.manifest.precision]
     wide = {"loc": size, "lower": size * (size + 1) // 2}
     shapes = {"weights": ("<f4", (k,))} | {name: (stored, (k, width)) for name, width in wide.items()}

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from vae_edge.runtime import HEADS, VAE, heads
+from vae_edge.runtime import HEADS, VAE, heads, parallel
 from vae_edge.runtime import vae as vae_module
 
 BATCH = 256
@@ -77,20 +77,22 @@ def test_more_batches_are_painted_where_they_are_returned(spied, head, monkeypat
     assert starts == [at * images.strides[0] for at in range(0, 1000, BATCH)]
 
 
-@pytest.mark.parametrize(
-    ("n", "sizes"),
-    [(1, [1]), (15, [15]), (16, [8, 8]), (64, [32, 32]), (100, [50, 50]), (300, [64, 64, 64, 64, 44])],
-)
-def test_two_threads_share_what_is_worth_waking_one(tiny, monkeypatch, n, sizes):
-    monkeypatch.setattr(vae_module, "_WORTH_A_THREAD", 8 * 144)  # as many multiply-adds as 8 images of this encoder
+def test_two_threads_share_what_is_worth_waking_one(tiny, monkeypatch):
     vae, runs = VAE.load(tiny, threads=2), []
     for session in (vae._encoder, vae._decoder):
         session.run = lambda batch, inner=session.run: runs.append(len(batch)) or inner(batch)
-    vae.generate(n)
-    assert sorted(runs, reverse=True) == sizes
+    costs = {"encoder": vae.manifest.encoder.multiply_adds, "decoder": vae.manifest.decoder.multiply_adds}
+    monkeypatch.setattr(parallel, "_LEAST", 16 * min(costs.values()))
+    monkeypatch.setattr(parallel, "_WAKING", 0)
+    shares = {
+        name: [part.stop - part.start for part in parallel.parts(64, 2, cost, BATCH)] for name, cost in costs.items()
+    }
+    assert len(shares["encoder"]) > 1 < len(shares["decoder"])
+    vae.generate(64)
+    assert sorted(runs) == sorted(shares["decoder"])
     runs.clear()
-    vae.reconstruct(np.zeros((n, 6, 4)))
-    assert sorted(runs, reverse=True) == sorted(sizes * 2, reverse=True)
+    vae.reconstruct(np.zeros((64, 6, 4)))
+    assert sorted(runs) == sorted(shares["encoder"] + shares["decoder"])
 
 
 def test_a_graph_of_heavy_images_is_split_within_its_operators(tiny, monkeypatch):

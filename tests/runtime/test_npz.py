@@ -67,6 +67,10 @@ BAD = {
     "a long number": zipped(HEADER[:10] + HEADER[10:].replace(b"(2, 3)", b"(" + b"1" * 60_000)),
     "no header": zipped(b"\x93NUMPY\x01\x00"),
     "not npy": zipped(b"text"),
+    "a flipped bit": zipped(HEADER).replace(ARRAY.tobytes(), (ARRAY + 1).tobytes()),
+    "cut off": zipped(HEADER)[:-80],
+    "one member twice": zipped(HEADER)[: len(HEADER) + 35] * 2 + zipped(HEADER)[len(HEADER) + 35 :],
+    "nothing behind the members": zipped(HEADER)[: len(HEADER) + 35],
 }
 
 

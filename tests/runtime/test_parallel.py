@@ -8,10 +8,51 @@ import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vae_edge.runtime import parallel
 
 PARTS = [slice(at, at + 1) for at in range(40)]
+BATCH = 256
+
+
+def sizes(*arguments: int) -> list[int]:
+    return [part.stop - part.start for part in parallel.parts(*arguments, BATCH)]
+
+
+@settings(deadline=None)
+@given(n=st.integers(1, 5000), threads=st.integers(1, 16), cost=st.integers(0, 10**8))
+def test_parts_follow_each_other_and_are_worth_their_while(n, threads, cost):
+    parts = parallel.parts(n, threads, cost, BATCH)
+    assert [0, *(part.stop for part in parts)] == [*(part.start for part in parts), n]
+    least = min(BATCH, -(-parallel._LEAST // max(1, cost)))
+    if threads == 1 or n < 2 * least:
+        assert all(size == BATCH for size in sizes(n, threads, cost)[:-1])
+    else:
+        assert len(parts) > 1
+        assert all(least <= size <= min(BATCH, max(parallel._MOST, 2 * least)) for size in sizes(n, threads, cost)[:-1])
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [
+        (1, [1]),
+        (19, [19]),
+        (20, [10, 10]),
+        (64, [35, 15, 14]),
+        (512, [64, 64, 64, 64, 64, 64, 64, 32, 16, 16]),
+    ],
+)
+def test_two_threads_end_together_if_the_second_wakes_late(n, expected, monkeypatch):
+    monkeypatch.setattr(parallel, "_LEAST", 10)
+    monkeypatch.setattr(parallel, "_WAKING", 6)
+    assert sizes(n, 2, 1) == expected
+
+
+def test_a_call_that_one_thread_takes_is_in_batches():
+    assert sizes(600, 1, 10**6) == [256, 256, 88]
+    assert sizes(100, 4, 0) == [100]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
