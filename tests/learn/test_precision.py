@@ -12,12 +12,14 @@ from onnx import TensorProto
 
 from vae_edge.export import passes, quantize, variant
 from vae_edge.export.bundle import export
+from vae_edge.export.graphs import convert
 from vae_edge.runtime import VAE, likelihood, probe
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError
 from vae_edge.runtime.manifest import parse
 from vae_edge.train import data
 from vae_edge.train.config import Config
 from vae_edge.train.fit import fit
+from vae_edge.train.model import VariationalAutoencoder
 
 Bundles = dict[str, Path]
 
@@ -139,7 +141,11 @@ def test_a_precision_that_is_none_is_named(wide: Path, tmp_path: Path) -> None:
             export(wide, tmp_path / "bundle", precision="int8", max_nats=limit)
 
 
-@pytest.mark.parametrize("options", [{"objective": "ae"}, {"network": "mlp"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"objective": "ae"}, {"network": "mlp"}, {"network": "separable"}],
+    ids=lambda options: str(*options.values()),
+)
 def test_every_kind_of_model_is_exported(tmp_path: Path, small: Config, options: dict[str, object]) -> None:
     run = fit(dataclasses.replace(small, epochs=1, **options), tmp_path / "run", verbose=0)  # type: ignore[arg-type]
     for precision in ("fp16", "int8"):
@@ -165,6 +171,32 @@ def test_onnx_runtime_computes_int8_in_integers(bundles: Bundles, tmp_path: Path
     assert (decoder["QLinearConv"], decoder["QLinearAdd"], decoder["Gemm"]) == (3, 1, 1)
     assert (decoder["QuantizeLinear"], decoder["DequantizeLinear"], decoder["Conv"]) == (1, 1, 1)
     assert not {"Relu", "Clip", "Cast", "Mul", "Add"} & {*encoder, *decoder}
+
+
+def test_separable_blocks_compute_in_floats_with_weights_of_int8(tmp_path: Path) -> None:
+    model = VariationalAutoencoder(Config(network="separable", width=16, depth=2), (28, 28, 1))
+    draws = np.random.default_rng(0)
+    for weight in model.trainable_variables:  # biases too: the converter drops a bias of zeros
+        weight.assign(draws.normal(0, 0.2, weight.shape))
+    whole = convert(model.decoder, ("logits",))
+    small = quantize.int8(whole, draws.normal(size=(8, 32)).astype(np.float32), "decoder")
+    weights = sum(np.prod(w.dims) for w in whole.graph.initializer if len(w.dims) > 1 and w.data_type == 1)
+    assert stored(small.graph)[TensorProto.INT8] == weights
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "small.onnx")
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(small.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    whole_path = tmp_path / "whole.onnx"
+    options.optimized_model_filepath = str(whole_path)
+    plain = onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    ran, floats = (
+        collections.Counter(node.op_type for node in onnx.load(path).graph.node)
+        for path in (tmp_path / "small.onnx", whole_path)
+    )
+    assert ran == floats  # what is stored in int8 becomes floats when the session is made, and not in each run
+    z = draws.normal(size=(5, 32)).astype(np.float32)
+    logits, rounded = (each.run(None, {"z": z})[0] for each in (plain, session))
+    assert 0 < np.abs(rounded - logits).mean() < 0.02 * np.abs(logits).mean()
 
 
 def test_a_dense_layer_becomes_one_gemm_where_nothing_else_reads_it() -> None:
