@@ -231,7 +231,8 @@ class Bernoulli(Distribution):
         log_q0, log_q1 = _log_probs(other.logits.astype(np.float64))
         with np.errstate(invalid="ignore"):  # inf - inf, whose weight is 0
             ratio0, ratio1 = log_p0 - log_q0, log_p1 - log_q1
-        return _sum(_expectation(np.exp(log_p1), ratio1) + _expectation(np.exp(log_p0), ratio0), 3)
+        each = _expectation(np.exp(log_p1), ratio1) + _expectation(np.exp(log_p0), ratio0)
+        return _sum(np.maximum(each, 0.0), 3)  # where p and q all but agree, rounding leaves -1e-16
 
 
 class Mixture(Distribution):
