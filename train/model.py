@@ -105,6 +105,13 @@ class _Mixture(tfd.MixtureSameFamily):  # type: ignore[name-defined]
         identity = tf.eye(loc.shape[-1], batch_shape=loc.shape[:1])
         scale_tril = tf.linalg.triangular_solve(factor, identity)  # a graph that only asks for log_prob drops it
         super().__init__(tfd.Categorical(probs=weights), tfd.MultivariateNormalTriL(loc, scale_tril))
+        self._parameters = self._no_dependency({"weights": weights, "loc": loc, "factor": factor})
+
+    @classmethod
+    def _parameter_properties(cls, dtype: tf.DType, num_classes: int | None = None) -> dict[str, Any]:
+        # Without these TFP infers shapes from its own class's parameters, and warns of it at length.
+        axes = {"weights": 1, "loc": 2, "factor": 3}
+        return {name: tfp.util.ParameterProperties(event_ndims=count) for name, count in axes.items()}
 
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
         loc, factor = self.components_distribution.loc, self._factor

@@ -106,6 +106,14 @@ def test_the_mixtures_log_prob_is_that_of_tfps_own() -> None:
     np.testing.assert_allclose(tape.gradient(values[0], z), tape.gradient(values[1], z), rtol=1e-3, atol=1e-4)
 
 
+def test_the_mixture_is_copied_like_any_distribution_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    prior = make(prior="mixture", components=6).prior
+    z = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    assert (prior.copy().batch_shape, prior.batch_shape_tensor().shape) == ((), (0,))
+    np.testing.assert_array_equal(prior.copy().log_prob(z), prior.log_prob(z))
+    assert not caplog.records  # TFP warns of a subclass that leaves its parameters to the parent
+
+
 @pytest.mark.parametrize("options", [{}, {"prior": "mixture", "components": 4}])
 def test_the_importance_weighted_bound_is_the_log_of_the_mean_weight(options: dict[str, object]) -> None:
     model, x, seed, samples = make(**options), images(4), tf.constant([3, 4]), 7
