@@ -26,7 +26,7 @@ golden: $(VENV)/all.stamp  ## the noise of fifty seeds, by each NumPy on each of
 baselines: $(VENV)/all.stamp  ## networks that others publish beside ours, into benchmarks/quality: hours
 	$(BIN)/python -m benchmarks.quality --pythae $(PYTHAE) $(if $(DYNAMIC),--dynamic $(DYNAMIC)) --publish
 
-speed: $(VENV)/all.stamp  ## the runtime beside its peers, into benchmarks/speed: 5 GB, hours; INT8=BUNDLE times one beside mnist
+speed: $(VENV)/all.stamp  ## the runtime beside its peers, into benchmarks/speed: 5 GB, hours; INT8=BUNDLE times one beside mnist, which it was made of
 	$(BIN)/python benchmarks/speed/run.py setup
 	$(BIN)/python benchmarks/speed/run.py run --out benchmarks/speed/results.json $(if $(INT8),--int8 $(INT8))
 	$(BIN)/python benchmarks/speed/run.py table benchmarks/speed/results.json > benchmarks/speed/results.md

@@ -77,8 +77,8 @@ def _arguments() -> argparse.Namespace:
     run.add_argument("--rounds", type=int, default=7)
     run.add_argument("--seconds", type=float, default=0.2, help="a side's turn, at least one call long")
     run.add_argument("--stream", type=int, default=10_000_000, help="images of the longest stream")
-    run.add_argument("--int8", help="an int8 bundle's folder, to be timed beside --float32")
-    run.add_argument("--float32", default="mnist", help="the bundle that --int8 was made of")
+    run.add_argument("--int8", nargs="+", default=[], help="int8 bundles' folders, to be timed beside --float32")
+    run.add_argument("--float32", nargs="+", default=["mnist"], help="the bundles that those of --int8 were made of")
     run.add_argument("--quick", action="store_true", help="n <= 64, 2 rounds of a call: do all sides work and agree?")
     run.add_argument("--out", type=Path, default=Path("speed.json"))
     table.add_argument("results", type=Path)
@@ -90,6 +90,8 @@ def _arguments() -> argparse.Namespace:
     if said.verb == "run" and (said.rounds < 1 or not said.sizes):
         parser.error("there should be a round and a size at least")
     if said.verb == "run":
+        if said.int8 and len(said.int8) != len(said.float32):
+            parser.error("--float32 should name as many bundles as --int8")
         named(said.only)
     return said
 

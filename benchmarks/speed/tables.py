@@ -128,14 +128,18 @@ def _mebibytes(row: Results) -> str:
 
 
 def _bench(results: Results) -> list[str]:
-    found = results.get("bench", {})
-    if "rows" not in found:
-        return [f"### vae-edge bench\n\nnot measured: {found['reason']}"] if found else []
-    rows = [
-        [f"{row['n']:,}", row["what"], _time(row["p50"]), f"{row['over_bare']:.2f}", _percent(row)]
-        for row in found["rows"]
-    ]
-    return [f"### vae-edge bench {found['bundle']}", _table(["n", "", "median", "x bare", "of sgemm"], rows)]
+    parts = []
+    for name, found in results.get("bench", {}).items():
+        parts.append(f"### vae-edge bench {name}")
+        if "rows" not in found:
+            parts.append(f"not measured: {found['reason']}")
+            continue
+        rows = [
+            [f"{row['n']:,}", row["what"], _time(row["p50"]), f"{row['over_bare']:.2f}", _percent(row)]
+            for row in found["rows"]
+        ]
+        parts.append(_table(["n", "", "median", "x bare", "of sgemm"], rows))
+    return parts
 
 
 def _percent(row: Results) -> str:
@@ -143,16 +147,20 @@ def _percent(row: Results) -> str:
 
 
 def _int8(results: Results) -> list[str]:
-    found = results.get("int8", {})
-    if "seconds" not in found:
-        return [f"### int8\n\nnot measured: {found['reason']}"] if found else []
-    rows = [
-        [f"{int(n):,}", _time(pair["float32"]), _time(pair["int8"]), f"{pair['float32'] / pair['int8']:.2f}"]
-        for n, pair in found["seconds"].items()
-    ]
-    sizes = found["bytes"]
-    title = f"### int8: {sizes['int8']:,} bytes beside {sizes['float32']:,}"
-    return [title, _table(["n", "float32", "int8", "float32 / int8"], rows)]
+    parts = []
+    for name, found in results.get("int8", {}).items():
+        if "seconds" not in found:
+            parts.append(f"### {name} in int8\n\nnot measured: {found['reason']}")
+            continue
+        rows = [
+            [f"{int(n):,}", _time(pair["float32"]), _time(pair["int8"]), f"{pair['float32'] / pair['int8']:.2f}"]
+            for n, pair in found["seconds"].items()
+        ]
+        sizes, nats = found["bytes"], found["nats_lost"]
+        lost = "" if nats is None else f", {nats:.3f} nats lost"
+        parts.append(f"### {name} in int8: {sizes['int8']:,} bytes beside {sizes['float32']:,}{lost}")
+        parts.append(_table(["n", "float32", "int8", "float32 / int8"], rows))
+    return parts
 
 
 def _targets(results: Results) -> str:

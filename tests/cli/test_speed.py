@@ -252,7 +252,7 @@ def plan(tmp_path, exchange, **changes):
     fields = {
         "envs": tmp_path / "envs", "exchange": exchange, "models": ("tutorial", "mnist"), "sizes": (1, 64),
         "peers": roster.PEERS, "parts": ("peers", "training"), "threads": 1, "rounds": 2, "seconds": 0.0,
-        "stream": 100, "quick": True, "int8": None, "float32": "mnist",
+        "stream": 100, "quick": True, "int8": (), "float32": ("mnist",),
     }  # fmt: skip
     return session.Plan(**(fields | changes))
 
