@@ -151,8 +151,9 @@ class Manifest:
 
 def seal(manifest: Manifest) -> Manifest:
     """The same manifest with the digest of its own content; raises ManifestError where the content makes no sense."""
-    sealed = dataclasses.replace(manifest, digest=_digest(manifest))
-    _check(sealed)
+    blank = _blank(manifest)
+    sealed = dataclasses.replace(manifest, digest=hashlib.sha256(blank).hexdigest())
+    _check(sealed, blank)
     return sealed
 
 
@@ -181,14 +182,17 @@ def parse(data: bytes) -> Manifest:
             f"the manifest has schema {schema}, this release reads up to {SCHEMA}: upgrade vae-edge, or export with it"
         )
     manifest: Manifest = _read(Manifest, tree, "manifest")
-    _check(manifest)
-    if render(manifest) != data:
+    blank = _blank(manifest)
+    _check(manifest, blank)
+    empty, full = (b'\n  "digest": "%s"' % digest for digest in (b"", manifest.digest.encode()))
+    if blank.replace(empty, full, 1) != data:  # what render writes, without rendering it again
         raise ManifestError("the manifest is not in its canonical form (edited by hand?); export the bundle again")
     return manifest
 
 
-def _digest(manifest: Manifest) -> str:
-    return hashlib.sha256(render(dataclasses.replace(manifest, digest=""))).hexdigest()
+def _blank(manifest: Manifest) -> bytes:
+    """The canonical bytes without a digest, which the digest is of."""
+    return render(dataclasses.replace(manifest, digest=""))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -242,7 +246,7 @@ def _mismatch(where: str, expected: str, value: Any) -> ManifestError:
     return ManifestError(f"{where} should be {expected}, it is {type(value).__name__} {str(value)[:40]!r}")
 
 
-def _check(manifest: Manifest) -> None:
+def _check(manifest: Manifest, blank: bytes) -> None:
     """Holds the values against what a bundle may say; the files themselves are `bundle`'s concern."""
     image, prior = manifest.image, manifest.prior
     sizes = {"image.height": image.height, "image.width": image.width, "image.channels": image.channels}
@@ -283,7 +287,8 @@ def _check(manifest: Manifest) -> None:
     _expect_signature("decoder", manifest.decoder, {"z": latent}, {"logits": shape})
     for figures in (manifest.metrics, manifest.parity):
         _expect(all(math.isfinite(value) for value in figures.values()), "figures", "finite", figures)
-    _expect(manifest.digest == _digest(manifest), "digest", "that of the content (damaged?)", manifest.digest)
+    digest = hashlib.sha256(blank).hexdigest()
+    _expect(manifest.digest == digest, "digest", "that of the content (damaged?)", manifest.digest)
 
 
 def _expect_signature(
