@@ -138,12 +138,15 @@ class VAE:
     def decode(self, z: npt.ArrayLike) -> Bernoulli:
         """p(x|z) of each latent vector, logits (B, H, W, C); `z` is real numbers (B, L)."""
         z = self._latents(z)
+        parts = self._parts(len(z), self.manifest.decoder)
+        if len(parts) == 1:
+            return Bernoulli(*self._decoder.run(z))
         logits = np.empty((len(z), *self.image_shape), np.float32)
 
         def decode(part: slice) -> None:
             (logits[part],) = self._decoder.run(z[part])
 
-        parallel.each(self._parts(len(z), self.manifest.decoder), self._workers, decode)
+        parallel.each(parts, self._workers, decode)
         return Bernoulli(logits)
 
     def generate(self, n: SupportsIndex, *, head: str = "mean", seed: int = 0, start: int = 0) -> Float32:
@@ -190,12 +193,14 @@ class VAE:
 
     def _render(self, n: int, latents: Callable[[slice], Float32], paint: heads.Head, seed: int, start: int) -> Float32:
         """The images (n, H, W, C) of latent vectors, which `latents` gives by parts."""
+        # More than fit in memory are refused before they are parted: a list of the parts of 10^15 would not fit either.
+        out = _empty((n, *self.image_shape)) if n > BATCH_SIZE else None
         parts = self._parts(n, self.manifest.decoder)
         if len(parts) == 1:
             (logits,) = self._decoder.run(latents(slice(0, n)))
             paint(logits, logits, seed, start)
             return logits
-        out = _empty((n, *self.image_shape))
+        out = _empty((n, *self.image_shape)) if out is None else out
 
         def render(part: slice) -> None:
             (logits,) = self._decoder.run(latents(part))
@@ -216,8 +221,11 @@ class VAE:
             raise InputError(
                 f"z should be real numbers of shape (B, {self.latent_size}), B >= 1; it is {array.dtype} {array.shape}"
             )
-        with np.errstate(over="ignore"):
-            narrow = np.ascontiguousarray(array, np.float32)
+        if array.dtype == np.float32:
+            narrow = np.ascontiguousarray(array)
+        else:
+            with np.errstate(over="ignore"):
+                narrow = np.ascontiguousarray(array, np.float32)
         if not np.isfinite(narrow).all():
             raise InputError("z should be finite in float32, there is a NaN or an infinity in it")
         return narrow
