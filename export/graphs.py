@@ -17,18 +17,24 @@ from vae_edge.export.phases import split_phases
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.manifest import File, Graph, Tensor
 
-__all__ = ["DEFAULT_OPSET", "OPSETS", "convert", "describe", "multiply_adds", "tidy"]
+__all__ = ["DEFAULT_OPSET", "OPSETS", "convert", "describe", "multiply_adds", "tidy", "translate"]
 
 OPSETS = range(13, 19)  # what tf2onnx 1.17 writes and every test compares with TensorFlow
 DEFAULT_OPSET = 17  # ONNX Runtime 1.12 (2022) and later read it
 
 
 def convert(network: keras.Model, outputs: Sequence[str], opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
-    """The network as an ONNX model, float32, its batch axis dynamic, its outputs named `outputs`.
+    """The network as an ONNX model that is quick to run, float32, its batch axis dynamic, its outputs named `outputs`.
 
     The networks' raw outputs are exported, never a distribution's mean or stddev: TFP emits BroadcastArgs for these,
     which tf2onnx does not have. Raises InputError on an opset that tf2onnx does not write.
     """
+    model = translate(network, outputs, opset)
+    return tidy(split_phases(passes.fuse_clip(model)), model.graph.input[0].name, outputs)
+
+
+def translate(network: keras.Model, outputs: Sequence[str], opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
+    """The network as tf2onnx writes it, operator by operator; otherwise as `convert` gives it."""
     if opset not in OPSETS:
         raise InputError(f"opset should be one of {OPSETS.start} to {OPSETS.stop - 1}, it is {opset}")
     (tensor,) = network.inputs
@@ -41,7 +47,7 @@ def convert(network: keras.Model, outputs: Sequence[str], opset: int = DEFAULT_O
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     model, _ = tf2onnx.convert.from_function(tf.function(named, input_signature=signature), signature, opset=opset)
-    return tidy(split_phases(passes.fuse_clip(model)), name, outputs)
+    return tidy(model, name, outputs)
 
 
 def describe(model: onnx.ModelProto, file_name: str) -> tuple[bytes, Graph]:

@@ -176,7 +176,7 @@ def _baseline(
             "validation_elbo": trained.validation_elbo,
             "cpu_minutes": trained.cpu_minutes,
             "parameters": trained.networks.parameters,
-            "decoder_multiply_adds": graphs.multiply_adds(graphs.convert(decoder, ("logits",))),
+            "decoder_multiply_adds": graphs.multiply_adds(graphs.translate(decoder, ("logits",))),
             "figures": measure(evaluate.of_baseline(baseline, trained.networks)),
         }
 

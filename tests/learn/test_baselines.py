@@ -146,7 +146,7 @@ def test_a_decoders_cost_is_counted_as_ours_is() -> None:
         "cvae-2": 2 * 1568 + 9 * (49 * 32 * 64 + 196 * 64 * 32 + 784 * 32),
     }.items():
         networks = BY_NAME[name].build(BY_NAME[name].latent)
-        assert graphs.multiply_adds(graphs.convert(networks.decoder, ("logits",))) == cost
+        assert graphs.multiply_adds(graphs.translate(networks.decoder, ("logits",))) == cost
 
 
 def test_what_was_cut_off_goes_on_as_if_it_had_not_been(images: learn.Images, tmp_path: Path) -> None:
