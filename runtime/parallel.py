@@ -1,7 +1,7 @@
 """Runs the parts of a call on several threads, each part from its noise to its pixels on one of them.
 
 An operator that is split over threads waits for the slowest of them, some ten times a run; parts wait once, at the end
-of the call. On two cores, 64 to 4,096 images of the built-in `mnist` took 0.8 of the time that way.
+of the call. On two cores, 64 to 4,096 images of a decoder of 1.9 million multiply-adds took 0.8 of the time that way.
 """
 
 from __future__ import annotations
