@@ -6,7 +6,6 @@ of the call. On two cores, 64 to 4,096 images of a decoder of 1.9 million multip
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,22 +23,24 @@ _MOST = 64  # images of a part
 def parts(n: int, threads: int, cost: int, batch: int) -> list[slice]:
     """The parts of n images that `threads` take in turn, an image costs `cost` multiply-adds; in order.
 
-    Each is an equal share of what is left (guided self-scheduling, Polychronopoulos & Kuck 1987), so that all end at
-    about the same time. The first is longer: the caller begins it while the others wake. A call that is not worth that
-    is in parts of `batch` images, which one thread takes.
+    They are of equal size, but where there is one for each thread: then the first is longer, since the caller begins it
+    while the others wake (64 images of the built-in `mnist` on two cores take 0.96 of the time so, 32 take 0.94; parts
+    that get smaller towards the end gave nothing). A call that is not worth it is in parts of `batch` images.
     """
     least = min(batch, -(-_LEAST // max(1, cost)))
     if threads == 1 or n < 2 * least:
-        return [slice(at, min(at + batch, n)) for at in range(0, n, batch)]
-    found, at, lead = [], 0, _WAKING / max(1, cost) * (threads - 1) / threads
-    while at < n:
-        left = n - at
-        size = max(least, min(_MOST, math.ceil(left / threads + lead)))
-        if left - size < least:  # nothing is left that is less
-            size = left - least if left >= 2 * least else min(left, batch)
-        found.append(slice(at, at + size))
-        at, lead = at + size, 0.0
-    return found
+        return _equal(0, n, batch)
+    size = max(least, min(_MOST, -(-n // threads)))
+    count = min(-(-n // size), n // least)
+    if count > threads:
+        return _equal(0, n, size)
+    lead = round(_WAKING / max(1, cost) * (count - 1) / count)
+    first = min(size + lead, n - least * (count - 1), batch)
+    return [slice(0, first), *_equal(first, n, min(batch, -(-(n - first) // (count - 1))))]
+
+
+def _equal(start: int, stop: int, size: int) -> list[slice]:
+    return [slice(at, min(at + size, stop)) for at in range(start, stop, size)]
 
 
 def each(parts: Sequence[slice], threads: int, work: Callable[[slice], None]) -> None:
