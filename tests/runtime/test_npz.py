@@ -81,9 +81,10 @@ def test_anything_else_is_refused(case):
 
 
 @given(st.data())
-def test_damage_gives_an_answer(data):
+def test_damage_is_refused_or_does_not_matter(data):
     bytes_ = bytearray(zipped(HEADER))
     for _ in range(data.draw(st.integers(1, 4))):
         bytes_[data.draw(st.integers(0, len(bytes_) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(IntegrityError):
-        parse(bytes(bytes_), "x", EXPECTED)
+        found = parse(bytes(bytes_), "x", EXPECTED)
+        assert np.array_equal(found["a"], ARRAY)  # what is damaged, and let through, is nothing that is read
