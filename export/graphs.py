@@ -96,6 +96,13 @@ def tidy(model: onnx.ModelProto, name: str, outputs: Sequence[str]) -> onnx.Mode
     The converter's carry TensorFlow's scopes, and say ':0' behind each tensor; the quantiser's say what was done.
     """
     graph = model.graph
+    # As they are read: the converter's order of the weights is another in each process.
+    places: dict[str, int] = {}
+    for tensor in (tensor for node in graph.node for tensor in node.input):
+        places.setdefault(tensor, len(places))
+    weights = sorted(graph.initializer, key=lambda weight: places.get(weight.name, len(places)))
+    del graph.initializer[:]
+    graph.initializer.extend(weights)
     renamed = {graph.input[0].name: name} | {
         value.name: want for value, want in zip(graph.output, outputs, strict=True)
     }

@@ -6,7 +6,7 @@ again is what costs: so the layer behind, of stride 1 and few outputs, reads the
 transposed convolution of stride s itself, and lays out its own small output.
 
 ONNX Runtime computes a transposed convolution as a matrix product that it then sums up pixel by pixel, on one thread,
-and fuses nothing with it. The last two layers of TensorFlow's tutorial decoder take 41 us an image so, and 62 as they
+and fuses nothing with it. The last two layers of TensorFlow's tutorial decoder take 42 us an image so, and 62 as they
 were.
 """
 

@@ -4,11 +4,12 @@ import collections
 import typing
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from vae_edge.cli.export import export
-from vae_edge.export.graphs import DEFAULT_OPSET, OPSETS, convert, describe
+from vae_edge.export.graphs import DEFAULT_OPSET, OPSETS, convert, describe, tidy
 from vae_edge.runtime.errors import InputError
 from vae_edge.train.config import Config
 from vae_edge.train.model import VariationalAutoencoder
@@ -110,6 +111,17 @@ def test_the_same_network_gives_the_same_bytes() -> None:
     model = make("conv")
     one, two = (describe(convert(model.decoder, ("logits",)), "decoder.onnx")[0] for _ in range(2))
     assert one == two
+
+
+def test_the_order_in_which_the_converter_lists_weights_does_not_show() -> None:
+    model = convert(make("conv").decoder, ("logits",))
+    shuffled = onnx.ModelProto()
+    shuffled.CopyFrom(model)
+    weights = [*model.graph.initializer][::-1]
+    del shuffled.graph.initializer[:]
+    shuffled.graph.initializer.extend(weights)
+    assert shuffled != model
+    assert tidy(shuffled, "z", ("logits",)) == model
 
 
 @pytest.mark.parametrize("opset", [0, 12, 19, 99])
