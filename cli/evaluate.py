@@ -17,7 +17,7 @@ from vae_edge.runtime.errors import BundleError, DataError, InputError
 
 if TYPE_CHECKING:
     from vae_edge.runtime import VAE
-    from vae_edge.runtime.evaluation import Figure, Judge
+    from vae_edge.runtime.evaluation.figures import Figure, Judge
     from vae_edge.train.data import Dataset
 
 __all__ = ["evaluate"]
@@ -99,7 +99,7 @@ def evaluate(
     """
     vaes = [load(name, provider, provider_option, threads) for name in bundles]
     source = data or _agreed("--data", *(vae.manifest.training.dataset for vae in vaes))
-    from vae_edge.runtime import evaluation
+    from vae_edge.runtime.evaluation import figures
 
     how = binarize or _agreed("--binarize", *(vae.manifest.binarize for vae in vaes))
     read = partial(_images, source, data_dir=data_dir, how=how, seed=seed)
@@ -116,7 +116,7 @@ def evaluate(
         measured.append(_measure(vae, dataset, samples, seed, judge))
         if vae.manifest.prior.kind == "none":
             notes.append(f"{vae.manifest.name} is an autoencoder: it has neither likelihood nor samples")
-    costs = evaluation.costs(vaes)
+    costs = figures.costs(vaes)
     who = vaes[0].manifest.name if len(vaes) == 1 else f"{len(vaes)} bundles"
     where = f"{len(dataset):,} images of {dataset.name} ({split}), {vaes[0].provider}"
     if len(vaes) == 1:
@@ -201,7 +201,7 @@ def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | 
     """A manifest's metrics are those of the whole test split of the bundle's own data set."""
     if split != "test" or limit is not None:
         raise InputError("--write is for figures of the whole test split: leave --split and --limit out")
-    from vae_edge.runtime.evaluation import SAMPLES
+    from vae_edge.runtime.evaluation.figures import SAMPLES
 
     if 0 < generated < SAMPLES <= len(dataset):  # fewer give a larger Frechet distance for the same images
         raise typer.BadParameter(
@@ -227,9 +227,9 @@ def _judge(
     """What judges samples, or None and why not; `others` gives another split, the classifier runs on `device`."""
     if not generated:
         return None, ""
-    from vae_edge.runtime.classifier import Classifier
-    from vae_edge.runtime.evaluation import Judge
-    from vae_edge.runtime.quality import NEIGHBOURS
+    from vae_edge.runtime.evaluation.classifier import Classifier
+    from vae_edge.runtime.evaluation.figures import Judge
+    from vae_edge.runtime.evaluation.quality import NEIGHBOURS
 
     shape = dataset.images.shape[1:]
     classifier = Classifier.load(**device)
@@ -247,12 +247,12 @@ def _judge(
 
 
 def _measure(vae: VAE, dataset: Dataset, samples: int, seed: int, judge: Judge | None) -> dict[str, Figure]:
-    from vae_edge.runtime import evaluation
+    from vae_edge.runtime.evaluation import figures
 
     with Progress("likelihood", len(dataset) * (1 + samples), "samples") as progress:
-        found = evaluation.likelihoods(vae, dataset.images, samples, seed=seed, progress=progress.advance)
+        found = figures.likelihoods(vae, dataset.images, samples, seed=seed, progress=progress.advance)
     with Progress("reconstruction", len(dataset)) as progress:
-        found |= evaluation.reconstructions(vae, dataset.images, progress=progress.advance)
+        found |= figures.reconstructions(vae, dataset.images, progress=progress.advance)
     if judge is not None and vae.manifest.prior.kind != "none":
         with Progress("samples", 2 * judge.n) as progress:
             found |= judge.judge(vae, seed=seed, progress=progress.advance)

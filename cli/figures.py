@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vae_edge.runtime.evaluation import Cost, Figure
+    from vae_edge.runtime.evaluation.figures import Cost, Figure
 
 __all__ = ["document", "several", "single"]
 

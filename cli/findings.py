@@ -168,9 +168,9 @@ def _cpus() -> Iterator[Finding]:
 
 
 def _bundles() -> Iterator[Finding]:
-    from vae_edge.runtime import VAE, bundle, probe
+    from vae_edge.runtime import VAE, probe
 
-    names = bundle.built_in()
+    names = reading.built_in()
     if not names:
         yield Finding("bundles", "note", "none is built in", "give --bundle FOLDER; vae-edge export makes one")
     for name in names:

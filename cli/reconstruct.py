@@ -77,7 +77,7 @@ def reconstruct(
       vae-edge reconstruct images.npy --latent sample --seed 1 --out reconstructed.npz
     """
     from vae_edge.cli.images import read
-    from vae_edge.runtime.image import prepare
+    from vae_edge.runtime.events import prepare
 
     destination = Destination.parse(out)
     destination.check()

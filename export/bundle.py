@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.export import card, folder, graphs, parity, variant
-from vae_edge.runtime import VAE, likelihood, npz, probe
-from vae_edge.runtime.errors import BundleError, InputError, OutputError
-from vae_edge.runtime.manifest import (
+from vae_edge.runtime import VAE, probe
+from vae_edge.runtime.bundle import npz
+from vae_edge.runtime.bundle.manifest import (
     FP32,
     PRECISIONS,
     SCHEMA,
@@ -28,6 +28,8 @@ from vae_edge.runtime.manifest import (
     render,
     seal,
 )
+from vae_edge.runtime.errors import BundleError, InputError, OutputError
+from vae_edge.runtime.evaluation import likelihood
 from vae_edge.train import data, fit
 from vae_edge.train.model import MixturePrior, VariationalAutoencoder
 from vae_edge.train.run import Record, commit, versions

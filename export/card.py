@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from vae_edge.export import figures, variant
-from vae_edge.runtime.manifest import Manifest
+from vae_edge.runtime.bundle.manifest import Manifest
 from vae_edge.train.config import Config
 
 __all__ = ["render"]

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vae_edge.export import folder
-from vae_edge.runtime import bundle, manifest
+from vae_edge.runtime import bundle
+from vae_edge.runtime.bundle import manifest
+from vae_edge.runtime.bundle.manifest import Manifest
 from vae_edge.runtime.errors import IntegrityError
-from vae_edge.runtime.manifest import Manifest
 
 __all__ = ["section", "write"]
 

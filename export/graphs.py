@@ -14,8 +14,8 @@ import tf2onnx
 
 from vae_edge.export import passes
 from vae_edge.export.phases import split_phases
+from vae_edge.runtime.bundle.manifest import File, Graph, Tensor
 from vae_edge.runtime.errors import InputError
-from vae_edge.runtime.manifest import File, Graph, Tensor
 
 __all__ = ["DEFAULT_OPSET", "OPSETS", "convert", "describe", "multiply_adds", "tidy", "translate"]
 

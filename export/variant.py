@@ -12,11 +12,12 @@ import numpy.typing as npt
 import onnx
 
 from vae_edge.export import quantize
-from vae_edge.runtime import VAE, likelihood, npz, probe
-from vae_edge.runtime.bundle import Bundle
+from vae_edge.runtime import VAE, probe
+from vae_edge.runtime.bundle import Bundle, npz
+from vae_edge.runtime.bundle.manifest import File, Graph, Manifest, seal
 from vae_edge.runtime.distributions import Mixture
 from vae_edge.runtime.errors import CheckFailed
-from vae_edge.runtime.manifest import File, Graph, Manifest, seal
+from vae_edge.runtime.evaluation import likelihood
 from vae_edge.runtime.session import onnxruntime
 from vae_edge.runtime.vae import BATCH_SIZE
 

@@ -11,7 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vae_edge.runtime.bundle.manifest import Manifest
     from vae_edge.runtime.distributions import Bernoulli, Distribution, Mixture, Normal
+    from vae_edge.runtime.distributions.heads import HEADS
     from vae_edge.runtime.errors import (
         BundleError,
         BundleNotFound,
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
         UnsafeBundle,
         VaeEdgeError,
     )
-    from vae_edge.runtime.heads import HEADS
-    from vae_edge.runtime.manifest import Manifest
     from vae_edge.runtime.vae import VAE
 
 __all__ = [
@@ -55,11 +55,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "HEADS": "heads",
+    "HEADS": "distributions.heads",
     "VAE": "vae",
     "Bernoulli": "distributions",
     "Distribution": "distributions",
-    "Manifest": "manifest",
+    "Manifest": "bundle.manifest",
     "Mixture": "distributions",
     "Normal": "distributions",
 }

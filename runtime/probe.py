@@ -12,9 +12,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import npz
+from vae_edge.runtime.bundle import npz
+from vae_edge.runtime.bundle.manifest import FP32
 from vae_edge.runtime.errors import CheckFailed, InputError, IntegrityError
-from vae_edge.runtime.manifest import FP32
 from vae_edge.runtime.vae import VAE
 
 __all__ = ["OUTPUTS", "TOLERANCE", "allowed", "check", "parse", "render"]

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import cpus
+from vae_edge.runtime.bundle.manifest import Graph, Tensor
 from vae_edge.runtime.errors import BundleError, InputError, MissingExtra, ProviderError
-from vae_edge.runtime.manifest import Graph, Tensor
 
 __all__ = ["AUTO", "PROVIDERS", "Session", "check_threads", "onnxruntime", "provider_name"]
 

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import bundle as bundles
-from vae_edge.runtime import heads, image, npz, parallel, random
-from vae_edge.runtime.bundle import Bundle
-from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal
+from vae_edge.runtime import events, noise, parallel
+from vae_edge.runtime.bundle import Bundle, npz
+from vae_edge.runtime.bundle.manifest import Graph, Manifest
+from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal, heads
 from vae_edge.runtime.errors import InputError, IntegrityError
-from vae_edge.runtime.manifest import Graph, Manifest
-from vae_edge.runtime.random import Purpose
+from vae_edge.runtime.noise import Purpose
 from vae_edge.runtime.session import PROVIDERS, Session, check_threads
 
 __all__ = ["BATCH_SIZE", "VAE"]
@@ -124,13 +124,13 @@ class VAE:
         return self._prior
 
     def encode(self, images: npt.ArrayLike) -> Normal:
-        """q(z|x) of each image, loc and scale (B, L); `images` as `image.prepare` takes them."""
-        checked = image.check(images, self.manifest.image)
+        """q(z|x) of each image, loc and scale (B, L); `images` as `events.prepare` takes them."""
+        checked = events.check(images, self.manifest.image)
         loc = np.empty((len(checked), self.latent_size), np.float32)
         scale = np.empty_like(loc)
 
         def encode(part: slice) -> None:
-            loc[part], scale[part] = self._encoder.run(image.convert(checked[part], self.manifest.image))
+            loc[part], scale[part] = self._encoder.run(events.convert(checked[part], self.manifest.image))
 
         parallel.each(self._parts(len(checked), self.manifest.encoder), self._workers, encode)
         return Normal(loc, scale)
@@ -151,7 +151,7 @@ class VAE:
 
     def generate(self, n: SupportsIndex, *, head: str = "mean", seed: int = 0, start: int = 0) -> Float32:
         """n new images, (n, H, W, C): images start to start + n of this seed's endless series."""
-        n, seed, start = _count("n", n), random.check_seed(seed), random.check_draws(start, int(n))
+        n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
         prior, paint = self.prior, heads.get(head)
         return self._render(
             n, lambda part: prior._draw(seed, start + part.start, part.stop - part.start, 0), paint, seed, start
@@ -162,7 +162,7 @@ class VAE:
     ) -> Iterator[Float32]:
         """The images of `generate` in batches (b, H, W, C), b <= batch_size; memory does not grow with n."""
         n, size = _count("n", n), _count("batch_size", batch_size)
-        start, seed = random.check_draws(start, n), random.check_seed(seed)
+        start, seed = noise.check_draws(start, n), noise.check_seed(seed)
         self.prior, heads.get(head)  # what is wrong is said now, not at the first batch
         return (self.generate(min(size, n - at), head=head, seed=seed, start=start + at) for at in range(0, n, size))
 
@@ -172,9 +172,9 @@ class VAE:
         """Each image through z and back, (B, H, W, C); z is the mean of q(z|x), or one sample of it."""
         if latent not in ("mean", "sample"):
             raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")
-        paint, seed = heads.get(head), random.check_seed(seed)
+        paint, seed = heads.get(head), noise.check_seed(seed)
         q = self.encode(images)
-        start = random.check_draws(start, len(q.loc))
+        start = noise.check_draws(start, len(q.loc))
         z = q.mean() if latent == "mean" else q.sample(seed=seed, start=start)
         return self._render(len(z), z.__getitem__, paint, seed, start)
 
@@ -182,7 +182,7 @@ class VAE:
         self, a: npt.ArrayLike, b: npt.ArrayLike, steps: SupportsIndex, *, head: str = "mean", seed: int = 0
     ) -> Float32:
         """(steps, H, W, C): from image a to image b in equal steps between the means of their posteriors."""
-        steps, paint, seed = _count("steps", steps), heads.get(head), random.check_seed(seed)
+        steps, paint, seed = _count("steps", steps), heads.get(head), noise.check_seed(seed)
         ends = [self.encode(end).mean() for end in (a, b)]
         if any(len(end) != 1 for end in ends):
             raise InputError(f"a and b should be one image each, they are {len(ends[0])} and {len(ends[1])}")
@@ -258,7 +258,7 @@ def _count(name: str, value: SupportsIndex) -> int:
         count = operator.index(value)
     except TypeError:
         count = 0
-    if not 1 <= count <= random.MAX_DRAW or isinstance(value, bool):
+    if not 1 <= count <= noise.MAX_DRAW or isinstance(value, bool):
         raise InputError(f"{name} should be a positive integer, it is {value!r:.60}")
     return count
 

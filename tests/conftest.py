@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from vae_edge.runtime import VAE, manifest
-from vae_edge.runtime.bundle import read
+from vae_edge.runtime import VAE
+from vae_edge.runtime.bundle import manifest, read
 
 Make = Callable[..., Path]
 AtOnce = Callable[[], AbstractContextManager[None]]

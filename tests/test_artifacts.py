@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from vae_edge.runtime import VAE, classifier, probe
+from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle import built_in
+from vae_edge.runtime.evaluation import classifier
 from vae_edge.train.presets import PRESETS
 
 # Most multiply-adds of the decoder, most nats of the test images' -ELBO and NLL, most bytes: what each was made for.

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import layers
 
-from vae_edge.runtime import classifier as edge
+from vae_edge.runtime.bundle.manifest import Image, Training
 from vae_edge.runtime.errors import CheckFailed
-from vae_edge.runtime.manifest import Image, Training
+from vae_edge.runtime.evaluation import classifier as edge
 from vae_edge.train import data
 from vae_edge.train.run import commit, versions
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import random
+from vae_edge.runtime import noise
 from vae_edge.runtime.errors import DataError, InputError, MissingExtra
 from vae_edge.train import mnist
 from vae_edge.train.files import as_images, digest, read_arrays, read_images
@@ -73,7 +73,7 @@ def binarise(images: npt.NDArray[np.uint8], how: Binarisation = "static", *, see
     if how == "static":
         return (np.asarray(images, np.float32) / np.float32(255) > 0.5).astype(np.float32)
     flat = images.reshape(len(images), -1)
-    words = random.words16(seed, random.Purpose.IMAGE, 0, *flat.shape)
+    words = noise.words16(seed, noise.Purpose.IMAGE, 0, *flat.shape)
     # P(word < p * 2**16) = p, where 255 p is whole and so p * 2**16 is not: rounded, by at most 2**-17
     drawn = words < np.rint(flat * (65536 / 255)).astype(np.uint32)
     return drawn.astype(np.float32).reshape(images.shape)

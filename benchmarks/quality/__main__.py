@@ -26,10 +26,11 @@ import numpy.typing as npt
 from benchmarks.quality import evaluate, learn, pythae_default, tables
 from benchmarks.quality.baselines import BASELINES, Baseline
 from vae_edge.export import graphs
-from vae_edge.runtime import VAE, atomic, likelihood
-from vae_edge.runtime.classifier import Classifier
+from vae_edge.runtime import VAE, atomic
 from vae_edge.runtime.errors import CheckFailed, InputError, VaeEdgeError
-from vae_edge.runtime.evaluation import Judge
+from vae_edge.runtime.evaluation import likelihood
+from vae_edge.runtime.evaluation.classifier import Classifier
+from vae_edge.runtime.evaluation.figures import Judge
 from vae_edge.train import data
 from vae_edge.train.run import commit, versions
 

@@ -1,6 +1,6 @@
 """The figures of a model, by TensorFlow Probability's distributions: one code for baselines and bundles alike.
 
-Noise of the posterior is the seed contract's (vae_edge.runtime.random), so that `check` holds this code against the
+Noise of the posterior is the seed contract's (vae_edge.runtime.noise), so that `check` holds this code against the
 runtime's own, which is NumPy, draw by draw.
 """
 
@@ -16,11 +16,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from benchmarks.quality.baselines import IMAGE, Baseline, Distribution, Networks, standard_normal
-from vae_edge.runtime import VAE, likelihood, random
+from vae_edge.runtime import VAE, noise
 from vae_edge.runtime.distributions import Mixture
 from vae_edge.runtime.errors import CheckFailed, InputError
-from vae_edge.runtime.evaluation import Judge
-from vae_edge.runtime.random import Purpose
+from vae_edge.runtime.evaluation import likelihood
+from vae_edge.runtime.evaluation.figures import Judge
+from vae_edge.runtime.noise import Purpose
 
 tfd = tfp.distributions
 
@@ -138,8 +139,8 @@ def check(vae: VAE, images: Float32, samples: int = 100, *, seed: int = 0) -> di
     for name, difference in found.items():
         if not difference <= TOLERANCE:
             raise CheckFailed(
-                f"{name} of {vae.manifest.name} by this evaluation and by vae_edge.runtime.likelihood should differ by "
-                f"{TOLERANCE} nats at most, they differ by {difference:.3f}; one of the two is wrong"
+                f"{name} of {vae.manifest.name} by this evaluation and by the runtime's evaluation should differ "
+                f"by {TOLERANCE} nats at most, they differ by {difference:.3f}; one of the two is wrong"
             )
     return found
 
@@ -170,7 +171,7 @@ def _batches(model: Model, images: Float32) -> Iterator[tuple[Float32, Distribut
 def _draws(q: Distribution, seed: int, start: int, streams: range) -> tuple[tf.Tensor, tf.Tensor]:
     """z of q(z|x) and log q(z|x), (K, B, L) and (K, B); image i takes draw start + i of each stream."""
     count, latent = int(q.batch_shape[0]), int(q.event_shape[0])
-    eps = np.stack([random.normals(seed, Purpose.POSTERIOR, start, count, latent, stream) for stream in streams])
+    eps = np.stack([noise.normals(seed, Purpose.POSTERIOR, start, count, latent, stream) for stream in streams])
     z = q.loc + q.scale.matvec(eps)  # z = loc + T eps
     return z, q.log_prob(z)
 

@@ -69,7 +69,7 @@ def _conditions(results: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         f"{figures['nll_samples']:,} importance samples on the first {figures['nll_images']:,}; nats an image, +- one "
         f"standard error. Real images in the place of samples get a Frechet distance of {real['frechet']:.2f}, "
         f"precision {real['precision']:.2f} and recall {real['recall']:.2f}. On a bundle of ours this evaluation and "
-        f"`vae_edge.runtime.likelihood` differ by {agreement} nats. Measured at {results['commit']}."
+        f"`vae_edge.runtime.evaluation.likelihood` differ by {agreement} nats. Measured at {results['commit']}."
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from vae_edge.cli import bench as verb
 from vae_edge.cli.measure import LEAST, MOST, Products, in_turn, percentile, starts
 from vae_edge.runtime import HEADS, VAE
-from vae_edge.runtime.manifest import Prior
+from vae_edge.runtime.bundle.manifest import Prior
 from vae_edge.runtime.session import Session
 
 WORK = ["bare session", "decode", *(f"generate, {head}" for head in HEADS), "reconstruct"]

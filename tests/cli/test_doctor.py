@@ -101,14 +101,14 @@ def test_fewer_cpus_than_the_hosts_are_told(monkeypatch):
 
 
 def test_a_built_in_bundle_is_run(monkeypatch, tiny):
-    monkeypatch.setattr("vae_edge.runtime.bundle.built_in", lambda: {"tiny": tiny})
+    monkeypatch.setattr("vae_edge.runtime.bundle.reading.built_in", lambda: {"tiny": tiny})
     [finding] = found("bundle tiny")
     assert finding.status == "ok"
     assert "runs on CPUExecutionProvider" in finding.found
 
 
 def test_a_built_in_bundle_that_is_damaged_is_a_problem(monkeypatch, folder):
-    monkeypatch.setattr("vae_edge.runtime.bundle.built_in", lambda: {"gone": folder})
+    monkeypatch.setattr("vae_edge.runtime.bundle.reading.built_in", lambda: {"gone": folder})
     monkeypatch.setattr("vae_edge.runtime.bundle.locate", lambda name: folder)
     assert found("bundle gone")[0].status == "problem"
 

@@ -15,7 +15,7 @@ import pytest
 from vae_edge.cli.progress import Progress
 from vae_edge.runtime import OutputError
 from vae_edge.runtime.bundle import read
-from vae_edge.runtime.manifest import Prior, render, seal
+from vae_edge.runtime.bundle.manifest import Prior, render, seal
 
 SHAPE = (6, 4, 1)
 

@@ -157,7 +157,7 @@ def test_info_shows_the_manifest(vae_edge, tiny):
 
 
 def test_evaluate_tells_the_elbo_with_its_terms_and_the_nll(vae_edge, tiny, vae, folder):
-    from vae_edge.runtime import likelihood
+    from vae_edge.runtime.evaluation import likelihood
 
     data = np.random.default_rng(0).integers(0, 256, (70, *SHAPE), np.uint8)
     np.save("data.npy", data)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vae_edge.runtime.graphrules import RULES
+from vae_edge.runtime.bundle.guard.rules import RULES
 
 Change = Callable[[bytes], bytes]
 Mutator = Callable[[bytes, random.Random, Change], bytes]

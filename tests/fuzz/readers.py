@@ -24,7 +24,9 @@ import mutators
 import numpy as np
 import seeds
 
-from vae_edge.runtime import VAE, graphcheck, manifest, npz, probe
+from vae_edge.runtime import VAE, probe
+from vae_edge.runtime.bundle import manifest, npz
+from vae_edge.runtime.bundle.guard import reader as graphcheck
 from vae_edge.runtime.errors import CheckFailed, VaeEdgeError
 from vae_edge.train import files
 

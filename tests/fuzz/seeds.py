@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_edge.runtime import npz as archives
+from vae_edge.runtime.bundle import npz as archives
 
 TESTS = Path(__file__).parent.parent
 TINY = TESTS / "runtime" / "tiny"

@@ -17,7 +17,7 @@ import fuzz
 import mutators
 import readers
 
-from vae_edge.runtime import graphsize
+from vae_edge.runtime.bundle.guard import size as graphsize
 
 LET_THROUGH = {"manifest": 3, "bundle": 5, "graph": 2, "probe": 1, "idx": 6, "npy": 15, "npz": 4, "picture": 30}
 

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from vae_edge.cli.app import app
 from vae_edge.export.bundle import export
-from vae_edge.runtime import VAE, evaluation
+from vae_edge.runtime import VAE
+from vae_edge.runtime.evaluation import figures
 from vae_edge.train import data
 from vae_edge.train.config import Config
 from vae_edge.train.fit import fit
@@ -52,17 +53,17 @@ def test_images_of_any_size_train_export_and_evaluate(tmp_path: Path, small: Con
     manifest = export(fit(config, tmp_path / "run", verbose=0), tmp_path / "bundle")
     assert manifest.image_shape == shape
     vae, images = VAE.load(tmp_path / "bundle"), data.load(path, "test").images
-    figures = evaluation.likelihoods(vae, images, samples=20) | evaluation.reconstructions(vae, images)
+    found = figures.likelihoods(vae, images, samples=20) | figures.reconstructions(vae, images)
     # far better than a model that knows each pixel's mean alone
     mean = np.clip(data.binarise(data.load(path, "train").images).mean(0), 1e-3, 1 - 1e-3)
     x = data.binarise(images)
     simple = -(x * np.log(mean) + (1 - x) * np.log(1 - mean)).sum((1, 2, 3)).mean()
-    assert figures["nll"].value < 0.9 * simple
-    assert figures["nll"].value < -figures["elbo"].value
+    assert found["nll"].value < 0.9 * simple
+    assert found["nll"].value < -found["elbo"].value
     assert vae.generate(3, head="mode").shape == (3, *shape)
     measure = ["evaluate", str(tmp_path / "bundle"), "--samples", "20", "--json"]
     done = CliRunner().invoke(app, [*measure, "--data", str(path)], catch_exceptions=False)
-    assert json.loads(done.stdout)["nll"]["mean"] == pytest.approx(figures["nll"].value)
+    assert json.loads(done.stdout)["nll"]["mean"] == pytest.approx(found["nll"].value)
     lost = CliRunner().invoke(app, measure, catch_exceptions=False)  # a bundle records no path
     assert lost.exit_code == 1
     assert "name its data by --data" in json.loads(lost.stdout)["error"]["message"]

@@ -22,8 +22,10 @@ from benchmarks.quality import evaluate, learn, pythae_default, tables
 from benchmarks.quality.baselines import BASELINES, standard_normal
 from benchmarks.quality.published import PUBLISHED
 from vae_edge.export import graphs
-from vae_edge.runtime import VAE, likelihood, manifest
+from vae_edge.runtime import VAE
+from vae_edge.runtime.bundle import manifest
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError, RunError
+from vae_edge.runtime.evaluation import likelihood
 from vae_edge.train import data
 
 tfd = tfp.distributions

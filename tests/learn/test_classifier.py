@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_edge.runtime.classifier import Classifier
+from vae_edge.runtime.evaluation.classifier import Classifier
 from vae_edge.train import classifier, data
 
 

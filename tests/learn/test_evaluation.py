@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from vae_edge.cli.app import app
 from vae_edge.export.bundle import export
-from vae_edge.runtime import VAE, likelihood, random
+from vae_edge.runtime import VAE, noise
 from vae_edge.runtime.bundle import read
-from vae_edge.runtime.random import Purpose
+from vae_edge.runtime.evaluation import likelihood
+from vae_edge.runtime.noise import Purpose
 from vae_edge.train import data
 from vae_edge.train.config import Config
 from vae_edge.train.fit import fit, load
@@ -55,7 +56,7 @@ def test_tensorflows_elbo_and_nll_are_the_runtimes_for_the_same_noise(
 ) -> None:
     model, vae = pair
     x = data.binarise(data.load("digits", "test").images)
-    noise = np.stack([random.normals(5, Purpose.POSTERIOR, 0, len(x), 4, stream=k) for k in range(SAMPLES)])
+    noise = np.stack([noise.normals(5, Purpose.POSTERIOR, 0, len(x), 4, stream=k) for k in range(SAMPLES)])
     elbo, nll = tensorflows(model, x, noise)
     reconstruction, kl = likelihood.elbo(vae, x, seed=5)
     np.testing.assert_allclose(kl - reconstruction, elbo, atol=0.01)

@@ -10,8 +10,8 @@ import pytest
 from vae_edge.export import bundle, card, folder, parity
 from vae_edge.export.bundle import export
 from vae_edge.runtime import VAE
+from vae_edge.runtime.bundle.manifest import parse
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError, RunError
-from vae_edge.runtime.manifest import parse
 from vae_edge.runtime.probe import check
 from vae_edge.train import data
 from vae_edge.train.config import Config

@@ -13,9 +13,10 @@ from onnx import TensorProto
 from vae_edge.export import passes, quantize, variant
 from vae_edge.export.bundle import export
 from vae_edge.export.graphs import convert
-from vae_edge.runtime import VAE, likelihood, probe
+from vae_edge.runtime import VAE, probe
+from vae_edge.runtime.bundle.manifest import parse
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError
-from vae_edge.runtime.manifest import parse
+from vae_edge.runtime.evaluation import likelihood
 from vae_edge.train import data
 from vae_edge.train.config import Config
 from vae_edge.train.fit import fit

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from vae_edge.runtime import VAE, npz
-from vae_edge.runtime.manifest import File, Prior
+from vae_edge.runtime import VAE
+from vae_edge.runtime.bundle import npz
+from vae_edge.runtime.bundle.manifest import File, Prior
 
 
 @pytest.fixture

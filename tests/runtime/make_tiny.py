@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from vae_edge.runtime import manifest, probe
+from vae_edge.runtime import probe
+from vae_edge.runtime.bundle import manifest
 
 HERE = Path(__file__).parent / "tiny"
 H, W, C, L = 6, 4, 1, 3

@@ -18,10 +18,9 @@ from vae_edge.runtime import (
     UnsafeBundle,
     VaeEdgeError,
     bundle,
-    manifest,
-    npz,
 )
-from vae_edge.runtime.manifest import File, Prior
+from vae_edge.runtime.bundle import manifest, npz, reading
+from vae_edge.runtime.bundle.manifest import File, Prior
 
 FILES = ("manifest.json", "encoder.onnx", "decoder.onnx", "probe.npz")
 
@@ -39,7 +38,7 @@ def test_a_bundle_is_the_bytes_of_its_files(tiny):
 
 
 def test_a_name_is_a_folder_or_one_that_is_built_in(tiny, monkeypatch, tmp_path):
-    monkeypatch.setattr(bundle, "built_in", lambda: {"digits": tiny})
+    monkeypatch.setattr(reading, "built_in", lambda: {"digits": tiny})
     assert bundle.read("digits").folder == tiny
     assert bundle.read(str(tiny)).folder == tiny
     monkeypatch.chdir(tmp_path)
@@ -116,7 +115,7 @@ def test_a_huge_file_is_not_read(copy):
 def test_a_manifest_may_not_claim_a_huge_file(copy):
     said = manifest.parse((copy / "manifest.json").read_bytes())
     huge = manifest.seal(
-        manifest.dataclasses.replace(said, probe=File("probe.npz", bundle.MAX_FILE_BYTES + 1, said.probe.sha256))
+        manifest.dataclasses.replace(said, probe=File("probe.npz", reading.MAX_FILE_BYTES + 1, said.probe.sha256))
     )
     (copy / "manifest.json").write_bytes(manifest.render(huge))
     with pytest.raises(UnsafeBundle, match="at most 67,108,864 bytes"):

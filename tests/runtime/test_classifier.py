@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vae_edge.runtime import BundleNotFound, InputError, IntegrityError, ManifestError, UnsafeBundle
-from vae_edge.runtime.classifier import FOLDER, RECORD, Classifier, parse, render
+from vae_edge.runtime.evaluation.classifier import FOLDER, RECORD, Classifier, parse, render
 
 
 @pytest.fixture(scope="module")

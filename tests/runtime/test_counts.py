@@ -7,8 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from vae_edge.runtime import HEADS, VAE, heads, parallel
+from vae_edge.runtime import HEADS, VAE, parallel
 from vae_edge.runtime import vae as vae_module
+from vae_edge.runtime.distributions import heads
 
 BATCH = 256
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vae_edge.runtime import Bernoulli, InputError, Mixture, Normal
-from vae_edge.runtime.random import Purpose
+from vae_edge.runtime.noise import Purpose
 
 INF = math.inf
 LOGITS = hnp.arrays(np.float32, (3, 2, 2, 1), elements=st.floats(-1e4, 1e4, width=32) | st.sampled_from([-INF, INF]))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_edge.runtime import VAE, Normal, evaluation, image, likelihood, random
+from vae_edge.runtime import VAE, Normal, events, noise
 from vae_edge.runtime.distributions import Mixture
-from vae_edge.runtime.random import Purpose
+from vae_edge.runtime.evaluation import figures, likelihood
+from vae_edge.runtime.noise import Purpose
 
 
 @pytest.fixture
@@ -16,12 +17,12 @@ def pixels() -> np.ndarray:
 
 
 def test_likelihoods_are_means_with_their_standard_errors(vae, pixels):
-    found = evaluation.likelihoods(vae, pixels, 3, seed=4)
+    found = figures.likelihoods(vae, pixels, 3, seed=4)
     nll = likelihood.nll(vae, pixels, 3, seed=4)
     assert found["nll"].value == pytest.approx(nll.mean())
     assert found["nll"].standard_error == pytest.approx(nll.std(ddof=1) / np.sqrt(300))
     assert found["elbo"].value == pytest.approx(found["reconstruction"].value - found["kl"].value)
-    assert set(evaluation.likelihoods(vae, pixels, 0)) == {"elbo", "reconstruction", "kl", "active_units"}
+    assert set(figures.likelihoods(vae, pixels, 0)) == {"elbo", "reconstruction", "kl", "active_units"}
 
 
 def test_active_units_are_those_whose_mean_moves():
@@ -31,8 +32,8 @@ def test_active_units_are_those_whose_mean_moves():
 
 
 def test_reconstructions_are_made_from_the_posteriors_mean(vae, pixels):
-    found = evaluation.reconstructions(vae, pixels)
-    x = image.prepare(pixels, vae.manifest.image)
+    found = figures.reconstructions(vae, pixels)
+    x = events.prepare(pixels, vae.manifest.image)
     p = vae.decode(vae.encode(x).mean())
     assert found["cross_entropy"].value == pytest.approx(-p.log_prob(x).mean())
     assert found["wrong_pixels"].value == pytest.approx((vae.reconstruct(pixels, head="mode") != x).mean())
@@ -40,16 +41,16 @@ def test_reconstructions_are_made_from_the_posteriors_mean(vae, pixels):
 
 
 def test_an_autoencoder_has_reconstructions_alone(autoencoder, pixels):
-    assert evaluation.likelihoods(autoencoder, pixels, 3) == {}
-    assert set(evaluation.reconstructions(autoencoder, pixels)) == {"cross_entropy", "wrong_pixels", "squared_error"}
+    assert figures.likelihoods(autoencoder, pixels, 3) == {}
+    assert set(figures.reconstructions(autoencoder, pixels)) == {"cross_entropy", "wrong_pixels", "squared_error"}
 
 
 def test_one_image_has_no_standard_error(vae, pixels):
-    assert evaluation.likelihoods(vae, pixels[:1], 2)["nll"].standard_error is None
+    assert figures.likelihoods(vae, pixels[:1], 2)["nll"].standard_error is None
 
 
 def test_costs_are_the_manifests_and_a_time(vae, mixture_vae):
-    for found, one in zip(evaluation.costs([vae, mixture_vae], repeats=2), (vae, mixture_vae), strict=True):
+    for found, one in zip(figures.costs([vae, mixture_vae], repeats=2), (vae, mixture_vae), strict=True):
         said = one.manifest
         assert found.decoder_multiply_adds == said.decoder.multiply_adds
         assert found.parameters == said.encoder.parameters + said.decoder.parameters
@@ -79,7 +80,7 @@ def test_what_goes_wrong_in_a_thread_ends_the_others(tiny, pixels):
 def test_samples_are_the_posteriors_draws(vae, pixels):
     q = vae.encode(pixels[:5])
     z, log_q = likelihood._sampler(q, 3, 2)(range(4, 6))
-    eps = np.stack([random.normals(3, Purpose.POSTERIOR, 2, 5, 3, stream) for stream in (4, 5)])
+    eps = np.stack([noise.normals(3, Purpose.POSTERIOR, 2, 5, 3, stream) for stream in (4, 5)])
     np.testing.assert_allclose(z.reshape(2, 5, 3), q.loc + q.scale * eps, rtol=1e-6)
     np.testing.assert_allclose(log_q.reshape(2, 5), q.log_prob(z.reshape(2, 5, 3)), rtol=1e-5)
 

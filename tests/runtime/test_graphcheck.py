@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_edge.runtime import UnsafeBundle
-from vae_edge.runtime.graphcheck import MAX_ELEMENTS, MAX_FIELDS, MAX_NODES, check
+from vae_edge.runtime.bundle.guard.reader import MAX_ELEMENTS, MAX_FIELDS, MAX_NODES, check
 
 
 def varint(value: int) -> bytes:

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from vae_edge.runtime import vae as vae_module
-from vae_edge.runtime.graphrules import RULES, Node, RefusedError, Tensor
-from vae_edge.runtime.graphsize import MAX_BATCH, MAX_TOTAL, check
+from vae_edge.runtime.bundle.guard.rules import RULES, Node, RefusedError, Tensor
+from vae_edge.runtime.bundle.guard.size import MAX_BATCH, MAX_TOTAL, check
 
 X = {"x": Tensor((MAX_BATCH, 8, 28, 28)), "z": Tensor((MAX_BATCH, 32))}
 

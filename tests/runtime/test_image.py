@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vae_edge.runtime import InputError
-from vae_edge.runtime.image import prepare
-from vae_edge.runtime.manifest import Image
+from vae_edge.runtime.bundle.manifest import Image
+from vae_edge.runtime.events import prepare
 
 BINARY, GREY = Image(6, 4, 1, 0.5), Image(6, 4, 1, None)
 COLOUR = Image(6, 4, 3, 0.5)

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from vae_edge.runtime import VAE, InputError, likelihood
-from vae_edge.runtime.image import prepare
-from vae_edge.runtime.manifest import Image
+from vae_edge.runtime import VAE, InputError
+from vae_edge.runtime.bundle.manifest import Image
+from vae_edge.runtime.evaluation import likelihood
+from vae_edge.runtime.events import prepare
 
 
 def test_the_elbo_is_its_two_terms(vae, images):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vae_edge.runtime import Manifest, ManifestError
 from vae_edge.runtime.bundle import read
-from vae_edge.runtime.manifest import (
+from vae_edge.runtime.bundle.manifest import (
     PRECISIONS,
     SCHEMA,
     File,

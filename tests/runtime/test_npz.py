@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_edge.runtime import IntegrityError
-from vae_edge.runtime.npz import parse, render
+from vae_edge.runtime.bundle.npz import parse, render
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 EXPECTED = {"a": ("<f4", (-1, 3))}

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_edge.runtime import VAE, CheckFailed, InputError, IntegrityError, npz, probe
-from vae_edge.runtime.manifest import Prior
+from vae_edge.runtime import VAE, CheckFailed, InputError, IntegrityError, probe
+from vae_edge.runtime.bundle import npz
+from vae_edge.runtime.bundle.manifest import Prior
 
 
 def arrays(vae) -> dict[str, np.ndarray]:

@@ -11,8 +11,9 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_edge.runtime import InputError, quality
-from vae_edge.runtime.quality import Features, Likeness
+from vae_edge.runtime import InputError
+from vae_edge.runtime.evaluation import quality
+from vae_edge.runtime.evaluation.quality import Features, Likeness
 
 
 def features(n: int, size: int, seed: int, loc: float = 0, scale: float = 1) -> Features:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_edge.runtime import InputError, heads, philox, random
-from vae_edge.runtime.random import Purpose, normals, uniforms, words, words16
+from vae_edge.runtime import InputError, noise
+from vae_edge.runtime.distributions import heads
+from vae_edge.runtime.noise import Purpose, gaussian, normals, philox, uniforms, words, words16
 
 SEEDS = st.integers(0, 2**64 - 1)
 STARTS = st.integers(0, 2**63 - 100)
@@ -71,25 +72,6 @@ def test_philox_gives_the_published_words():
     assert philox.words((0, 0), -1, 1).tolist() == published
 
 
-BRIEF = """
-import hashlib, sys
-if sys.argv[2] == "loaded":
-    import numpy.random
-from vae_edge.runtime import VAE
-vae = VAE.load(sys.argv[1])
-print(*(hashlib.sha256(vae.generate(64, head=head, seed=5)).hexdigest() for head in ("mean", "mode", "sample")))
-print("numpy.random" in sys.modules, file=sys.stderr)
-for i in range(20): vae.generate(1)
-print("numpy.random" in sys.modules, file=sys.stderr)
-"""
-
-
-def test_a_process_that_wants_few_images_does_not_load_numpys_generators(tiny, run_python):
-    brief, loaded = (run_python(BRIEF, tiny, how) for how in ("brief", "loaded"))
-    assert (brief.stderr, loaded.stderr) == ("False\nTrue\n", "True\nTrue\n")
-    assert brief.stdout == loaded.stdout
-
-
 def test_streams_purposes_and_seeds_have_nothing_in_common():
     keys = [(seed, purpose, stream) for seed in (0, 1) for purpose in Purpose for stream in (0, 1, 2)]
     drawn = np.concatenate([words(seed, purpose, 0, 10, 4, stream).ravel() for seed, purpose, stream in keys])
@@ -97,7 +79,7 @@ def test_streams_purposes_and_seeds_have_nothing_in_common():
 
 
 def test_large_requests_are_made_in_blocks_of_the_same_noise():
-    n = 3 * random._NORMALS_AT_ONCE // 5 + 1
+    n = 3 * gaussian._NORMALS_AT_ONCE // 5 + 1
     assert np.array_equal(normals(0, Purpose.PRIOR, 3, n, 5)[-2:], normals(0, Purpose.PRIOR, 3 + n - 2, 2, 5))
 
 
@@ -115,16 +97,16 @@ def test_normals_do_not_depend_on_the_last_bits_of_libm(monkeypatch, ulps):
         return call
 
     for name in ("log", "cos", "sin"):
-        monkeypatch.setattr(random.np, name, perturbed(getattr(np, name)))
+        monkeypatch.setattr(gaussian.np, name, perturbed(getattr(np, name)))
     assert np.array_equal(normals(0, Purpose.PRIOR, 0, 1 << 15, 32), expected)
 
 
 def test_the_decimal_path_gives_what_the_fast_one_gives(monkeypatch):
     expected = normals(0, Purpose.PRIOR, 0, 1 << 10, 32)
     calls = []
-    exact = random._exact_normal
-    monkeypatch.setattr(random, "_DOUBT", 1 << 20)  # 1 in 256 is doubted, not 1 in 4 million
-    monkeypatch.setattr(random, "_exact_normal", lambda *arguments: calls.append(1) or exact(*arguments))
+    exact = gaussian._exact_normal
+    monkeypatch.setattr(gaussian, "_DOUBT", 1 << 20)  # 1 in 256 is doubted, not 1 in 4 million
+    monkeypatch.setattr(gaussian, "_exact_normal", lambda *arguments: calls.append(1) or exact(*arguments))
     assert np.array_equal(normals(0, Purpose.PRIOR, 0, 1 << 10, 32), expected)
     assert len(calls) > 50
 
@@ -135,13 +117,13 @@ def test_the_decimal_path_is_right_at_the_ends(word):
     radius = math.sqrt(-2 * math.log(u1))
     for second, function in enumerate((math.cos, math.sin)):
         expected = radius * function(2 * math.pi * u2)
-        assert random._exact_normal(word, second) == pytest.approx(expected, rel=1e-14, abs=1e-300)
+        assert gaussian._exact_normal(word, second) == pytest.approx(expected, rel=1e-14, abs=1e-300)
 
 
 def test_the_decimal_path_does_not_read_the_caller_s_context():
     with decimal.localcontext(decimal.Context(prec=2)):
-        rough = random._exact_normal(123456789 << 20, 0)
-    assert rough == random._exact_normal(123456789 << 20, 0)
+        rough = gaussian._exact_normal(123456789 << 20, 0)
+    assert rough == gaussian._exact_normal(123456789 << 20, 0)
 
 
 def test_normals_are_normal():
@@ -161,14 +143,14 @@ def test_no_threshold_of_the_pixels_can_round_two_ways():
 @pytest.mark.parametrize("seed", [-1, 2**64, 0.5, "0", None, True, np.array([1, 2])])
 def test_a_seed_is_an_integer_of_64_bits(seed):
     with pytest.raises(InputError, match="seed should be an integer in"):
-        random.check_seed(seed)
+        noise.check_seed(seed)
 
 
 def test_seeds_may_be_numpy_integers():
-    assert random.check_seed(np.uint64(2**64 - 1)) == 2**64 - 1
+    assert noise.check_seed(np.uint64(2**64 - 1)) == 2**64 - 1
 
 
 @pytest.mark.parametrize("start", [-1, 2**63, 1.0, "0"])
 def test_a_start_is_an_integer_whose_draws_exist(start):
     with pytest.raises(InputError, match="start should be an integer in"):
-        random.check_draws(start, 1)
+        noise.check_draws(start, 1)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_edge.runtime import philox, random
-from vae_edge.runtime.random import Purpose
+from vae_edge.runtime import noise
+from vae_edge.runtime.noise import Purpose, philox
 
 HASHES = Path(__file__).with_name("golden.json")
 
@@ -35,7 +35,7 @@ def check_philox() -> None:
             raise SystemExit(f"Philox's words after counter {counter} are not NumPy's")
 
 
-def noise() -> dict[str, str]:
+def hashes() -> dict[str, str]:
     """Ten kinds of draw at five places of the streams: what was drawn -> its SHA-256."""
     from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal
 
@@ -47,12 +47,12 @@ def noise() -> dict[str, str]:
     places = [(0, 0, 0), (1, 1000, 0), (7, 2**31 - 10, 1), (2**63 + 5, 10**15, 123), (2**64 - 1, 2**62, 2**40)]
     for seed, start, stream in places:
         for name, array in {
-            "words": random.words(seed, Purpose.PRIOR, start, 500, 13, stream),
-            "words16": random.words16(seed, Purpose.PIXEL, start, 50, 784, stream),
-            "uniforms": random.uniforms(seed, Purpose.COMPONENT, start, 5000, stream),
-            "normals of the prior": random.normals(seed, Purpose.PRIOR, start, 3000, 32, stream),
-            "normals of a posterior": random.normals(seed, Purpose.POSTERIOR, start, 1001, 7, stream),
-            "one normal": random.normals(seed, Purpose.POSTERIOR, start, 20_000, 1, stream),
+            "words": noise.words(seed, Purpose.PRIOR, start, 500, 13, stream),
+            "words16": noise.words16(seed, Purpose.PIXEL, start, 50, 784, stream),
+            "uniforms": noise.uniforms(seed, Purpose.COMPONENT, start, 5000, stream),
+            "normals of the prior": noise.normals(seed, Purpose.PRIOR, start, 3000, 32, stream),
+            "normals of a posterior": noise.normals(seed, Purpose.POSTERIOR, start, 1001, 7, stream),
+            "one normal": noise.normals(seed, Purpose.POSTERIOR, start, 20_000, 1, stream),
             "a prior": prior.sample(2000, seed=seed, start=start),
             "pixels": Bernoulli(ramp).sample(200, seed=seed, start=start),
             "samples of a batch": Bernoulli(np.stack([ramp, -ramp])).sample(3, seed=seed, start=start),
@@ -64,10 +64,10 @@ def noise() -> dict[str, str]:
 
 if __name__ == "__main__":
     check_philox()
-    hashes = noise()
+    made = hashes()
     if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps(hashes, indent=1) + "\n")
-    wrong = [name for name, value in json.loads(HASHES.read_text()).items() if hashes[name] != value]
+        Path(sys.argv[1]).write_text(json.dumps(made, indent=1) + "\n")
+    wrong = [name for name, value in json.loads(HASHES.read_text()).items() if made[name] != value]
     here = f"NumPy {np.__version__}, Python {sys.version.split()[0]}"
-    print(f"{here}: {len(hashes) - len(wrong)} of {len(hashes)} hashes hold")  # noqa: T201
+    print(f"{here}: {len(made) - len(wrong)} of {len(made)} hashes hold")  # noqa: T201
     sys.exit("\n".join(wrong) or None)

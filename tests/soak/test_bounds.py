@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from vae_edge.runtime.graphrules import RULES, Tensor, UpTo
-from vae_edge.runtime.graphsize import check
+from vae_edge.runtime.bundle.guard.rules import RULES, Tensor, UpTo
+from vae_edge.runtime.bundle.guard.size import check
 
 
 class Maker:
@@ -118,7 +118,7 @@ class Maker:
 
 def bounds(data: bytes) -> dict[str, Tensor]:
     """What graphsize takes each tensor of a model to be."""
-    from vae_edge.runtime import graphcheck
+    from vae_edge.runtime.bundle.guard import reader as graphcheck
 
     found: dict[str, Tensor] = {}
 

@@ -27,8 +27,8 @@ import tf2onnx
 from protocol import CHUNK, LARGEST
 
 from vae_edge.export import graphs
-from vae_edge.runtime import VAE, manifest, probe
-from vae_edge.runtime.bundle import built_in
+from vae_edge.runtime import VAE, probe
+from vae_edge.runtime.bundle import built_in, manifest
 from vae_edge.train.presets import PRESETS
 
 Array = npt.NDArray[np.float32]

@@ -14,10 +14,10 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from vae_edge.runtime import graphsize
+from vae_edge.runtime.bundle.guard import size as graphsize
+from vae_edge.runtime.bundle.guard.rules import DOMAINS, MAX_NUMBERS, Node, RefusedError, Tensor
+from vae_edge.runtime.bundle.guard.size import MAX_BATCH
 from vae_edge.runtime.errors import UnsafeBundle
-from vae_edge.runtime.graphrules import DOMAINS, MAX_NUMBERS, Node, RefusedError, Tensor
-from vae_edge.runtime.graphsize import MAX_BATCH
 
 __all__ = ["MAX_ELEMENTS", "MAX_FIELDS", "MAX_NODES", "OPSETS", "check"]
 

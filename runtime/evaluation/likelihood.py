@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import image, random
+from vae_edge.runtime import events, noise
 from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal
 from vae_edge.runtime.errors import InputError
-from vae_edge.runtime.random import Purpose
+from vae_edge.runtime.noise import Purpose
 from vae_edge.runtime.session import PROVIDERS, Session
 from vae_edge.runtime.vae import BATCH_SIZE, VAE
 
@@ -77,15 +77,15 @@ def nll(
     if batch_size < 1:
         raise InputError(f"batch_size should be positive, it is {batch_size}")
     prior = log_prior(vae.prior)  # an autoencoder has none, and says so
-    random.check_seed(seed)
-    checked = image.check(images, vae.manifest.image)
+    noise.check_seed(seed)
+    checked = events.check(images, vae.manifest.image)
     decoder, workers = _decoder(vae)
     rounds = math.ceil(len(checked) / batch_size / workers)
     parts = [part for part in np.array_split(np.arange(len(checked)), rounds * workers) if len(part)]
     out, told, stop = np.empty(len(checked)), threading.Lock(), threading.Event()
 
     def bound(part: npt.NDArray[np.intp]) -> None:
-        x = image.convert(checked[part[0] : part[-1] + 1], vae.manifest.image)
+        x = events.convert(checked[part[0] : part[-1] + 1], vae.manifest.image)
         draw, likelihood = _sampler(vae.encode(x), seed, int(part[0])), _likelihood(vae, x)
         # log 1/K sum_k w_k with log w = log p(x|z) + log p(z) - log q(z|x): the sum runs relative to the largest so far
         top, total = np.full(len(x), -np.inf), np.zeros(len(x))
@@ -195,12 +195,12 @@ def _decoder(vae: VAE) -> tuple[Session, int]:
 
 def _batches(vae: VAE, images: npt.ArrayLike, seed: int, batch_size: int) -> Iterator[tuple[Float32, Normal, int]]:
     """Prepared images, q(z|x) and the index of the first, batch by batch."""
-    random.check_seed(seed)
+    noise.check_seed(seed)
     if batch_size < 1:
         raise InputError(f"batch_size should be positive, it is {batch_size}")
-    checked = image.check(images, vae.manifest.image)
+    checked = events.check(images, vae.manifest.image)
     for at in range(0, len(checked), batch_size):
-        x = image.convert(checked[at : at + batch_size], vae.manifest.image)
+        x = events.convert(checked[at : at + batch_size], vae.manifest.image)
         yield x, vae.encode(x), at
 
 
@@ -213,7 +213,7 @@ def _sampler(q: Normal, seed: int, start: int) -> Callable[[range], tuple[Float3
     def draw(streams: range) -> tuple[Float32, Float64]:
         eps = np.empty((len(streams), count, size), np.float32)
         for place, stream in enumerate(streams):
-            eps[place] = random.normals(seed, Purpose.POSTERIOR, start, count, size, stream)
+            eps[place] = noise.normals(seed, Purpose.POSTERIOR, start, count, size, stream)
         log_q = constant - np.einsum("kbl,kbl->kb", eps, eps) / 2
         eps *= q.scale
         eps += q.loc

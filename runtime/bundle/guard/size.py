@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from vae_edge.runtime.graphrules import CONVOLUTIONS, RULES, Node, RefusedError, Tensor, weights_at
+from vae_edge.runtime.bundle.guard.rules import CONVOLUTIONS, RULES, Node, RefusedError, Tensor, weights_at
 
 __all__ = ["MAX_BATCH", "MAX_TOTAL", "check"]
 

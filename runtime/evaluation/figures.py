@@ -11,10 +11,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import image, likelihood, quality
-from vae_edge.runtime.classifier import Classifier
+from vae_edge.runtime import events
+from vae_edge.runtime.bundle.manifest import Manifest
 from vae_edge.runtime.errors import InputError
-from vae_edge.runtime.manifest import Manifest
+from vae_edge.runtime.evaluation import likelihood, quality
+from vae_edge.runtime.evaluation.classifier import Classifier
 from vae_edge.runtime.vae import BATCH_SIZE, VAE
 
 __all__ = ["Cost", "Figure", "Judge", "Sampler", "costs", "likelihoods", "reconstructions"]
@@ -80,7 +81,7 @@ def reconstructions(vae: VAE, images: Pixels, *, progress: Progress | None = Non
     """
     entropy, wrong, squared = [], [], []
     for at in range(0, len(images), BATCH_SIZE):
-        x = image.prepare(images[at : at + BATCH_SIZE], vae.manifest.image)
+        x = events.prepare(images[at : at + BATCH_SIZE], vae.manifest.image)
         p = vae.decode(vae.encode(x).mean())
         entropy.append(-likelihood.log_likelihood(vae, x, p.logits))
         wrong.append(((x > 0.5) != (p.logits >= 0)).mean(axis=(1, 2, 3)))
@@ -134,7 +135,7 @@ class Judge:
     def _look(
         self, images: Pixels, progress: Progress | None
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        return self.classifier.run(image.prepare(images, self.classifier.record.image), progress=progress)
+        return self.classifier.run(events.prepare(images, self.classifier.record.image), progress=progress)
 
     def _measure(self, values: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> dict[str, float]:
         features = quality.Features(values)

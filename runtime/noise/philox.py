@@ -1,8 +1,6 @@
 """Philox4x64-10, the counter-based generator of Salmon et al. 2011, by NumPy's arithmetic on uint64.
 
-The same words as `np.random.Philox`. Importing `np.random` takes 6 ms and 2.5 MB, a seventh of what the first 64 images
-of a process take beyond its imports: this serves the few draws of a process that wants no more, at 10 to 40 times the
-time a word.
+The same words as `np.random.Philox`, which draws use; this is the reference to read, and to port.
 """
 
 from __future__ import annotations

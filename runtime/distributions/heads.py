@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import random
+from vae_edge.runtime import noise
 from vae_edge.runtime.errors import InputError
 
 __all__ = ["HEADS", "Head", "get", "mean", "mode", "sample"]
@@ -51,8 +51,8 @@ def sample(logits: Array, out: Array, seed: int = 0, start: int = 0, stream: int
     rows = max(1, _AT_ONCE // size)
     for at in range(0, len(logits), rows):
         part = logits[at : at + rows]
-        noise = random.words16(seed, random.Purpose.PIXEL, start + at, len(part), size, stream)
-        below = table.take(noise, mode="wrap").reshape(part.shape)  # no word is out of range; unchecked is a tenth less
+        raw = noise.words16(seed, noise.Purpose.PIXEL, start + at, len(part), size, stream)
+        below = table.take(raw, mode="wrap").reshape(part.shape)  # no word is out of range; unchecked is a tenth less
         np.less(below, part, out=out[at : at + rows], casting="unsafe")
 
 

@@ -8,11 +8,12 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from vae_edge.runtime import graphcheck, manifest
+from vae_edge.runtime.bundle import manifest
+from vae_edge.runtime.bundle.guard import reader as graphcheck
+from vae_edge.runtime.bundle.manifest import File, Manifest
 from vae_edge.runtime.errors import BundleError, BundleNotFound, IntegrityError, ManifestError, UnsafeBundle
-from vae_edge.runtime.manifest import File, Manifest
 
-__all__ = ["MANIFEST", "MAX_FILE_BYTES", "Bundle", "built_in", "locate", "read"]
+__all__ = ["MANIFEST", "MAX_FILE_BYTES", "Bundle", "built_in", "locate", "read", "read_file", "read_verified"]
 
 MANIFEST = "manifest.json"
 MAX_FILE_BYTES = 1 << 26
@@ -64,22 +65,23 @@ def read(name: str | os.PathLike[str]) -> Bundle:
     """
     folder = locate(name)
     try:
-        said = manifest.parse(_read_file(folder / MANIFEST, manifest.MAX_BYTES))
+        said = manifest.parse(read_file(folder / MANIFEST, manifest.MAX_BYTES))
     except FileNotFoundError as error:
         raise BundleNotFound(f"{folder} is no bundle: it has no {MANIFEST}") from error
     except ManifestError as error:
         raise ManifestError(f"{folder}: {error}") from error
-    files = {file.name: _read_verified(folder, file) for file in said.files}
+    files = {file.name: read_verified(folder, file) for file in said.files}
     for graph in (said.encoder, said.decoder):
         graphcheck.check(files[graph.file.name], str(folder / graph.file.name))
     return Bundle(folder, said, files)
 
 
-def _read_verified(folder: Path, file: File) -> bytes:
+def read_verified(folder: Path, file: File) -> bytes:
+    """The bytes of `file` in `folder`; raises IntegrityError where they are not those that the manifest describes."""
     if file.bytes > MAX_FILE_BYTES:
         raise UnsafeBundle(f"{folder / file.name} should be at most {MAX_FILE_BYTES:,} bytes, it claims {file.bytes:,}")
     try:
-        data = _read_file(folder / file.name, file.bytes)
+        data = read_file(folder / file.name, file.bytes)
     except FileNotFoundError as error:
         raise IntegrityError(f"{folder} lacks {file.name}, which its manifest lists; export it again") from error
     found = hashlib.sha256(data).hexdigest()
@@ -91,7 +93,7 @@ def _read_verified(folder: Path, file: File) -> bytes:
     return data
 
 
-def _read_file(path: Path, limit: int) -> bytes:
+def read_file(path: Path, limit: int) -> bytes:
     """The bytes of a regular file, never through a link, never waiting (a FIFO); at most `limit` are read."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:

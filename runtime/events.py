@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.runtime.bundle.manifest import Image
 from vae_edge.runtime.errors import InputError
-from vae_edge.runtime.manifest import Image
 
 __all__ = ["check", "convert", "prepare"]
 

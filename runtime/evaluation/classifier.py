@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import bundle, graphcheck, manifest
+from vae_edge.runtime.bundle import manifest, reading
+from vae_edge.runtime.bundle.guard import reader as graphcheck
+from vae_edge.runtime.bundle.manifest import Graph, Image, Tensor, Training
 from vae_edge.runtime.errors import BundleNotFound, InputError, ManifestError
-from vae_edge.runtime.manifest import Graph, Image, Tensor, Training
 from vae_edge.runtime.session import Session
 
 __all__ = ["FOLDER", "RECORD", "SCHEMA", "Classifier", "Record", "parse", "render"]
 
 SCHEMA = 1
 RECORD = "classifier.json"
-FOLDER = Path(__file__).parent.parent / "artifacts" / "classifier"  # rooms lie side by side, installed or not
+FOLDER = Path(__file__).parents[2] / "artifacts" / "classifier"  # rooms lie side by side, installed or not
 BATCH_SIZE = 256
 
 Float32 = npt.NDArray[np.float32]
@@ -97,10 +98,10 @@ class Classifier:
         """
         folder = Path(folder)
         try:
-            record = parse(bundle._read_file(folder / RECORD, manifest.MAX_BYTES))
+            record = parse(reading.read_file(folder / RECORD, manifest.MAX_BYTES))
         except FileNotFoundError as error:
             raise BundleNotFound(f"{folder} holds no classifier: it has no {RECORD}") from error
-        data = bundle._read_verified(folder, record.graph.file)
+        data = reading.read_verified(folder, record.graph.file)
         return cls(data, record, provider=provider, provider_options=provider_options, threads=threads)
 
     @property
