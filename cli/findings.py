@@ -169,6 +169,7 @@ def _cpus() -> Iterator[Finding]:
 
 def _bundles() -> Iterator[Finding]:
     from vae_edge.runtime import VAE, probe
+    from vae_edge.runtime.bundle import reading
 
     names = reading.built_in()
     if not names:
