@@ -1,8 +1,9 @@
-"""The manifest: what a bundle holds, said once, in one frozen dataclass of standard types.
+"""The manifest: what a bundle holds, in one frozen dataclass of standard types.
 
 `vae_edge.train` drafts the `Training` part, `vae_edge.export` seals the whole, `vae_edge.runtime` reads it. On disk it
-is JSON in one canonical form, which carries a digest of its own content; a file in any other form is refused, so that
-no flipped bit, cut end or hand edit goes by in silence. The digest guards against damage; it is no signature.
+is JSON. Its digest is the SHA-256 of the file's own bytes with the digest's value left out, so that a flipped bit, a cut
+end or an edit by hand is noticed, and a reader in another language need not write numbers as Python does. The digest
+guards against damage; it is no signature. `docs/bundle-format.md` specifies all of it.
 """
 
 from __future__ import annotations
@@ -14,34 +15,45 @@ import math
 import re
 import types
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from vae_edge.runtime.bundle import migration
+from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.errors import ManifestError
 
 __all__ = [
     "FP32",
+    "MAX_BYTES",
+    "MAX_SIZE",
     "PRECISIONS",
     "SCHEMA",
+    "Condition",
     "File",
     "Graph",
     "Image",
     "Manifest",
-    "Prior",
+    "Spec",
     "Tensor",
     "Training",
+    "Vector",
     "parse",
     "render",
     "seal",
 ]
 
-SCHEMA = 1
-MAX_BYTES = 1 << 18  # the shipped manifests are under 8 KiB
+SCHEMA = 2
+MAX_BYTES = 1 << 20  # 4,096 columns with a name, a shift and a scale each take 600 KB
+MAX_SIZE = 4096  # of an axis of an image, a vector, a latent or a condition
 FP32 = "fp32"
 PRECISIONS = (FP32, "fp16", "int8")
+BINARISATIONS = ("none", "static", "dynamic")
+DTYPES = ("float32", "int32", "int64")
+ROLES = ("event", "latent", "condition")  # of a graph's inputs
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DIGEST_LINE = re.compile(rb'(?<=\n  "digest": ")[0-9a-f]{64}(?=")')
 
 
 @dataclass(frozen=True)
@@ -55,16 +67,20 @@ class File:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A graph's input or output; an axis of dynamic size is a string, its name."""
+    """A graph's input or output. The first axis is the batch; an axis of dynamic size is a string, its name.
+
+    `role` says what an input takes: 'event', 'latent' or 'condition'. An output's is ''.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+    role: str = ""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """An ONNX graph, its signature, and what one image costs it in multiply-adds (of MatMul, Gemm and Conv)."""
+    """An ONNX graph and its signature; `multiply_adds` is the cost of one event (MatMul, Gemm and convolutions)."""
 
     file: File
     opset: int
@@ -73,33 +89,92 @@ class Graph:
     parameters: int
     multiply_adds: int
 
+    def input(self, role: str) -> Tensor | None:
+        """The input of that role, or None."""
+        return next((tensor for tensor in self.inputs if tensor.role == role), None)
+
 
 @dataclass(frozen=True)
 class Image:
-    """Images are (height, width, channels), pixels in [0, 1], then 1 where > threshold (None: as they are)."""
+    """An event (height, width, channels) of pixels in [0, 1].
+
+    With a threshold the pixels are made 0 and 1: 1 where > threshold. The encoder reads (pixel - shift) / scale, and a
+    likelihood with a location and a scale speaks of the same numbers: the runtime turns it back into pixels.
+    """
 
     height: int
     width: int
     channels: int
     threshold: float | None
+    shift: float = 0.0
+    scale: float = 1.0
+    kind: str = "image"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
 
 
 @dataclass(frozen=True)
-class Prior:
-    """p(z): 'normal' (standard), 'mixture', or 'none' (an autoencoder has no prior).
+class Vector:
+    """An event of `size` numbers in their own units, a row of a table; `names` are its columns', or ().
 
-    A mixture's `file` holds weights (K,), loc (K, L), and lower (K, L (L + 1) / 2): the rows of each lower triangle of
-    scale_tril, one after another.
+    The encoder reads (x - shift) / scale, column by column; () stands for 0 and 1.
+    """
+
+    size: int
+    names: tuple[str, ...] = ()
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    kind: str = "vector"
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(size,)."""
+        return (self.size,)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a conditional model is given beside x or z.
+
+    `kind` is 'one_hot' (a label as a float32 vector with a single 1), 'index' (a label as a whole number), or 'vector'
+    (`size` real numbers). `names` are the labels' names, one each, or those of the vector's numbers, or ().
     """
 
     kind: str
-    components: int
-    file: File | None
+    size: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def is_label(self) -> bool:
+        """Whether the condition is one of `size` labels."""
+        return self.kind != "vector"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A distribution: its family (see `vae_edge.runtime.distributions.registry`) and where its parameters come from.
+
+    `outputs` maps a parameter to the graph's output that gives it; `constants` holds what is the same for every event:
+    a fixed scale, the number of levels, the number of a mixture's components. `file` holds a prior's arrays.
+    """
+
+    family: str
+    event_shape: tuple[int, ...]
+    outputs: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, float] = field(default_factory=dict)
+    file: File | None = None
 
 
 @dataclass(frozen=True)
 class Training:
-    """How the weights were learned; `command` and `commit` make them again. Drafted by the training run."""
+    """How the weights were learned; `command` and `commit` make them again. Drafted by the training run.
+
+    `binarize` says how the images became 0 and 1: 'static', by the image's threshold, 'dynamic', drawn with their grey
+    value, or 'none'.
+    """
 
     dataset: str
     dataset_sha256: str
@@ -109,65 +184,74 @@ class Training:
     objective: str
     command: str
     commit: str
+    binarize: str = "static"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that a bundle says of itself. `metrics` are test figures (nats per image), `parity` is max |difference|.
+    """All that a bundle says of itself.
 
-    `binarize` says how the images that it learned and was tested on became 0 and 1: 'static', by the image's threshold,
-    or 'dynamic', drawn with their grey value. `precision` is what the weights are stored in, of graphs and prior.
+    `graphs` holds 'encoder' and 'decoder'. `metrics` are test figures (nats per event), `parity` the largest difference
+    from the model that was exported, by output. `precision` is what the weights are stored in, of graphs and prior.
     """
 
     schema: int
     name: str
     producer: str
     versions: dict[str, str]
-    image: Image
+    event: Image | Vector
+    condition: Condition | None
     latent_size: int
-    prior: Prior
-    likelihood: str
-    binarize: str
+    graphs: dict[str, Graph]
+    posterior: Spec
+    likelihood: Spec
+    prior: Spec
     precision: str
-    encoder: Graph
-    decoder: Graph
     probe: File
-    training: Training
+    training: Training | None
     metrics: dict[str, float]
     parity: dict[str, float]
     digest: str
 
     @property
+    def encoder(self) -> Graph:
+        """The graph of q(z|x)."""
+        return self.graphs["encoder"]
+
+    @property
+    def decoder(self) -> Graph:
+        """The graph of p(x|z)."""
+        return self.graphs["decoder"]
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of an image, (size,) of a vector."""
+        return self.event.shape
+
+    @property
     def files(self) -> tuple[File, ...]:
         """The files that the manifest vouches for."""
         prior = () if self.prior.file is None else (self.prior.file,)
-        return (self.encoder.file, self.decoder.file, self.probe, *prior)
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels)."""
-        return self.image.height, self.image.width, self.image.channels
+        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior)
 
 
 def seal(manifest: Manifest) -> Manifest:
-    """The same manifest with the digest of its own content; raises ManifestError where the content makes no sense."""
-    blank = _blank(manifest)
-    sealed = dataclasses.replace(manifest, digest=hashlib.sha256(blank).hexdigest())
-    _check(sealed, blank)
-    return sealed
+    """The same manifest, of this schema, with its digest; raises ManifestError where the content makes no sense."""
+    blank = dataclasses.replace(manifest, schema=SCHEMA, digest="")
+    _check(blank)
+    return dataclasses.replace(blank, digest=hashlib.sha256(_render(blank)).hexdigest())
 
 
 def render(manifest: Manifest) -> bytes:
-    """The canonical bytes of a manifest: JSON, keys sorted, two spaces, ASCII, one newline at the end."""
-    try:
-        text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, allow_nan=False)
-    except ValueError as error:
-        raise ManifestError(f"a manifest holds finite numbers only: {error}") from error
-    return text.encode("ascii") + b"\n"
+    """The bytes of a sealed manifest: JSON, keys sorted, two spaces, ASCII, one newline at the end."""
+    return _render(manifest)
 
 
 def parse(data: bytes) -> Manifest:
-    """The manifest in `data`, which must be what `render` wrote, to the byte; raises ManifestError where it is not."""
+    """The manifest in `data`, of this schema or an earlier one; raises ManifestError where it is damaged or malformed.
+
+    A manifest of an earlier schema keeps its digest.
+    """
     if len(data) > MAX_BYTES:
         raise ManifestError(f"the manifest has {len(data):,} bytes, at most {MAX_BYTES:,} are read")
     try:
@@ -181,18 +265,30 @@ def parse(data: bytes) -> Manifest:
         raise ManifestError(
             f"the manifest has schema {schema}, this release reads up to {SCHEMA}: upgrade vae-edge, or export with it"
         )
+    if schema == SCHEMA:
+        _check_digest(data, tree)
+    else:
+        tree = migration.migrate(data, tree)
     manifest: Manifest = _read(Manifest, tree, "manifest")
-    blank = _blank(manifest)
-    _check(manifest, blank)
-    empty, full = (b'\n  "digest": "%s"' % digest for digest in (b"", manifest.digest.encode()))
-    if blank.replace(empty, full, 1) != data:  # what render writes, without rendering it again
-        raise ManifestError("the manifest is not in its canonical form (edited by hand?); export the bundle again")
+    _check(manifest)
     return manifest
 
 
-def _blank(manifest: Manifest) -> bytes:
-    """The canonical bytes without a digest, which the digest is of."""
-    return render(dataclasses.replace(manifest, digest=""))
+def _render(manifest: Manifest) -> bytes:
+    try:
+        text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, allow_nan=False)
+    except ValueError as error:
+        raise ManifestError(f"a manifest holds finite numbers only: {error}") from error
+    return text.encode("ascii") + b"\n"
+
+
+def _check_digest(data: bytes, tree: dict[str, Any]) -> None:
+    """The digest stands on a line of its own, and is the SHA-256 of all bytes but its own 64."""
+    parts = _DIGEST_LINE.split(data)
+    if len(parts) != 2 or tree.get("digest") not in (match.decode() for match in _DIGEST_LINE.findall(data)):
+        raise ManifestError('the manifest should have one line `  "digest": "..."` of 64 hexadecimal digits')
+    if hashlib.sha256(parts[0] + parts[1]).hexdigest() != tree["digest"]:
+        raise ManifestError("the manifest's digest is not that of its bytes (damaged or edited?); export it again")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -210,19 +306,12 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     """`value`, a JSON tree, as an instance of the annotation `kind`."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise _mismatch(where, "an object", value)
-        hints = typing.get_type_hints(kind)
-        if missing := hints.keys() - value.keys():
-            raise ManifestError(f"{where} lacks {', '.join(sorted(missing))}; export the bundle again")
-        if extra := value.keys() - hints.keys():
-            raise ManifestError(f"{where} has unknown {', '.join(sorted(extra))!r}; schema {SCHEMA} has no such field")
-        return typing.cast(Any, kind)(**{key: _read(hints[key], value[key], f"{where}.{key}") for key in hints})
+        return _read_object(kind, value, where)
     if origin is types.UnionType:
         if value is None and types.NoneType in arguments:
             return None
         for option in arguments:
-            if _is(option, value) or (dataclasses.is_dataclass(option) and isinstance(value, dict)):
+            if _is(option, value) or (dataclasses.is_dataclass(option) and _is_tagged(option, value)):
                 return _read(option, value, where)
         raise _mismatch(where, " or ".join(option.__name__ for option in arguments), value)
     if origin is tuple:
@@ -238,65 +327,130 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
+def _read_object(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise _mismatch(where, "an object", value)
+    hints = typing.get_type_hints(kind)
+    if missing := hints.keys() - value.keys():
+        raise ManifestError(f"{where} lacks {', '.join(sorted(missing))}; export the bundle again")
+    if extra := value.keys() - hints.keys():
+        raise ManifestError(f"{where} has unknown {', '.join(sorted(extra))!r:.60}; schema {SCHEMA} has no such field")
+    return typing.cast(Any, kind)(**{key: _read(hints[key], value[key], f"{where}.{key}") for key in hints})
+
+
 def _is(kind: type, value: Any) -> bool:
     return type(value) is kind  # a bool is no int here, and 1 is no float
+
+
+def _is_tagged(option: Any, value: Any) -> bool:
+    """Whether an object is of this dataclass: by its `kind`, where the dataclass has a fixed one."""
+    fixed = next((spec.default for spec in dataclasses.fields(option) if spec.name == "kind"), dataclasses.MISSING)
+    return isinstance(value, dict) and (fixed is dataclasses.MISSING or value.get("kind") == fixed)
 
 
 def _mismatch(where: str, expected: str, value: Any) -> ManifestError:
     return ManifestError(f"{where} should be {expected}, it is {type(value).__name__} {str(value)[:40]!r}")
 
 
-def _check(manifest: Manifest, blank: bytes) -> None:
-    """Holds the values against what a bundle may say; the files themselves are `bundle`'s concern."""
-    image, prior = manifest.image, manifest.prior
-    sizes = {"image.height": image.height, "image.width": image.width, "image.channels": image.channels}
-    sizes |= {"latent_size": manifest.latent_size, "prior.components": prior.components}
-    for where, size in sizes.items():
-        _expect(0 < size <= 4096, where, "1 to 4096", size)
-    _expect(
-        image.threshold is None or 0.0 <= image.threshold < 1.0,
-        "image.threshold",
-        "in [0, 1)",
-        image.threshold,
-    )
+def _check(manifest: Manifest) -> None:
+    """Holds the values against what a bundle may say; the files themselves are `reading`'s concern."""
     _expect(manifest.schema == SCHEMA, "schema", f"{SCHEMA}", manifest.schema)
-    _expect(manifest.likelihood == "bernoulli", "likelihood", "'bernoulli'", manifest.likelihood)
     _expect(manifest.precision in PRECISIONS, "precision", "'fp32', 'fp16' or 'int8'", manifest.precision)
-    _expect(prior.kind in {"normal", "mixture", "none"}, "prior.kind", "'normal', 'mixture' or 'none'", prior.kind)
-    _expect(manifest.binarize in {"static", "dynamic"}, "binarize", "'static' or 'dynamic'", manifest.binarize)
-    _expect(
-        (prior.kind == "mixture") == (prior.file is not None),
-        "prior.file",
-        "a file for a mixture alone",
-        prior.file,
-    )
-    names = [file.name for file in manifest.files]
-    _expect(len(set(names)) == len(names), "files", "different names", names)
-    for file in manifest.files:
-        _expect(_FILE_NAME.fullmatch(file.name) is not None, "file name", "a plain name, no folder", file.name)
-        _expect(
-            _SHA256.fullmatch(file.sha256) is not None,
-            f"{file.name}: sha256",
-            "64 hexadecimal digits",
-            file.sha256,
-        )
-        _expect(file.bytes > 0, f"{file.name}: bytes", "positive", file.bytes)
-    shape = (image.height, image.width, image.channels)
+    _expect_size("latent_size", manifest.latent_size)
+    _check_event(manifest.event)
+    if manifest.condition is not None:
+        _check_condition(manifest.condition)
+    _expect(manifest.graphs.keys() == {"encoder", "decoder"}, "graphs", "encoder and decoder", list(manifest.graphs))
+    _check_files(manifest.files)
+    _check_graph("encoder", manifest.encoder, manifest, "event", manifest.event.shape)
+    _check_graph("decoder", manifest.decoder, manifest, "latent", (manifest.latent_size,))
     latent = (manifest.latent_size,)
-    _expect_signature("encoder", manifest.encoder, {"image": shape}, {"loc": latent, "scale": latent})
-    _expect_signature("decoder", manifest.decoder, {"z": latent}, {"logits": shape})
+    _check_spec("posterior", manifest.posterior, latent, manifest.encoder)
+    _check_spec("likelihood", manifest.likelihood, manifest.event.shape, manifest.decoder)
+    _check_spec("prior", manifest.prior, latent, None)
+    if manifest.training is not None:
+        how = manifest.training.binarize
+        _expect(how in BINARISATIONS, "training.binarize", "'none', 'static' or 'dynamic'", how)
     for figures in (manifest.metrics, manifest.parity):
         _expect(all(math.isfinite(value) for value in figures.values()), "figures", "finite", figures)
-    digest = hashlib.sha256(blank).hexdigest()
-    _expect(manifest.digest == digest, "digest", "that of the content (damaged?)", manifest.digest)
 
 
-def _expect_signature(
-    name: str, graph: Graph, inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]
-) -> None:
-    for side, tensors, expected in (("inputs", graph.inputs, inputs), ("outputs", graph.outputs, outputs)):
-        wanted = tuple(Tensor(key, "float32", ("batch", *shape)) for key, shape in expected.items())
-        _expect(tensors == wanted, f"{name}.{side}", f"{wanted}", tensors)
+def _check_event(event: Image | Vector) -> None:
+    if isinstance(event, Vector):
+        _expect_size("event.size", event.size)
+        for name in ("names", "shift", "scale"):
+            count = len(getattr(event, name))
+            _expect(count in (0, event.size), f"event.{name}", f"none or {event.size}", count)
+        _expect(len(set(event.names)) == len(event.names), "event.names", "different names", event.names)
+        shifts, scales = event.shift, event.scale
+    else:
+        for name in ("height", "width", "channels"):
+            _expect_size(f"event.{name}", getattr(event, name))
+        threshold = event.threshold
+        _expect(threshold is None or 0.0 <= threshold < 1.0, "event.threshold", "in [0, 1)", threshold)
+        shifts, scales = (event.shift,), (event.scale,)
+    _expect(all(map(math.isfinite, shifts)), "event.shift", "finite", shifts)
+    _expect(all(math.isfinite(scale) and scale > 0 for scale in scales), "event.scale", "finite and > 0", scales)
+
+
+def _check_condition(condition: Condition) -> None:
+    kinds = ("one_hot", "index", "vector")
+    _expect(condition.kind in kinds, "condition.kind", "'one_hot', 'index' or 'vector'", condition.kind)
+    _expect_size("condition.size", condition.size)
+    count = len(condition.names)
+    wanted = (condition.size,) if condition.is_label else (0, condition.size)
+    _expect(count in wanted, "condition.names", f"{condition.size} names", count)
+    _expect(len(set(condition.names)) == count, "condition.names", "different names", condition.names)
+
+
+def _check_files(files: tuple[File, ...]) -> None:
+    names = [file.name for file in files]
+    _expect(len(set(names)) == len(names), "files", "different names", names)
+    for file in files:
+        _expect(_FILE_NAME.fullmatch(file.name) is not None, "file name", "a plain name, no folder", file.name)
+        digits = _SHA256.fullmatch(file.sha256)
+        _expect(digits is not None, f"{file.name}: sha256", "64 hexadecimal digits", file.sha256)
+        _expect(file.bytes > 0, f"{file.name}: bytes", "positive", file.bytes)
+
+
+def _check_graph(name: str, graph: Graph, manifest: Manifest, role: str, shape: tuple[int, ...]) -> None:
+    """The inputs: one of `role` and `shape`, and at most one condition. The outputs: float32, the batch first."""
+    _expect(graph.multiply_adds >= 0, f"{name}.multiply_adds", "0 or more", graph.multiply_adds)
+    _expect(graph.parameters >= 0, f"{name}.parameters", "0 or more", graph.parameters)
+    wanted = {role: (("float32",), shape)}
+    if (condition := manifest.condition) is not None:
+        dtypes, tail = (("int32", "int64"), ()) if condition.kind == "index" else (("float32",), (condition.size,))
+        wanted["condition"] = (dtypes, tail)
+    roles = [tensor.role for tensor in graph.inputs]
+    allowed = [[role], [role, "condition"]] if "condition" in wanted else [[role]]
+    _expect(sorted(roles, reverse=True) in [sorted(each, reverse=True) for each in allowed], f"{name}.inputs",
+            " and at most one ".join(wanted), roles)  # fmt: skip
+    for tensor in graph.inputs:
+        dtypes, tail = wanted[tensor.role]
+        fits = tensor.dtype in dtypes and tensor.shape == ("batch", *tail)
+        _expect(fits, f"{name}.{tensor.name}", f"{dtypes[0]} ('batch', *{tail})", tensor)
+    names = [tensor.name for tensor in (*graph.inputs, *graph.outputs)]
+    _expect(len(set(names)) == len(names) and all(names), f"{name} tensors", "different names", names)
+    for tensor in graph.outputs:
+        sizes = tensor.shape[1:]
+        fits = tensor.shape[:1] == ("batch",) and all(type(size) is int and size > 0 for size in sizes)
+        _expect(tensor.dtype == "float32" and not tensor.role and fits, f"{name}.{tensor.name}", "float32", tensor)
+
+
+def _check_spec(name: str, spec: Spec, event_shape: tuple[int, ...], graph: Graph | None) -> None:
+    _expect(spec.event_shape == event_shape, f"{name}.event_shape", f"{event_shape}", spec.event_shape)
+    shapes = {} if graph is None else {tensor.name: tensor.shape[1:] for tensor in graph.outputs}
+    if unknown := set(spec.outputs.values()) - shapes.keys():
+        raise ManifestError(f"manifest: {name} names {sorted(unknown)}, which its graph does not give")
+    given = {parameter: shapes[output] for parameter, output in spec.outputs.items()}
+    try:
+        registry.check(name, spec.family, event_shape, given, spec.constants, has_file=spec.file is not None)
+    except registry.SpecError as error:
+        raise ManifestError(f"manifest: {name}: {error}; export the bundle again") from error
+
+
+def _expect_size(where: str, size: int) -> None:
+    _expect(0 < size <= MAX_SIZE, where, f"1 to {MAX_SIZE}", size)
 
 
 def _expect(holds: bool, where: str, expected: str, value: object) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,45 @@ LOG_2_PI = math.log(2.0 * math.pi)
 
 
 class Distribution:
-    """What all of them promise; a method that has no closed form raises InputError, and says what to do instead."""
+    """What all of them promise; a method that has no closed form raises InputError, and says what to do instead.
+
+    The class attributes describe a family to whoever exports, seals or reads a bundle; none of them imports anything.
+    """
+
+    family: ClassVar[str] = ""  # its name in a manifest
+    roles: ClassVar[tuple[str, ...]] = ()  # of "posterior", "likelihood", "prior"
+    # The parameters that a graph gives, and where each lies: "real", "positive", "nonnegative" or "lower_triangular".
+    parameters: ClassVar[Mapping[str, str]] = {}
+    # What is one number for all events, with its range: the levels of a pixel, the components of a mixture.
+    settings: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    # Other parameters that a model may give: its name -> (parameter, how to calculate that: a key of export's
+    # transforms, as "exp" or "exp_half").
+    spellings: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    # TFP's classes that are of this family: class -> parameter -> where it stands on the object.
+    tfp: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    is_location_scale: ClassVar[bool] = False  # x -> shift + scale x stays in the family
+    is_discrete: ClassVar[bool] = False  # log_prob is of a mass, not of a density
+
+    @classmethod
+    def parameter_shapes(
+        cls, event_shape: tuple[int, ...], settings: Mapping[str, float]
+    ) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter without its batch; a graph may give 1 where all are alike along an axis."""
+        return dict.fromkeys(cls.parameters, event_shape)
+
+    @classmethod
+    def from_parameters(
+        cls,
+        parameters: Mapping[str, Float32],
+        settings: Mapping[str, float],
+        event_shape: tuple[int, ...],
+        purpose: noise.Purpose,
+    ) -> Self:
+        """The distribution of a graph's outputs (B, *shape), whose shapes the manifest has checked.
+
+        A parameter that is the same for all events is an array of no axes.
+        """
+        raise NotImplementedError
 
     def __init__(self, batch_shape: tuple[int, ...], event_shape: tuple[int, ...]) -> None:
         if 0 in batch_shape + event_shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,13 @@ __all__ = ["Bernoulli"]
 
 class Bernoulli(Distribution):
     """Independent pixels, 1 with probability sigmoid(logits), else 0: logits (B, H, W, C) or (H, W, C), also +-inf."""
+
+    family = "bernoulli"
+    roles = ("likelihood",)
+    parameters = MappingProxyType({"logits": "real"})
+    spellings = MappingProxyType({"probs": ("logits", "logit")})
+    tfp = MappingProxyType({"Bernoulli": {"logits": "logits"}})
+    is_discrete = True
 
     def __init__(self, logits: npt.ArrayLike) -> None:
         self.logits = numbers("logits", logits, np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +24,10 @@ class Mixture(Distribution):
     A component's covariance is T T', T = scale_tril being lower triangular with a positive diagonal. Draw i takes its
     component from Purpose.COMPONENT and its noise from Purpose.PRIOR.
     """
+
+    family = "mixture"
+    roles = ("prior",)
+    settings = MappingProxyType({"components": (1, 4096)})
 
     def __init__(self, weights: npt.ArrayLike, loc: npt.ArrayLike, scale_tril: npt.ArrayLike) -> None:
         self.weights = numbers("weights", weights, np.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,18 @@ class Normal(Distribution):
 
     Where a scale is 0, as in an autoencoder's code, it is a point: it has samples and moments but no density.
     """
+
+    family = "normal"
+    roles = ("posterior", "likelihood", "prior")
+    parameters = MappingProxyType({"loc": "real", "scale": "positive"})
+    spellings = MappingProxyType({"log_scale": ("scale", "exp"), "log_var": ("scale", "exp_half")})
+    tfp = MappingProxyType(
+        {
+            "Normal": {"loc": "loc", "scale": "scale"},
+            "MultivariateNormalDiag": {"loc": "loc", "scale": "scale.diag_part()"},
+        }
+    )
+    is_location_scale = True
 
     def __init__(self, loc: npt.ArrayLike, scale: npt.ArrayLike, *, purpose: Purpose = Purpose.POSTERIOR) -> None:
         self.loc, self.scale = numbers("loc", loc, np.float32), numbers("scale", scale, np.float32)
