@@ -40,6 +40,7 @@ class Distribution:
     tfp: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     is_location_scale: ClassVar[bool] = False  # x -> shift + scale x stays in the family
     is_discrete: ClassVar[bool] = False  # log_prob is of a mass, not of a density
+    writes_in_place: ClassVar[bool] = False  # `write` may write over the first parameter
 
     @classmethod
     def parameter_shapes(
