@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from vae_edge.runtime.bundle.guard.shapes import together
-from vae_edge.runtime.bundle.guard.terms import Node, RefusedError, Tensor, joined
+from vae_edge.runtime.bundle.guard.terms import Known, Node, RefusedError, Tensor, joined, product
 from vae_edge.runtime.bundle.guard.windows import weights_at
 
-__all__ = ["CONVOLUTIONS", "einsum", "gemm", "matmul", "multiply_adds"]
+__all__ = ["CONVOLUTIONS", "COUNTED", "einsum", "gemm", "matmul", "multiply_adds"]
 
 CONVOLUTIONS = ("Conv", "ConvInteger", "ConvTranspose", "FusedConv", "QLinearConv")
 _MATMULS = ("MatMul", "MatMulInteger", "QLinearMatMul")
+COUNTED = {*CONVOLUTIONS, *_MATMULS, "Einsum", "FusedGemm", "Gemm"}
 
 
 def matmul(node: Node, a: Tensor, *others: Tensor) -> Tensor:
@@ -55,19 +55,17 @@ def _letters(node: Node, inputs: Sequence[Tensor]) -> tuple[dict[str, int], str]
 
 
 def multiply_adds(node: Node, inputs: Sequence[Tensor | None], made: Tensor) -> int:
-    """The multiply-adds of a convolution or a matrix product; biases and activations are not counted."""
+    """The multiply-adds of one of COUNTED, known where the sizes are; biases and activations are not counted."""
     operator = node.operator
     if operator in CONVOLUTIONS:
         # Each output (or each input of a ConvTranspose) element meets one kernel: weights (M, C / group, kernel ...).
         element, weights = made if operator != "ConvTranspose" else inputs[0], inputs[weights_at(node)]
-        return math.prod(_shape(element)) * math.prod(_shape(weights)[1:])
+        return product((*_shape(element), *_shape(weights)[1:]))
     if operator in _MATMULS:
-        return math.prod(made.shape) * _shape(inputs[0])[-1]
+        return product((*made.shape, _shape(inputs[0])[-1]))
     if operator in ("Gemm", "FusedGemm"):
-        return math.prod(made.shape) * _shape(inputs[0])[0 if node.int("transA", 0) else 1]
-    if operator == "Einsum" and len(inputs) == 2:
-        return math.prod(_letters(node, [x for x in inputs if x is not None])[0].values())
-    return 0
+        return product((*made.shape, _shape(inputs[0])[0 if node.int("transA", 0) else 1]))
+    return product(_letters(node, [x for x in inputs if x is not None])[0].values()) if len(inputs) == 2 else Known(0)
 
 
 def _shape(tensor: Tensor | None) -> tuple[int, ...]:

@@ -14,16 +14,17 @@ MAX_FIELDS = 1 << 16  # and numbers in lists; the graphs of MNIST have 600
 _MAX_NAME = 1024
 _CONTINUED = bytes(range(128, 256))  # the bytes of a varint but its last
 
-Schema = dict[int, tuple[str, str]]
+Schema = dict[int, str]
+_WIRES = {"v": 0, "b": 2, "f": 5}
 
 
 def schema(fields: str) -> Schema:
-    """number -> (name, wire types) of fields written name=number and v (varint), b (bytes) or f (four bytes)."""
-    wires = {"v": "\0", "b": "\2", "f": "\5"}
+    """tag -> name of fields written name=number and v (varint), b (bytes) or f (four bytes), or two of these."""
     pairs = (field.split("=") for field in fields.split())
     return {
-        int(number.rstrip("vbf")): (name, "".join(wires[wire] for wire in number.lstrip("0123456789")))
+        int(number.rstrip("vbf")) << 3 | _WIRES[wire]: name
         for name, number in pairs
+        for wire in number.lstrip("0123456789")
     }
 
 
@@ -75,8 +76,8 @@ class Reader:
             else:
                 tag, at = _varint(view, at)
             wire = tag & 7
-            name, wires = schema.get(tag >> 3, ("", ""))
-            if chr(wire) not in wires:
+            name = schema.get(tag)
+            if name is None:
                 number = tag >> 3
                 refuse(f"has {_NAMED.get((message, number), f'field {number} (wire type {wire}) in its {message}')}")
             if wire == 5:

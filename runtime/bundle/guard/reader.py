@@ -113,7 +113,7 @@ class _Model(protobuf.Reader):
         return Graph(opset, [self.node(node) for node in nodes], inputs, weights, outputs)
 
     def node(self, view: memoryview) -> Node:
-        held: dict[str, list[memoryview]] = {name: [] for name, _ in _NODE.values()}
+        held: dict[str, list[memoryview]] = {name: [] for name in _NODE.values()}
         for name, value in self.fields(view, "node", _NODE):
             held[name].append(value)
         operators, domains = ([text(value) for value in held[name]] for name in ("op_type", "domain"))
@@ -214,6 +214,8 @@ class _Model(protobuf.Reader):
 
 
 def _elements(dims: Sequence[int]) -> int:
-    if len(dims) > 8 or any(dim < 0 for dim in dims) or math.prod(max(1, dim) for dim in dims) > MAX_ELEMENTS:
+    product = math.prod(dims)
+    largest = product or math.prod(dim or 1 for dim in dims)
+    if len(dims) > 8 or (dims and min(dims) < 0) or largest > MAX_ELEMENTS:
         refuse(f"has a tensor of shape {str(list(dims[:9]))[:60]}, at most {MAX_ELEMENTS:,} elements are held")
-    return math.prod(dims)
+    return product

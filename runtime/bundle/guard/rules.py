@@ -89,10 +89,14 @@ DOMAINS = {"": _ONNX.keys(), "ai.onnx": _ONNX.keys(), "com.microsoft": _MICROSOF
 
 # How many tensors of an operator's largest size ONNX Runtime may hold while it runs, beside its inputs and outputs:
 # functions that it takes apart, axes that it transposes before and after, and integers that it sums in 32 bits.
+# What every convolution takes besides is in `size`.
 INSIDE = {
     "Celu": 3,
+    "Conv": 0,
     "ConvInteger": 2,
+    "ConvTranspose": 0,
     "Einsum": 3,
+    "FusedConv": 0,
     "Gelu": 3,
     "GroupNormalization": 4,
     "HardSwish": 3,
