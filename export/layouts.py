@@ -70,7 +70,7 @@ def find(own: Shape, full: Shape, what: str, *, channels_first: bool = False, ev
 def _plain(own: Shape, full: Shape) -> Layout | None:
     if _fits(own, full):
         return Layout(own, own, tuple(range(len(own))), own)
-    if math.prod(own) == math.prod(full) and (len(own) == 1 or _squeezed(own) == _squeezed(full)):
+    if math.prod(own) == math.prod(full) and (1 in (len(own), len(full)) or _squeezed(own) == _squeezed(full)):
         return Layout(own, full, tuple(range(len(full))), full)
     if math.prod(own) == 1:
         ones = (1,) * len(full)

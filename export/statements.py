@@ -38,11 +38,15 @@ NOT_SAID = "auto"  # a threshold that the examples decide
 
 @dataclass(frozen=True)
 class Part:
-    """Part `index` of `count` equal parts of an output, along its last axis: mean and log-variance side by side."""
+    """Part `index` of `count` equal parts of an output, along `axis`: mean and log-variance side by side.
+
+    Axis 0 is the batch, and -1 the last, where TensorFlow has its channels.
+    """
 
     output: int | str
     index: int
     count: int = 2
+    axis: int = -1
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.count:
