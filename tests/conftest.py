@@ -59,12 +59,8 @@ def make_bundle(tiny: Path, tmp_path: Path) -> Make:
 
         if said.prior.file is not None:
             said = dataclasses.replace(said, prior=dataclasses.replace(said.prior, file=described(said.prior.file)))
-        said = dataclasses.replace(
-            said,
-            encoder=dataclasses.replace(said.encoder, file=described(said.encoder.file)),
-            decoder=dataclasses.replace(said.decoder, file=described(said.decoder.file)),
-            probe=described(said.probe),
-        )
+        graphs = {name: dataclasses.replace(graph, file=described(graph.file)) for name, graph in said.graphs.items()}
+        said = dataclasses.replace(said, graphs=graphs, probe=described(said.probe))
         target = tmp_path / folder
         target.mkdir()
         for name, data in contents.items():

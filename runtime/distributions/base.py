@@ -40,6 +40,7 @@ class Distribution:
     tfp: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     is_location_scale: ClassVar[bool] = False  # x -> shift + scale x stays in the family
     is_discrete: ClassVar[bool] = False  # log_prob is of a mass, not of a density
+    writes_in_place: ClassVar[bool] = False  # `write` may write over the first parameter
 
     @classmethod
     def parameter_shapes(
@@ -68,11 +69,11 @@ class Distribution:
         self.batch_shape = batch_shape  # () or (B,)
         self.event_shape = event_shape
 
-    def sample(self, sample_shape: int | Sequence[int] = (), *, seed: int, start: int = 0) -> Float32:
+    def sample(self, sample_shape: int | Sequence[int] = (), *, seed: int, start: int = 0, stream: int = 0) -> Float32:
         """Draws, float32 of shape sample_shape + batch_shape + event_shape; the same for the same seed, everywhere.
 
-        Member i of the batch takes draw start + i; each place of the sample shape has a stream of its own. Without a
-        batch, as for a prior, the draws run along the sample shape.
+        Member i of the batch takes draw start + i; place k of the sample shape has stream `stream` + k. Without a
+        batch, as for a prior, the draws run along the sample shape, all of them from `stream`.
         """
         seed = noise.check_seed(seed)
         try:
@@ -84,9 +85,9 @@ class Distribution:
         n = math.prod(shape)
         if not self.batch_shape:
             start = noise.check_draws(start, n)
-            return self._draw(seed, start, n, stream=0).reshape(shape + self.event_shape)
+            return self._draw(seed, start, n, stream).reshape(shape + self.event_shape)
         start = noise.check_draws(start, self.batch_shape[0])
-        draws = [self._draw(seed, start, self.batch_shape[0], stream) for stream in range(n)]
+        draws = [self._draw(seed, start, self.batch_shape[0], stream + place) for place in range(n)]
         return np.stack(draws).reshape(shape + self.batch_shape + self.event_shape)
 
     def _draw(self, seed: int, start: int, n: int, stream: int) -> Float32:

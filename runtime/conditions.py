@@ -1,0 +1,88 @@
+"""Labels and other conditions as users have them -> the arrays that a conditional graph reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.runtime.bundle.manifest import Condition
+from vae_edge.runtime.errors import InputError
+
+__all__ = ["Label", "check", "indices"]
+
+Array = npt.NDArray[Any]
+Label = int | str | Sequence[int | str] | Array
+
+
+def check(condition: Condition | None, label: Label | None, vector: npt.ArrayLike | None, n: int) -> Array | None:
+    """What the graphs read for n events: float32 (n, size), or int64 (n,) for the kind 'index'; None without condition.
+
+    `label` is one label for all events or one each, by name or number; `vector` is (size,) or (n, size) real numbers.
+    Raises InputError where the model takes no condition, another kind of it, or none was given.
+    """
+    if condition is None:
+        if label is not None or vector is not None:
+            raise InputError("this model takes no label and no condition: leave it out, or use a conditional bundle")
+        return None
+    if condition.is_label:
+        if vector is not None or label is None:
+            raise InputError(f"this model should be given a label, {_listed(condition)}; use label=")
+        places = indices(condition, label, n)
+        if condition.kind == "index":
+            return places
+        one_hot = np.zeros((n, condition.size), np.float32)
+        one_hot[np.arange(n), places] = 1
+        return one_hot
+    if label is not None or vector is None:
+        raise InputError(f"this model should be given {condition.size} numbers an event; use condition=")
+    return _vectors(condition, vector, n)
+
+
+def indices(condition: Condition, label: Label, n: int) -> npt.NDArray[np.int64]:
+    """The number of each event's label, int64 (n,); raises InputError that lists the labels there are."""
+    several = not isinstance(label, str) and np.ndim(label) > 0
+    labels = list(label) if several else [label]  # type: ignore[arg-type]
+    if several and len(labels) != n:
+        raise InputError(f"labels should be one for all, or one for each of the {n:,} events; they are {len(labels):,}")
+    places = {name: place for place, name in enumerate(condition.names)}
+    known: dict[Any, int] = {}
+    for each in labels:
+        try:
+            if each not in known:
+                known[each] = places[each] if isinstance(each, str) and each in places else _number(condition, each)
+        except TypeError as error:
+            raise InputError(f"a label should be {_listed(condition)}; it is {each!r:.60}") from error
+    found = np.array([known[each] for each in labels], np.int64)
+    return found if several else np.repeat(found, n)
+
+
+def _number(condition: Condition, label: Any) -> int:
+    """A label by its number, also as text ('7', from a command line)."""
+    if isinstance(label, str) and label.isdecimal():
+        label = int(label[:20])
+    is_whole = isinstance(label, (int, np.integer)) and not isinstance(label, (bool, np.bool_))
+    if not (is_whole and 0 <= label < condition.size):
+        raise InputError(f"a label should be {_listed(condition)}; it is {label!r:.60}")
+    return int(label)
+
+
+def _listed(condition: Condition) -> str:
+    shown = ", ".join(condition.names[:20])
+    more = f" and {condition.size - 20} more" if condition.size > 20 else ""
+    return f"one of {shown}{more}, or a number from 0 to {condition.size - 1}"
+
+
+def _vectors(condition: Condition, vector: npt.ArrayLike, n: int) -> Array:
+    try:
+        array = np.asarray(vector, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"condition should be one array of real numbers, it is not: {error}") from error
+    if array.shape not in ((condition.size,), (n, condition.size)) or not np.isfinite(array).all():
+        raise InputError(
+            f"condition should be finite numbers of shape ({condition.size},) or ({n}, {condition.size}), "
+            f"it has shape {array.shape}"
+        )
+    return np.ascontiguousarray(np.broadcast_to(array, (n, condition.size)))
