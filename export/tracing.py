@@ -19,7 +19,7 @@ from tf2onnx import tf_loader
 
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["GraphDef", "Outputs", "PREFIX", "TensorSpec", "Trace", "layer_of", "trace"]
+__all__ = ["PREFIX", "GraphDef", "Outputs", "TensorSpec", "Trace", "layer_of", "trace"]
 
 GraphDef: TypeAlias = Any  # tf.compat.v1.GraphDef; TensorFlow ships no types
 Outputs: TypeAlias = Sequence[str] | Mapping[str, int | str]
@@ -50,7 +50,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Trace:
-    """A function as a frozen graph. Input i is the placeholder `input_i`, output i the identity `output_i`, both under PREFIX.
+    """A function as a frozen graph: input i is the placeholder PREFIX_input_i, output i the identity PREFIX_output_i.
 
     `shapes` maps each output's name to its shape without the batch axis. `constants` holds the outputs that depend on
     no input, float32 as the function gave them, without a batch axis of their own.
@@ -123,7 +123,8 @@ def _traced(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs:
     except Exception as error:  # the user's own code runs here
         shapes = ", ".join(f"{spec.name} {spec.dtype} (B, {str(spec.shape)[1:]}" for spec in inputs)
         raise InputError(
-            f"the function should take {shapes} with a batch of any size, it raised {type(error).__name__}: {_words(error)}"
+            f"the function should take {shapes} with a batch of any size, "
+            f"it raised {type(error).__name__}: {_words(error)}"
         ) from error
     names = [tensor.op.inputs[0].op.name for tensor in concrete.outputs]
     assert names == [f"{PREFIX}_result_{index}" for index in range(len(outputs))], names  # by order, and it is ours

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from vae_edge.export.passes.walk import constants, copied, drop_unread_weights, readers
+from vae_edge.export.passes.walk import constants, copied, drop_unread
 
 __all__ = ["fix_reshapes"]
 
@@ -32,16 +32,5 @@ def fix_reshapes(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.initializer.append(numpy_helper.from_array(np.asarray(sizes, np.int64), name))
         del node.attribute[:]  # allowzero
         node.input[1] = name
-    _drop_unread_nodes(graph)
-    drop_unread_weights(graph)
+    drop_unread(graph)
     return fixed
-
-
-def _drop_unread_nodes(graph: onnx.GraphProto) -> None:
-    while True:
-        read = readers(graph)
-        unread = [node for node in graph.node if not any(name in read for name in node.output)]
-        if not unread:
-            return
-        for node in unread:
-            graph.node.remove(node)

@@ -14,6 +14,7 @@ __all__ = [
     "constants",
     "copied",
     "drop_identities",
+    "drop_unread",
     "drop_unread_weights",
     "nodes",
     "producers",
@@ -83,6 +84,18 @@ def drop_identities(model: onnx.ModelProto) -> onnx.ModelProto:
         for reader in nodes(graph):
             reader.input[:] = [new if name == old else name for name in reader.input]
     return plain
+
+
+def drop_unread(graph: onnx.GraphProto) -> None:
+    """Takes those nodes and weights out of the graph that nothing reads."""
+    while True:
+        read = readers(graph)
+        unread = [node for node in graph.node if not any(name in read for name in node.output)]
+        if not unread:
+            break
+        for node in unread:
+            graph.node.remove(node)
+    drop_unread_weights(graph)
 
 
 def drop_unread_weights(graph: onnx.GraphProto) -> None:
