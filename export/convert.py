@@ -13,7 +13,7 @@ import tf2onnx
 from onnx import helper, numpy_helper
 
 from vae_edge.export import operators, passes
-from vae_edge.export.tracing import Outputs, TensorSpec, Trace, layer_of, trace
+from vae_edge.export.tracing import PREFIX, Outputs, TensorSpec, Trace, layer_of, trace
 from vae_edge.runtime.errors import InputError
 
 __all__ = ["DEFAULT_OPSET", "OPSETS", "TensorSpec", "convert", "translate"]
@@ -53,14 +53,14 @@ def translate(traced: Trace, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
     del graph.input[:], graph.output[:]
     for index, spec in enumerate(traced.inputs):
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(spec.graph_dtype))
-        graph.input.append(helper.make_tensor_value_info(f"input_{index}:0", kind, ["batch", *spec.shape]))
+        graph.input.append(helper.make_tensor_value_info(f"{PREFIX}_input_{index}:0", kind, ["batch", *spec.shape]))
     assert batched <= {value.name for value in graph.input}
     for index, name in enumerate(names):
         shape = traced.shapes[name]
         if name in traced.constants:
-            _repeat(graph, f"output_{index}:0", traced.constants[name].reshape((1, *shape)))
+            _repeat(graph, f"{PREFIX}_output_{index}:0", traced.constants[name].reshape((1, *shape)))
         kind = onnx.TensorProto.FLOAT
-        graph.output.append(helper.make_tensor_value_info(f"output_{index}:0", kind, ["batch", *shape]))
+        graph.output.append(helper.make_tensor_value_info(f"{PREFIX}_output_{index}:0", kind, ["batch", *shape]))
     return passes.rename(passes.to_float32(model), [spec.name for spec in traced.inputs], names)
 
 
@@ -68,8 +68,8 @@ def _tf2onnx(traced: Trace, outputs: Sequence[int], opset: int) -> onnx.ModelPro
     with _failures() as failures:
         model, _ = tf2onnx.convert.from_graph_def(
             traced.graph,
-            input_names=[f"input_{index}:0" for index in range(len(traced.inputs))],
-            output_names=[f"output_{index}:0" for index in outputs],
+            input_names=[f"{PREFIX}_input_{index}:0" for index in range(len(traced.inputs))],
+            output_names=[f"{PREFIX}_output_{index}:0" for index in outputs],
             opset=opset,
             custom_op_handlers=operators.handlers(),
         )
@@ -123,15 +123,18 @@ def _failures() -> Iterator[dict[str, tuple[str, str]]]:
                 failures[str(arguments[0])] = (fields.get("OP", "an operator"), reason.strip()[:200])
 
     logger, listener = logging.getLogger("tf2onnx"), Listener()
-    level, propagates = logger.level, logger.propagate
+    tensorflow = logging.getLogger("tensorflow")  # it warns of what tf2onnx uses of TensorFlow 1
+    levels, propagates = (logger.level, tensorflow.level), logger.propagate
     logger.addHandler(listener)
     logger.setLevel(logging.ERROR)
+    tensorflow.setLevel(logging.ERROR)
     logger.propagate = False
     try:
         yield failures
     finally:
         logger.removeHandler(listener)
-        logger.setLevel(level)
+        logger.setLevel(levels[0])
+        tensorflow.setLevel(levels[1])
         logger.propagate = propagates
 
 
@@ -149,7 +152,7 @@ def _repeat(graph: onnx.GraphProto, output: str, value: Any) -> None:
     graph.initializer.extend(numpy_helper.from_array(array, names[key]) for key, array in constants.items())
     graph.node.extend(
         [
-            helper.make_node("Shape", ["input_0:0"], [names["sizes"]]),
+            helper.make_node("Shape", [f"{PREFIX}_input_0:0"], [names["sizes"]]),
             helper.make_node("Gather", [names["sizes"], names["first"]], [names["batch"]]),
             helper.make_node("Concat", [names["batch"], names["ones"]], [names["shape"]], axis=0),
             helper.make_node("Expand", [names["value"], names["shape"]], [output]),

@@ -19,13 +19,14 @@ from tf2onnx import tf_loader
 
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["GraphDef", "Outputs", "TensorSpec", "Trace", "layer_of", "trace"]
+__all__ = ["PREFIX", "GraphDef", "Outputs", "TensorSpec", "Trace", "layer_of", "trace"]
 
 GraphDef: TypeAlias = Any  # tf.compat.v1.GraphDef; TensorFlow ships no types
 Outputs: TypeAlias = Sequence[str] | Mapping[str, int | str]
 
 KEPT = ("float32", "int32", "int64")  # dtypes that a graph's input has as they are; all others are read as float32
 _RANDOM = re.compile("Random|Multinomial|TruncatedNormal|^Rng|^Stateful(Standard|Uniform)|SampleDistorted")
+PREFIX = "vae_edge"
 _BATCHES = (2, 3)  # what the traced graph is run with, to see which axis is the batch
 
 
@@ -49,7 +50,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Trace:
-    """A function as a frozen graph. Input i is the placeholder `input_i`, output i the tensor `output_i:0`.
+    """A function as a frozen graph: input i is the placeholder PREFIX_input_i, output i the identity PREFIX_output_i.
 
     `shapes` maps each output's name to its shape without the batch axis. `constants` holds the outputs that depend on
     no input, float32 as the function gave them, without a batch axis of their own.
@@ -72,11 +73,12 @@ def trace(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs: O
     _check_names(inputs, names)
     concrete = _traced(function, inputs, outputs)
     # tf2onnx's way to freeze: it does not import the graph again, which fails on what assigns to a variable.
-    graph = _pruned(tf_loader.convert_variables_to_constants_large_model(concrete), inputs, names)
+    frozen = tf_loader.convert_variables_to_constants_large_model(concrete)
+    graph = _pruned(frozen, [tensor.op.name for tensor in concrete.outputs], len(inputs))
     nodes = {node.name: node for node in graph.node}
     constant = []
     for index, name in enumerate(names):
-        above = list(_ancestors(nodes, f"output_{index}"))
+        above = list(_ancestors(nodes, f"{PREFIX}_output_{index}"))
         _refuse_random(name, _with_bodies(above, graph))
         if not any(node.op == "Placeholder" for node in above):
             constant.append(name)
@@ -106,10 +108,13 @@ def _traced(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs:
         arguments = [_cast(tensor, spec) for tensor, spec in zip(tensors, inputs, strict=True)]
         results = _pick(function(*arguments), outputs)
         # A list, since tf.function sorts a dict by its keys. Each has a node of its own, even where two are one tensor.
-        return [tf.identity(tf.cast(result, tf.float32), f"result_{index}") for index, result in enumerate(results)]
+        return [
+            tf.identity(tf.cast(result, tf.float32), f"{PREFIX}_result_{index}") for index, result in enumerate(results)
+        ]
 
     signature = [
-        tf.TensorSpec((None, *spec.shape), spec.graph_dtype, f"input_{index}") for index, spec in enumerate(inputs)
+        tf.TensorSpec((None, *spec.shape), spec.graph_dtype, f"{PREFIX}_input_{index}")
+        for index, spec in enumerate(inputs)
     ]
     try:
         concrete = tf.function(named, input_signature=signature).get_concrete_function()
@@ -118,10 +123,19 @@ def _traced(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs:
     except Exception as error:  # the user's own code runs here
         shapes = ", ".join(f"{spec.name} {spec.dtype} (B, {str(spec.shape)[1:]}" for spec in inputs)
         raise InputError(
-            f"the function should take {shapes} with a batch of any size, it raised {type(error).__name__}: "
-            f"{str(error).strip()[:600]}"
+            f"the function should take {shapes} with a batch of any size, "
+            f"it raised {type(error).__name__}: {_words(error)}"
         ) from error
+    names = [tensor.op.inputs[0].op.name for tensor in concrete.outputs]
+    assert names == [f"{PREFIX}_result_{index}" for index in range(len(outputs))], names  # by order, and it is ours
     return concrete
+
+
+def _words(error: Exception) -> str:
+    """The last paragraph of an error of TensorFlow's or Keras's, in one line, without the place in the graph."""
+    text = str(error).split("Original stack trace")[0].strip()
+    lines = [line.strip() for line in text.split("\n\n")[-1].splitlines()]
+    return " ".join(line for line in lines if not line.startswith(("[[{{", "Node:", "File ", "Detected at")))[:400]
 
 
 def _cast(tensor: tf.Tensor, spec: TensorSpec) -> tf.Tensor:
@@ -171,18 +185,21 @@ def _tensor(name: str, result: Any) -> tf.Tensor:
     return tensor
 
 
-def _pruned(graph: GraphDef, inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> GraphDef:
-    """What the outputs depend on by their values, and all inputs; the outputs are called `output_i`."""
-    sources = {node.name: node for node in graph.node}
-    # tf.function puts identities of its own behind ours, in the list's order; ours are told by name.
-    for node in graph.node:
+def _pruned(graph: GraphDef, results: Sequence[str], inputs: int) -> GraphDef:
+    """What the results depend on by their values, and all inputs; the results get names of ours."""
+    for node in graph.node:  # what only has to run before (assertions, a generator's state) is no value
         node.input[:] = [name for name in node.input if not name.startswith("^")]
-    for index, _ in enumerate(outputs):
-        assert f"result_{index}" in sources
-        node = graph.node.add(name=f"output_{index}", op="Identity", input=[f"result_{index}"])
+    for index, result in enumerate(results):
+        node = graph.node.add(name=f"{PREFIX}_output_{index}", op="Identity", input=[result])
         node.attr["T"].type = tf.float32.as_datatype_enum
-    kept = [*(f"input_{index}" for index in range(len(inputs))), *(f"output_{index}" for index in range(len(outputs)))]
-    return tf.compat.v1.graph_util.extract_sub_graph(graph, kept)
+    nodes = {node.name: node for node in graph.node}
+    kept = {f"{PREFIX}_input_{index}" for index in range(inputs)}
+    for index, _ in enumerate(results):
+        kept.update(node.name for node in _ancestors(nodes, f"{PREFIX}_output_{index}"))
+    pruned = tf.compat.v1.GraphDef(node=[node for node in graph.node if node.name in kept])
+    pruned.library.CopyFrom(graph.library)
+    pruned.versions.CopyFrom(graph.versions)
+    return pruned
 
 
 def _ancestors(nodes: Mapping[str, Any], name: str) -> Iterator[Any]:
@@ -222,7 +239,7 @@ def _refuse_random(output: str, nodes: Iterable[Any]) -> None:
 
 
 def _refuse_captures(graph: GraphDef, inputs: int) -> None:
-    own = {f"input_{index}" for index in range(inputs)}
+    own = {f"{PREFIX}_input_{index}" for index in range(inputs)}
     for node in graph.node:
         if node.op == "Placeholder" and node.name not in own:
             raise InputError(
@@ -238,14 +255,13 @@ def _run(graph: GraphDef, inputs: Sequence[TensorSpec], outputs: Sequence[str]) 
     values = []
     with tf.compat.v1.Session(graph=scope) as session:
         for batch in _BATCHES:
-            fed = {f"input_{index}:0": np.zeros((batch, *spec.shape), spec.graph_dtype)
+            fed = {f"{PREFIX}_input_{index}:0": np.zeros((batch, *spec.shape), spec.graph_dtype)
                    for index, spec in enumerate(inputs)}  # fmt: skip
             try:
-                found = session.run([f"output_{index}:0" for index in range(len(outputs))], fed)
+                found = session.run([f"{PREFIX}_output_{index}:0" for index in range(len(outputs))], fed)
             except tf.errors.OpError as error:
                 raise InputError(
-                    f"the function should take a batch of any size, with {batch} it fails: "
-                    f"{str(error.message).strip()[:300]}"
+                    f"the function should take a batch of any size, with {batch} it fails: {_words(error)}"
                 ) from error
             values.append(dict(zip(outputs, found, strict=True)))
     return values

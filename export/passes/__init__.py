@@ -10,9 +10,20 @@ from vae_edge.export.passes.gemm import fuse_gemm
 from vae_edge.export.passes.names import rename
 from vae_edge.export.passes.phases import split_phases
 from vae_edge.export.passes.precision import to_float32
-from vae_edge.export.passes.walk import nodes
+from vae_edge.export.passes.shapes import fix_reshapes
+from vae_edge.export.passes.walk import drop_identities, nodes
 
-__all__ = ["fold_affine", "fuse_clip", "fuse_gemm", "nodes", "optimise", "rename", "split_phases", "to_float32"]
+__all__ = [
+    "fix_reshapes",
+    "fold_affine",
+    "fuse_clip",
+    "fuse_gemm",
+    "nodes",
+    "optimise",
+    "rename",
+    "split_phases",
+    "to_float32",
+]
 
 
 def optimise(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -20,5 +31,5 @@ def optimise(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Raises InputError where the graph is not valid ONNX.
     """
-    faster = split_phases(fold_affine(fuse_clip(model)))
+    faster = split_phases(fold_affine(fuse_clip(drop_identities(fix_reshapes(model)))))
     return rename(faster, [value.name for value in model.graph.input], [value.name for value in model.graph.output])

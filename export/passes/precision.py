@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from vae_edge.export.passes.walk import copied, nodes
+from vae_edge.export.passes.walk import copied, drop_identities, nodes
 
 __all__ = ["to_float32"]
 
@@ -25,8 +25,18 @@ def to_float32(model: onnx.ModelProto) -> onnx.ModelProto:
     becomes the nearest that is neither 0 nor infinite, so that a tiny constant under a logarithm stays positive.
     """
     single = copied(model)
+    types = {value.name: value.type.tensor_type.elem_type for value in
+             onnx.shape_inference.infer_shapes(single).graph.value_info}  # fmt: skip
+    types |= {value.name: value.type.tensor_type.elem_type for value in single.graph.input}
+    if not _OTHERS & ({weight.data_type for weight in single.graph.initializer} | set(types.values())):
+        return single
+    for node in single.graph.node:
+        to = next((entry.i for entry in node.attribute if entry.name == "to"), 0)
+        if node.op_type == "Cast" and {types.get(node.input[0]), to} <= _OTHERS | {TensorProto.FLOAT}:
+            node.op_type = "Identity"
+            del node.attribute[:]
     _change(single.graph)
-    return single
+    return drop_identities(single)
 
 
 def _change(graph: onnx.GraphProto) -> None:

@@ -9,7 +9,17 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-__all__ = ["attributes", "constants", "copied", "drop_unread_weights", "nodes", "producers", "readers"]
+__all__ = [
+    "attributes",
+    "constants",
+    "copied",
+    "drop_identities",
+    "drop_unread",
+    "drop_unread_weights",
+    "nodes",
+    "producers",
+    "readers",
+]
 
 
 def copied(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -53,6 +63,39 @@ def constants(graph: onnx.GraphProto) -> dict[str, npt.NDArray[Any]]:
         if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
             found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
     return found
+
+
+def drop_identities(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without Identity nodes, but where an output is an input, a weight, or another output too."""
+    plain = copied(model)
+    graph = plain.graph
+    made, outputs = producers(graph), {value.name for value in graph.output}
+    for node in [node for node in graph.node if node.op_type == "Identity"]:
+        old, new = node.output[0], node.input[0]
+        if old in outputs:
+            if new in outputs or new not in made:
+                continue
+            # the node before gives the output
+            old, new = new, old
+            made[new] = made[old]
+            place = list(made[old].output).index(old)
+            made[old].output[place] = new
+        graph.node.remove(node)
+        for reader in nodes(graph):
+            reader.input[:] = [new if name == old else name for name in reader.input]
+    return plain
+
+
+def drop_unread(graph: onnx.GraphProto) -> None:
+    """Takes those nodes and weights out of the graph that nothing reads."""
+    while True:
+        read = readers(graph)
+        unread = [node for node in graph.node if not any(name in read for name in node.output)]
+        if not unread:
+            break
+        for node in unread:
+            graph.node.remove(node)
+    drop_unread_weights(graph)
 
 
 def drop_unread_weights(graph: onnx.GraphProto) -> None:

@@ -103,14 +103,14 @@ def _takes_training(model: Any) -> bool:
 
 
 def _names_of_inputs(model: Any) -> list[str] | None:
-    """The keys of a functional model's dict of inputs, [] where it takes a list or a tensor, None where it is another.
+    """The keys of a functional model's dict of inputs, as `model.inputs` is ordered: sorted.
 
-    A list keeps its order. A dict's keys are sorted by Keras, in whatever order its tensors are.
+    It is [] where it takes a list or a tensor, None where the model is not functional.
     """
     structure = getattr(model, "_inputs_struct", getattr(model, "_nested_inputs", None))
     if structure is None:
         return None
-    return list(structure) if isinstance(structure, dict) else []
+    return sorted(structure) if isinstance(structure, dict) else []
 
 
 def _of_saved_model(model: Any, signatures: Any) -> Callable[..., Any]:
