@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from vae_edge.export import layouts
+from vae_edge.export import layouts, transforms
 from vae_edge.export.layouts import Layout
 from vae_edge.export.sources.base import Source
 from vae_edge.export.sources.members import Members
 from vae_edge.export.tracing import TensorSpec
-from vae_edge.export.transforms import Editor
 from vae_edge.runtime.bundle.manifest import Condition
 from vae_edge.runtime.errors import InputError
 
@@ -77,13 +76,25 @@ class Wired:
 
     def convert(self, picked: Mapping[str, str], opset: int) -> onnx.ModelProto:
         """The graph, its inputs those of the bundle, its outputs as the model has them."""
-        model = self.source.convert([slot.own for slot in self.slots], picked, opset)
-        shapes = {value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim[1:])
-                  for value in model.graph.output}  # fmt: skip
-        editor = Editor(model)
-        for index, slot in enumerate(self.slots):
-            editor.change_input(index, slot.name, slot.layout, slot.dtype)
-        return editor.finish({name: (name, shape) for name, shape in shapes.items()})
+        specs = [TensorSpec(slot.name, slot.own.dtype, slot.own.shape) for slot in self.slots]
+        model = self.source.convert(specs, picked, opset)
+        for slot in self.slots:
+            model = _rearranged(model, slot)
+        return model
+
+
+def _rearranged(model: onnx.ModelProto, slot: Slot) -> onnx.ModelProto:
+    """The model whose input has the shape and the dtype of the bundle."""
+    layout, dtype = slot.layout, slot.dtype
+    if layout.own != layout.view:
+        model = transforms.reshape_input(model, slot.name, layout.view)
+    if layout.transposes:
+        back = np.argsort(layout.order)
+        model = transforms.transpose_input(model, slot.name, [0, *(int(axis) + 1 for axis in back)])
+    moved = tuple(layout.view[axis] for axis in layout.order) if layout.transposes else layout.view
+    if moved != layout.ours:
+        model = transforms.reshape_input(model, slot.name, layout.ours)
+    return transforms.cast_input(model, slot.name, dtype)
 
 
 def _joined(arrays: Sequence[Array], sizes: Sequence[int]) -> Array:
