@@ -59,6 +59,7 @@ def make_bundle(tiny: Path, tmp_path: Path) -> Make:
 
         if said.prior.file is not None:
             said = dataclasses.replace(said, prior=dataclasses.replace(said.prior, file=described(said.prior.file)))
+
         def priced(graph: manifest.Graph) -> manifest.Graph:
             """A changed graph costs something else; one that the guard refuses keeps what the manifest says."""
             changed = dataclasses.replace(graph, file=described(graph.file))
