@@ -23,6 +23,7 @@ from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.errors import ManifestError
 
 __all__ = [
+    "FILE_NAME",
     "FP32",
     "MAX_BYTES",
     "MAX_SIZE",
@@ -38,6 +39,7 @@ __all__ = [
     "Training",
     "Vector",
     "parse",
+    "read_as",
     "render",
     "seal",
 ]
@@ -52,7 +54,8 @@ DTYPES = ("float32", "int32", "int64")
 ROLES = ("event", "latent", "condition")  # of a graph's inputs
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TENSOR_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}")
 _DIGEST_LINE = re.compile(rb'(?<=\n  "digest": ")[0-9a-f]{64}(?=")')
 
 
@@ -269,7 +272,7 @@ def parse(data: bytes) -> Manifest:
         _check_digest(data, tree)
     else:
         tree = migration.migrate(data, tree)
-    manifest: Manifest = _read(Manifest, tree, "manifest")
+    manifest: Manifest = read_as(Manifest, tree, "manifest")
     _check(manifest)
     return manifest
 
@@ -302,8 +305,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number that a manifest may hold")
 
 
-def _read(kind: Any, value: Any, where: str) -> Any:
-    """`value`, a JSON tree, as an instance of the annotation `kind`."""
+def read_as(kind: Any, value: Any, where: str) -> Any:
+    """`value`, a JSON tree, as an instance of the annotation `kind`; raises ManifestError that names the place."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _read_object(kind, value, where)
@@ -312,16 +315,16 @@ def _read(kind: Any, value: Any, where: str) -> Any:
             return None
         for option in arguments:
             if _is(option, value) or (dataclasses.is_dataclass(option) and _is_tagged(option, value)):
-                return _read(option, value, where)
+                return read_as(option, value, where)
         raise _mismatch(where, " or ".join(option.__name__ for option in arguments), value)
     if origin is tuple:
         if not isinstance(value, list):
             raise _mismatch(where, "a list", value)
-        return tuple(_read(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+        return tuple(read_as(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):
             raise _mismatch(where, "an object", value)
-        return {key: _read(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {key: read_as(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if not _is(kind, value):
         raise _mismatch(where, kind.__name__, value)
     return value
@@ -335,7 +338,7 @@ def _read_object(kind: Any, value: Any, where: str) -> Any:
         raise ManifestError(f"{where} lacks {', '.join(sorted(missing))}; export the bundle again")
     if extra := value.keys() - hints.keys():
         raise ManifestError(f"{where} has unknown {', '.join(sorted(extra))!r:.60}; schema {SCHEMA} has no such field")
-    return typing.cast(Any, kind)(**{key: _read(hints[key], value[key], f"{where}.{key}") for key in hints})
+    return typing.cast(Any, kind)(**{key: read_as(hints[key], value[key], f"{where}.{key}") for key in hints})
 
 
 def _is(kind: type, value: Any) -> bool:
@@ -364,6 +367,7 @@ def _check(manifest: Manifest) -> None:
     _check_files(manifest.files)
     _check_graph("encoder", manifest.encoder, manifest, "event", manifest.event.shape)
     _check_graph("decoder", manifest.decoder, manifest, "latent", (manifest.latent_size,))
+    _check_names(manifest.encoder, manifest.decoder)
     latent = (manifest.latent_size,)
     _check_spec("posterior", manifest.posterior, latent, manifest.encoder)
     _check_spec("likelihood", manifest.likelihood, manifest.event.shape, manifest.decoder)
@@ -407,7 +411,7 @@ def _check_files(files: tuple[File, ...]) -> None:
     names = [file.name for file in files]
     _expect(len(set(names)) == len(names), "files", "different names", names)
     for file in files:
-        _expect(_FILE_NAME.fullmatch(file.name) is not None, "file name", "a plain name, no folder", file.name)
+        _expect(FILE_NAME.fullmatch(file.name) is not None, "file name", "a plain name, no folder", file.name)
         digits = _SHA256.fullmatch(file.sha256)
         _expect(digits is not None, f"{file.name}: sha256", "64 hexadecimal digits", file.sha256)
         _expect(file.bytes > 0, f"{file.name}: bytes", "positive", file.bytes)
@@ -429,12 +433,21 @@ def _check_graph(name: str, graph: Graph, manifest: Manifest, role: str, shape: 
         dtypes, tail = wanted[tensor.role]
         fits = tensor.dtype in dtypes and tensor.shape == ("batch", *tail)
         _expect(fits, f"{name}.{tensor.name}", f"{dtypes[0]} ('batch', *{tail})", tensor)
-    names = [tensor.name for tensor in (*graph.inputs, *graph.outputs)]
-    _expect(len(set(names)) == len(names) and all(names), f"{name} tensors", "different names", names)
     for tensor in graph.outputs:
         sizes = tensor.shape[1:]
         fits = tensor.shape[:1] == ("batch",) and all(type(size) is int and size > 0 for size in sizes)
         _expect(tensor.dtype == "float32" and not tensor.role and fits, f"{name}.{tensor.name}", "float32", tensor)
+
+
+def _check_names(*graphs: Graph) -> None:
+    """A tensor is known by its name alone, in a probe and in parity; a condition may be read by both graphs."""
+    names = [tensor.name for graph in graphs for tensor in (*graph.inputs, *graph.outputs)]
+    conditions = {tensor.name for graph in graphs for tensor in graph.inputs if tensor.role == "condition"}
+    others = [name for name in names if name not in conditions]
+    fits = len(set(others)) == len(others) and len(names) - len(others) <= 2 and "tolerance" not in names
+    _expect(fits and len(conditions) <= 1, "tensors", "different names, none 'tolerance'", names)
+    for name in names:
+        _expect(_TENSOR_NAME.fullmatch(name) is not None, "tensor name", "letters, digits and _.:/-", name)
 
 
 def _check_spec(name: str, spec: Spec, event_shape: tuple[int, ...], graph: Graph | None) -> None:

@@ -96,11 +96,12 @@ class Distribution:
         self.batch_shape = batch_shape  # () or (B,)
         self.event_shape = event_shape
 
-    def sample(self, sample_shape: int | Sequence[int] = (), *, seed: int, start: int = 0) -> Float32:
+    def sample(self, sample_shape: int | Sequence[int] = (), *, seed: int, start: int = 0, stream: int = 0) -> Float32:
         """Draws, float32 of shape sample_shape + batch_shape + event_shape; the same for the same seed, everywhere.
 
-        Member i of the batch takes draw start + i; each place of the sample shape has a stream of its own. Without a
-        batch, as for a prior, the draws run along the sample shape. Raises InputError where they do not fit in memory.
+        Member i of the batch takes draw start + i; place k of the sample shape has stream `stream` + k. Without a
+        batch, as for a prior, the draws run along the sample shape, all of them of `stream`. Raises InputError where
+        they do not fit in memory.
         """
         seed = noise.check_seed(seed)
         try:
@@ -113,12 +114,12 @@ class Distribution:
         if not self.batch_shape:
             start = noise.check_draws(start, n)
             out = empty((n, *self.event_shape))
-            self._write_sample(out, seed, start, 0)
+            self._write_sample(out, seed, start, stream)
             return out.reshape(shape + self.event_shape)
         start = noise.check_draws(start, self.batch_shape[0])
         out = empty((n, *self.batch_shape, *self.event_shape))
-        for stream, draws in enumerate(out):
-            self._write_sample(draws, seed, start, stream)
+        for place, draws in enumerate(out):
+            self._write_sample(draws, seed, start, stream + place)
         return out.reshape(shape + self.batch_shape + self.event_shape)
 
     def write(self, head: str, out: Float32, *, seed: int = 0, start: int = 0, stream: int = 0) -> None:
