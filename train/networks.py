@@ -14,6 +14,7 @@ A table's rows take multilayer perceptrons. A conditional model's networks have 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import keras
 from keras import layers, ops
@@ -64,8 +65,10 @@ def decoder(config: Config, event_shape: Shape, labels: int = 0) -> keras.Model:
     x, kind = _beside(z, label), _kind(config.network, event_shape)
     wanted = outputs(config.likelihood, event_shape)
     if kind == "mlp":
+        # A layer draws its seed where it is made: the last ones first, as runs were recorded with.
+        last = [_dense(output, event_shape) for output in wanted]
         x = _perceptron(layers.Flatten()(x), config.width, config.depth)
-        parameters = [_dense(x, output, event_shape) for output in wanted]
+        parameters = [make(x) for make in last]
     else:
         x = _grid(x, config, kind, event_shape)
         parameters = [_painted(x, output, event_shape) for output in wanted]
@@ -114,11 +117,16 @@ def _painted(x: keras.KerasTensor, output: Output, image_shape: Shape) -> keras.
     return x if output.numbers == 1 else layers.Reshape((*image_shape, output.numbers))(x)
 
 
-def _dense(x: keras.KerasTensor, output: Output, event_shape: Shape) -> keras.KerasTensor:
-    """One output of a perceptron's features."""
+def _dense(output: Output, event_shape: Shape) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+    """What makes one output of a perceptron's features."""
     shape = event_shape if output.numbers == 1 else (*event_shape, output.numbers)
-    x = layers.Reshape(shape)(layers.Dense(math.prod(shape), bias_initializer=_constant(output.bias))(x))
-    return x if output.activation is None else output.activation()(x)
+    dense = layers.Dense(math.prod(shape), bias_initializer=_constant(output.bias))
+
+    def make(x: keras.KerasTensor) -> keras.KerasTensor:
+        x = layers.Reshape(shape)(dense(x))
+        return x if output.activation is None else output.activation()(x)
+
+    return make
 
 
 def _constant(value: float) -> keras.Initializer:
