@@ -19,9 +19,11 @@ from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["Parameter", "Reading", "read"]
+__all__ = ["LOSSY", "Parameter", "Reading", "read"]
 
 Array = npt.NDArray[np.float32]
+LOSSY = ("logit", "log")  # a float32 probability does not tell its logit
+
 Given = int | str | float | Part
 
 

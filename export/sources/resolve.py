@@ -25,7 +25,7 @@ def resolve(encoder: Any, decoder: Any, model: Any) -> tuple[Source, Source]:
         paths = Path(encoder), Path(decoder)
         are_onnx = [path.suffix == ".onnx" for path in paths]
         if all(are_onnx):
-            from vae_edge.export.sources.onnx_files import OnnxSource
+            from vae_edge.export.sources.onnx_models import OnnxSource
 
             return OnnxSource(paths[0], "encoder"), OnnxSource(paths[1], "decoder")
         if any(are_onnx):
