@@ -90,7 +90,9 @@ def draft(found: Findings, *, name: str, producer: str, versions: dict[str, str]
     return Draft(seal(manifest), files)
 
 
-def open_vae(made: Draft, folder: Path, max_elements: int = guard.MAX_ELEMENTS_ALIVE, threads: int | None = None) -> VAE:
+def open_vae(
+    made: Draft, folder: Path, max_elements: int = guard.MAX_ELEMENTS_ALIVE, threads: int | None = None
+) -> VAE:
     """The draft as the runtime runs it, on the CPU."""
     bundle: Bundle = reading.assemble(folder, made.manifest, made.files, max_elements=max_elements)
     return VAE(bundle, provider="cpu", max_elements=max_elements, threads=threads)
@@ -113,7 +115,9 @@ def with_probe(made: Draft, vae: VAE, reference: Reference, found: Findings) -> 
                 arrays[tensor.name] = conditions
             elif main is not None:
                 arrays[tensor.name] = main
-    given = [conditions if graph.input("condition") is not None else None for graph in (manifest.encoder, manifest.decoder)]
+    given = [
+        conditions if graph.input("condition") is not None else None for graph in (manifest.encoder, manifest.decoder)
+    ]
     values = reference.encode(read, given[0])
     ours = dict(zip(manifest.posterior.outputs.values(), vae.model.encoder.run(read, given[0]), strict=True))
     arrays |= _canonical(reference, values, ours)
@@ -151,4 +155,3 @@ def _latents(manifest: Manifest, arrays: dict[str, Array]) -> Float32:
 
 def _roles(wired: Wired) -> dict[str, str]:
     return {slot.name: slot.role for slot in wired.slots}
-

@@ -151,7 +151,9 @@ def _pixels(array: Array, event: manifest.Image) -> Array:
     """Examples of images as pixels: as they are, or put back from the model's own units."""
     if array.dtype.kind in "iu" and array.dtype != np.uint8:
         if array.min() < 0 or array.max() > 255:
-            raise InputError(f"examples of {array.dtype} should lie in 0 to 255, they go from {array.min()} to {array.max()}")
+            raise InputError(
+                f"examples of {array.dtype} should lie in 0 to 255, they go from {array.min()} to {array.max()}"
+            )
         array = array.astype(np.uint8)
     if array.dtype == np.uint8 and array.max() <= 1:
         return array.astype(np.float32)

@@ -36,7 +36,9 @@ def inspect(request: Request) -> Findings:
     main = None
     if declared:  # of two inputs, the one that is not as large as the condition
         size = found.condition.size if found.condition else None
-        main = next((spec for spec in declared if len(declared) == 1 or spec.shape not in ((size,), (), (1,))), declared[0])
+        main = next(
+            (spec for spec in declared if len(declared) == 1 or spec.shape not in ((size,), (), (1,))), declared[0]
+        )
     with _collected(found):
         shape = None if main is None or -1 in main.shape else main.shape
         found.events = events.infer(request.examples, request.event, shape, main.dtype if main else None)
@@ -117,7 +119,9 @@ def _inspect_decoder(request: Request, found: Findings) -> None:
         found.notes += [told] if told else []
         if found.condition is not None and found.condition.is_label and found.decoder.condition is not None:
             keys = [each.key for each in found.likelihood.parameters]
-            found.warnings += vetoes.of_condition(request.decoder.label, _by_label(found, z), keys, found.condition.size)
+            found.warnings += vetoes.of_condition(
+                request.decoder.label, _by_label(found, z), keys, found.condition.size
+            )
 
 
 def _vetoes(label: str, reading: Reading, members: Members, call: Callable[[slice], Members], n: int) -> Iterator[str]:

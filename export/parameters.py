@@ -138,9 +138,7 @@ def read(role: str, said: Statement | None, members: Members, n: int, event_shap
     return Reading(family, tuple(found), constants, event_shape, how)
 
 
-def _stated(
-    role: str, said: Statement, members: Members
-) -> tuple[dict[str, Given], str, dict[str, float], str]:
+def _stated(role: str, said: Statement, members: Members) -> tuple[dict[str, Given], str, dict[str, float], str]:
     kind = registry.FAMILIES.get(said.family)
     if kind is None or role not in kind.roles:
         known = [name for name, each in registry.FAMILIES.items() if role in each.roles]
@@ -192,10 +190,10 @@ def _halves(given: dict[str, Given], members: Members) -> dict[str, Given]:
         return given
     count = len(counted)
     if sorted(counted) != list(range(count)):
-        raise InputError(f"the model has one output; its {count} parts are counted 0 to {count - 1}, given are {counted}")
-    return {
-        name: Part(0, value, count) if isinstance(value, int) else value for name, value in given.items()
-    }
+        raise InputError(
+            f"the model has one output; its {count} parts are counted 0 to {count - 1}, given are {counted}"
+        )
+    return {name: Part(0, value, count) if isinstance(value, int) else value for name, value in given.items()}
 
 
 def _settings(kind: type[Distribution], settings: dict[str, float], arrays: Mapping[str, tuple[str, Part | None, Array]],

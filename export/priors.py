@@ -36,6 +36,8 @@ class Prior:
 
 def read(prior: Any, size: int) -> Prior:
     """The prior of a latent of `size`; raises InputError on one that no bundle holds."""
+    if isinstance(prior, Prior):
+        return prior
     if isinstance(prior, str):
         if prior not in ("normal", registry.NO_PRIOR):
             raise InputError(f"prior should be 'normal', 'none' or a TFP distribution, it is {prior!r:.60}")

@@ -206,4 +206,6 @@ def _checked(where: str, value: object) -> int | str | float | Part:
         if not math.isfinite(value):
             raise InputError(f"{where} should be finite, it is {value}")
         return float(value)
-    raise InputError(f"{where} should be an output's index or name, a Part of one, or a number like 0.22; it is {value!r:.60}")
+    raise InputError(
+        f"{where} should be an output's index or name, a Part of one, or a number like 0.22; it is {value!r:.60}"
+    )

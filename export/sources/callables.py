@@ -74,5 +74,3 @@ def _output_names(model: Any) -> list[str]:
 
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:600] or "no message"
-
-

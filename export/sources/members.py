@@ -108,4 +108,6 @@ def _walk(value: Any, key: str, tensors: dict[str, Any], found: list[Found]) -> 
     elif hasattr(value, "shape") and hasattr(value, "dtype"):
         tensors[key or "0"] = value
     elif value is not None:
-        raise InputError(f"output {key or '0'!r} should be a tensor or a TFP distribution, it is a {type(value).__name__}")
+        raise InputError(
+            f"output {key or '0'!r} should be a tensor or a TFP distribution, it is a {type(value).__name__}"
+        )

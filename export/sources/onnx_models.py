@@ -57,7 +57,9 @@ class OnnxSource:
             try:
                 parts.append(self._session.run(None, feeds))
             except Exception as error:
-                raise InputError(f"the {self.label} fails on {n} events: {' '.join(str(error).split())[:300]}") from error
+                raise InputError(
+                    f"the {self.label} fails on {n} events: {' '.join(str(error).split())[:300]}"
+                ) from error
         names = [output.name for output in self._session.get_outputs()]
         outputs = (np.concatenate(each)[:n] for each in zip(*parts, strict=True))
         found = Members({str(index): output for index, output in enumerate(outputs)})

@@ -22,7 +22,9 @@ def load(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; a model is a .keras, .h5 or .onnx file, or a SavedModel")
     if path.suffix not in (".keras", ".h5", ".hdf5"):
-        raise InputError(f"{path} should be a .keras, .h5 or .onnx file, or a SavedModel's folder, it is a {path.suffix}")
+        raise InputError(
+            f"{path} should be a .keras, .h5 or .onnx file, or a SavedModel's folder, it is a {path.suffix}"
+        )
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise InputError(f"{path} should be a Keras model, it is no zip archive: save it again with model.save")
     return _load_keras(path)

@@ -82,7 +82,9 @@ def _spelled(kind: type[Distribution], parameter: str, distribution: Any, place:
 
 def _with_batch(kind: type[Distribution], parameters: dict[str, Any]) -> dict[str, Any]:
     """Parameters that have no batch axis of their own, as a fixed scale, with axes of 1 in front."""
-    shapes = {name: len(shape) for name, shape in kind.parameter_shapes((2,), dict.fromkeys(kind.settings, 2.0)).items()}
+    shapes = {
+        name: len(shape) for name, shape in kind.parameter_shapes((2,), dict.fromkeys(kind.settings, 2.0)).items()
+    }
     first = next(iter(kind.parameters))
     meant = {name: kind.spellings.get(name, (name,))[0] for name in parameters}
     axes = max(len(value.shape) + shapes[first] - shapes[meant[name]] for name, value in parameters.items())
@@ -97,9 +99,7 @@ def _with_batch(kind: type[Distribution], parameters: dict[str, Any]) -> dict[st
 
 def _classes(value: Any) -> list[str]:
     """The names of the TFP classes that the object is of, its own first."""
-    names = [
-        kind.__name__ for kind in type(value).__mro__ if kind.__module__.split(".")[0] == "tensorflow_probability"
-    ]
+    names = [kind.__name__ for kind in type(value).__mro__ if kind.__module__.split(".")[0] == "tensorflow_probability"]
     return [name for name in names if not name.startswith("_")] or [type(value).__name__]
 
 
