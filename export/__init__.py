@@ -49,7 +49,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "Plan":
-        from vae_edge.export.plan import Plan
+        from vae_edge.export.planning import Plan
 
         return Plan
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

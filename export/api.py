@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from vae_edge.export import bundle
-from vae_edge.export import plan as plans
+from vae_edge.export import planning as plans
 from vae_edge.export.bundle import Events, Options, Progress, Sets
 from vae_edge.export.convert import DEFAULT_OPSET
 from vae_edge.export.inspection import inspect, prepared

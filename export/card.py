@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vae_edge.export import figures, variant
-from vae_edge.export.plan import condition_line, event_line
+from vae_edge.export.planning import condition_line, event_line
 from vae_edge.runtime.bundle.manifest import Image, Manifest, Spec, Training
 
 __all__ = ["render"]
