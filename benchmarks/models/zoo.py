@@ -6,6 +6,7 @@ its examples is what its user has to say.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,7 +235,9 @@ def files(folder: Path, kind: str = ".keras") -> Arguments:
     _randomise(*models)
     for model, path in zip(models, (encoder, decoder), strict=True):
         if kind:
-            model.save(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # .h5 is an old format, which is why it is here
+                model.save(path)
         else:
             model.export(path, verbose=False)
     return {

@@ -23,8 +23,9 @@ Array = npt.NDArray[Any]
 class CallableSource:
     """A Keras 3 or tf_keras model, a SavedModel, or any function of tensors, in inference mode."""
 
-    def __init__(self, model: Any, label: str) -> None:
+    def __init__(self, model: Any, label: str, owner: Any = None) -> None:
         self.label = label
+        self._kept = model, owner  # a SavedModel's functions hold its variables by weak references
         self.inputs: tuple[TensorSpec, ...] | None = input_specs(model)
         self._function: Callable[..., Any] = as_function(model)
         self._names = _output_names(model)

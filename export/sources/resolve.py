@@ -32,7 +32,7 @@ def resolve(encoder: Any, decoder: Any, model: Any) -> tuple[Source, Source]:
             raise InputError(f"encoder and decoder should both be ONNX files, they are {encoder} and {decoder}")
         if paths[0] == paths[1]:
             return resolve(None, None, encoder)
-    return _source(encoder, "encoder"), _source(decoder, "decoder")
+    return _source(encoder, "encoder", model), _source(decoder, "decoder", model)
 
 
 def _part(model: Any, *names: str) -> Any:
@@ -51,7 +51,7 @@ def _loaded(path: str | os.PathLike[str]) -> Any:
     return load(Path(path))
 
 
-def _source(model: Any, role: str) -> Source:
+def _source(model: Any, role: str, owner: Any) -> Source:
     from vae_edge.export.sources.callables import CallableSource
 
     if isinstance(model, (str, os.PathLike)):
@@ -59,4 +59,4 @@ def _source(model: Any, role: str) -> Source:
             raise InputError(f"encoder and decoder should both be ONNX files, the {role} is {model} alone")
         return CallableSource(_loaded(model), f"{role} {Path(model).name}")
     name = getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__
-    return CallableSource(model, f"{role} {name!r}")
+    return CallableSource(model, role if name == role else f"{role} {name!r}", owner)

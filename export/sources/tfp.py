@@ -35,10 +35,17 @@ def is_distribution(value: Any) -> bool:
 
 
 def unwrapped(distribution: Any) -> Any:
-    """The distribution inside of all `tfd.Independent`: which axes are the event's is known from elsewhere."""
-    while "Independent" in _classes(distribution):
-        distribution = distribution.distribution
-    return distribution
+    """The distribution inside of all `tfd.Independent`: which axes are the event's is known from elsewhere.
+
+    What a layer of TFP gives is a tensor too, and holds the distribution itself.
+    """
+    while True:
+        if (held := vars(distribution).get("tensor_distribution")) is not None:
+            distribution = held
+        elif "Independent" in _classes(distribution):
+            distribution = distribution.distribution
+        else:
+            return distribution
 
 
 def class_name(distribution: Any) -> str:
