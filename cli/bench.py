@@ -28,7 +28,7 @@ from vae_edge.runtime import VAE
 vae = VAE.load(sys.argv[1], **json.loads(sys.argv[2]))
 """
 _GENERATE = _FIRST + "vae.generate(64)\n"
-_RECONSTRUCT = _FIRST + "import numpy as np; vae.reconstruct(np.zeros((64, *vae.image_shape)))\n"
+_RECONSTRUCT = _FIRST + "import numpy as np; vae.reconstruct(np.zeros((64, *vae.event_shape)))\n"
 
 
 def bench(
@@ -96,7 +96,7 @@ def _calls(vae: VAE, n: int, options: dict[str, str]) -> dict[str, Callable[[], 
     from vae_edge.runtime.vae import BATCH_SIZE
 
     z = np.random.default_rng(0).standard_normal((n, vae.latent_size), np.float32)
-    few = np.random.default_rng(1).integers(0, 2, (min(n, BATCH_SIZE), *vae.image_shape)).astype(np.float32)
+    few = np.random.default_rng(1).integers(0, 2, (min(n, BATCH_SIZE), *vae.event_shape)).astype(np.float32)
     said = vae.manifest.decoder
     ours = Session(
         "decoder", vae.bundle[said.file], said, provider=vae.provider, provider_options=options, threads=vae.threads

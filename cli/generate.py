@@ -63,7 +63,7 @@ def generate(
     vae = load(bundle, provider, provider_option, threads)
     chosen = heads(head)
     rows = {name if len(chosen) > 1 else "images": vae.stream(n, head=name, seed=seed, start=start) for name in chosen}
-    destination.write(rows, n, vae.image_shape, columns=columns, scale=scale, what="generate")
+    destination.write(rows, n, vae.event_shape, columns=columns, scale=scale, what="generate")
     seconds = time.perf_counter() - began
     console = context.obj
     console.say(

@@ -60,7 +60,7 @@ def interpolate(
     z = (1 - t) * first + t * last
     chosen = heads(head)
     rows = {name if len(chosen) > 1 else "images": _decoded(vae, z, name, seed) for name in chosen}
-    destination.write(rows, steps, vae.image_shape, columns=columns or steps, scale=scale, what="interpolate")
+    destination.write(rows, steps, vae.event_shape, columns=columns or steps, scale=scale, what="interpolate")
     console = context.obj
     console.say(f"wrote {destination.path}: {steps:,} images from {a} to {b} (head {head}) on {vae.provider}")
     console.result(
@@ -86,7 +86,7 @@ def _latent(vae: VAE, name: str) -> npt.NDArray[Any]:
 
     from vae_edge.cli.images import read_one
 
-    return vae.encode(read_one(name, vae.image_shape)).mean()
+    return vae.encode(read_one(name, vae.event_shape)).mean()
 
 
 def _decoded(vae: VAE, z: npt.NDArray[Any], head: str, seed: int) -> Iterator[npt.NDArray[Any]]:

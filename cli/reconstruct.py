@@ -82,11 +82,11 @@ def reconstruct(
     destination = Destination.parse(out)
     destination.check()
     vae = load(bundle, provider, provider_option, threads)
-    originals = prepare(read(images, vae.image_shape, start, limit), vae.manifest.image)
+    originals = prepare(read(images, vae.event_shape, start, limit), vae.manifest.image)
     rows = {"original": _chunks(originals)} | {
         name: _reconstructions(vae, originals, name, latent, seed) for name in heads(head)
     }
-    destination.write(rows, len(originals), vae.image_shape, columns=columns, scale=scale, what="reconstruct")
+    destination.write(rows, len(originals), vae.event_shape, columns=columns, scale=scale, what="reconstruct")
     console = context.obj
     count = f"{len(originals):,} {'image' if len(originals) == 1 else 'images'}"
     console.say(f"wrote {destination.path}: {count} above their reconstructions (head {head}) on {vae.provider}")
@@ -144,7 +144,7 @@ def encode(
     if out:
         Destination(Path(out), "arrays").check()
     vae = load(bundle, provider, provider_option, threads)
-    pixels = read(images, vae.image_shape, start, limit)
+    pixels = read(images, vae.event_shape, start, limit)
     n = len(pixels)
     loc, scale = np.empty((2, n, vae.latent_size), np.float32)
     with Progress("encode", n) as progress:

@@ -35,7 +35,7 @@ def check(events: npt.ArrayLike, event: Image | Vector) -> Array:
     try:
         array = np.asarray(events)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{what} should be one array, these are not ({error}): stack events of one size") from error
+        raise InputError(f"{what} should be one array, these are not ({error}): stack {what} of one size") from error
     return _check_images(array, event) if isinstance(event, Image) else _check_vectors(array, event)
 
 

@@ -124,7 +124,9 @@ class VAE:
     def prior(self) -> Normal | Mixture:
         """p(z), of batch_shape () and event_shape (L,); an autoencoder has none, which is an InputError."""
         if self._prior is None:
-            raise InputError(f"{self.manifest.name!r} has no prior to generate from; it can reconstruct")
+            raise InputError(
+                f"{self.manifest.name!r} is an autoencoder: it has no prior to generate from; it can reconstruct"
+            )
         return self._prior
 
     def prepare(self, x: npt.ArrayLike) -> Float32:

@@ -17,12 +17,17 @@ __all__ = ["from_1", "migrate"]
 
 Tree = dict[str, Any]
 
+_KEPT_1 = {"name", "producer", "versions", "latent_size", "precision", "probe", "metrics", "parity", "digest"}
+_FIELDS_1 = _KEPT_1 | {"schema", "image", "prior", "likelihood", "binarize", "encoder", "decoder", "training"}
+
 
 def migrate(data: bytes, tree: Tree) -> Tree:
     """The tree of this release's schema for `tree`, which `data` held; raises ManifestError where `data` is damaged."""
     if tree.get("schema") != 1:
         raise ManifestError(f"manifest: schema should be 1 or 2, it is {tree.get('schema')!r:.60}")
     _check_digest_1(data, tree)
+    if tree.keys() != _FIELDS_1:
+        raise ManifestError(f"manifest: schema 1 has other fields: {', '.join(sorted(tree.keys() ^ _FIELDS_1))!r:.80}")
     try:
         return from_1(tree)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -42,8 +47,7 @@ def from_1(tree: Tree) -> Tree:
         else _spec("normal", latent, {"loc": "loc", "scale": "scale"})
     )
     components = {"components": float(prior["components"])} if prior["kind"] == "mixture" else {}
-    new = {key: old[key] for key in ("name", "producer", "versions", "latent_size", "precision", "probe", "metrics",
-                                     "parity", "digest")}  # fmt: skip
+    new = {key: old[key] for key in _KEPT_1}
     return new | {
         "schema": 2,
         "event": image | {"kind": "image", "shift": 0.0, "scale": 1.0},

@@ -109,7 +109,7 @@ def test_a_full_covariance_posterior_has_the_density_of_its_draws() -> None:
 @pytest.mark.parametrize("name", ["tiny", "mnist-tiny"])  # a normal prior, a mixture
 def test_on_a_bundle_this_evaluation_is_the_runtimes(name: str, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vae = VAE.load(tiny if name == "tiny" else ARTIFACTS / name, provider="cpu")
-    x = np.random.default_rng(0).integers(0, 2, (30, *vae.image_shape)).astype(np.float32)
+    x = np.random.default_rng(0).integers(0, 2, (30, *vae.event_shape)).astype(np.float32)
     assert max(evaluate.check(vae, x, 30).values()) < 1e-3
     exact = evaluate.nll
     monkeypatch.setattr(evaluate, "nll", lambda *args, **options: exact(*args, **options) + 0.06)

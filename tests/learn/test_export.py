@@ -36,7 +36,7 @@ def test_a_bundle_is_complete_and_says_what_it_is(exported: Path, run: Path) -> 
         "manifest.json", "encoder.onnx", "decoder.onnx", "probe.npz", "CARD.md",
     }  # fmt: skip
     assert manifest.name == "small"
-    assert (manifest.latent_size, manifest.image_shape, manifest.prior.kind) == (4, (28, 28, 1), "normal")
+    assert (manifest.latent_size, manifest.event_shape, manifest.prior.kind) == (4, (28, 28, 1), "normal")
     assert manifest.training.command == "vae-edge train --data digits"
     assert set(manifest.parity) == {"loc", "scale", "logits"}
     assert max(manifest.parity.values()) <= parity.TOLERANCE

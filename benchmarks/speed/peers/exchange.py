@@ -69,7 +69,7 @@ def _set_weights(model: str, encoder: keras.Model, decoder: keras.Model) -> str:
             network.set_weights(weights)
         vae, draws = VAE.load(built_in()[model], provider="cpu"), np.random.default_rng(0)
         z = draws.standard_normal((64, vae.latent_size), np.float32)
-        images = draws.integers(0, 2, (64, *vae.image_shape)).astype(np.float32)
+        images = draws.integers(0, 2, (64, *vae.event_shape)).astype(np.float32)
         pairs = ((vae.decode(z).logits, decoder(z)), (vae.encode(images).loc, encoder(images)[0]))
         if (off := max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)) > 1e-3:
             raise LookupError(f"the shipped weights give other values, by {off:.2g}")
