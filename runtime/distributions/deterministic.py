@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime.distributions.base import Distribution, Float32, numbers
+from vae_edge.runtime.distributions.base import Distribution, Float32, check_finite, owned
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
 
@@ -25,12 +25,10 @@ class Deterministic(Distribution):
     tfp = MappingProxyType({"Deterministic": {"loc": "loc"}, "VectorDeterministic": {"loc": "loc"}})
 
     def __init__(self, loc: npt.ArrayLike) -> None:
-        self.loc = numbers("loc", loc, np.float32)
-        if self.loc.ndim not in (1, 2):
-            raise InputError(f"loc should have shape (B, L) or (L,), it has {self.loc.shape}")
-        super().__init__(self.loc.shape[:-1], self.loc.shape[-1:])
-        if not np.isfinite(self.loc).all():
-            raise InputError("loc should be finite, there is a NaN or an infinity in it")
+        array = owned("loc", loc)
+        if array.ndim not in (1, 2):
+            raise InputError(f"loc should have shape (B, L) or (L,), it has {array.shape}")
+        self._hold(array)
 
     @classmethod
     def from_parameters(  # noqa: D102 - told by the base class, as below
@@ -40,16 +38,23 @@ class Deterministic(Distribution):
         event_shape: tuple[int, ...],
         purpose: Purpose,
     ) -> Self:
-        return cls(parameters["loc"])
+        self = cls.__new__(cls)
+        self._hold(cls._spread(parameters, settings, event_shape)["loc"])
+        return self
 
-    def _draw(self, seed: int, start: int, n: int, stream: int) -> Float32:
-        return self.loc.copy() if self.batch_shape else np.tile(self.loc, (n, 1))
+    def _hold(self, loc: Float32) -> None:
+        super().__init__(loc.shape[:-1], loc.shape[-1:])
+        check_finite("loc", loc)
+        self.loc = loc
 
-    def mean(self) -> Float32:  # noqa: D102
-        return self.loc.copy()
+    def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
+        np.copyto(out, self.loc)
 
-    def mode(self) -> Float32:  # noqa: D102
-        return self.loc.copy()
+    def _write_mean(self, out: Float32) -> None:
+        np.copyto(out, self.loc)
+
+    def _write_mode(self, out: Float32) -> None:
+        np.copyto(out, self.loc)
 
     def variance(self) -> Float32:  # noqa: D102
         return np.zeros_like(self.loc)

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.distributions.bernoulli import Bernoulli
+from vae_edge.runtime.distributions.categorical import Categorical
 from vae_edge.runtime.distributions.deterministic import Deterministic
+from vae_edge.runtime.distributions.discretized_logistic import DiscretizedLogistic
 from vae_edge.runtime.distributions.mixture import Mixture
+from vae_edge.runtime.distributions.multivariate_normal import MultivariateNormalTriL
 from vae_edge.runtime.distributions.normal import Normal
 
 __all__ = ["FAMILIES", "NO_PRIOR", "SpecError", "check", "family"]
@@ -17,8 +20,11 @@ FAMILIES: dict[str, type[Distribution]] = {
     kind.family: kind
     for kind in (
         Bernoulli,
+        Categorical,
         Deterministic,
+        DiscretizedLogistic,
         Mixture,
+        MultivariateNormalTriL,
         Normal,
     )
 }

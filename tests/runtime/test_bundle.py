@@ -265,3 +265,11 @@ def test_a_prior_in_fewer_bits_that_is_no_mixture_is_an_integrity_error(make_bun
     prior = Spec("mixture", (3,), constants={"components": 2.0}, file=File("prior.npz", 1, "0" * 64))
     with pytest.raises(IntegrityError, match=r"prior\.npz"):
         VAE.load(make_bundle({"prior.npz": npz.render(SMALL_PRIOR | edit)}, prior=prior, precision="int8"))
+
+
+@pytest.mark.parametrize("change", [{"multiply_adds": 1}, {"multiply_adds": 10**15}, {"opset": 17}])
+def test_what_a_manifest_says_of_a_graph_s_cost_is_not_believed(vae, make_bundle, change):
+    graphs = dict(vae.manifest.graphs)
+    graphs["decoder"] = manifest.dataclasses.replace(graphs["decoder"], **change)
+    with pytest.raises(IntegrityError, match=r"decoder\.onnx should be of opset \d+ and [\d,]+ multiply-adds"):
+        VAE.load(make_bundle(graphs=graphs))
