@@ -215,7 +215,7 @@ def _ancestors(nodes: Mapping[str, Any], name: str) -> Iterator[Any]:
 def _with_bodies(nodes: Iterable[Any], graph: GraphDef) -> Iterator[Any]:
     """The nodes, and those of the functions that they call: branches of an If, the body of a While."""
     library = {function.signature.name: function for function in graph.library.function}
-    waiting, seen = list(nodes), set()
+    waiting, seen = list(nodes), set[str]()
     while waiting:
         node = waiting.pop()
         yield node

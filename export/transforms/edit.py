@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -54,10 +57,10 @@ class Editor:
         self._used.add(name)
         return name
 
-    def constant(self, values: object, name: str) -> str:
+    def constant(self, values: npt.NDArray[Any] | np.generic, name: str) -> str:
         """A new weight; gives its name."""
         name = self.free(name)
-        self.graph.initializer.append(numpy_helper.from_array(values, name))
+        self.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 
     def detach(self, output: str) -> str:
@@ -71,7 +74,7 @@ class Editor:
             node.output[:] = [inner if name == output else name for name in node.output]
         return inner
 
-    def append(self, operator: str, inputs: list[str], outputs: list[str], **attributes: object) -> None:
+    def append(self, operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
         """A new last node."""
         self.graph.node.append(helper.make_node(operator, inputs, outputs, **attributes))
 
