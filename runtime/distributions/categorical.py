@@ -22,7 +22,10 @@ _LOGITS_AT_ONCE = 1 << 13  # of what is calculated in float64: temporaries of 64
 
 
 class Categorical(Distribution):
-    """Pixels k / (levels - 1), P(k) = softmax(logits)_k: logits (B, H, W, C, levels) or (H, W, C, levels), also -inf."""
+    """Pixels k / (levels - 1), P(k) = softmax(logits)_k.
+
+    `logits` (B, H, W, C, levels) or (H, W, C, levels) may be -inf, where a level has probability 0.
+    """
 
     family = "categorical"
     roles = ("likelihood",)
@@ -62,15 +65,15 @@ class Categorical(Distribution):
         super().__init__(logits.shape[: logits.ndim - len(event_shape) - 1], event_shape)
         self.levels = levels.check(logits.shape[-1])
         if not np.isfinite(logits.max(axis=-1)).all():
-            raise InputError("logits should be numbers or -inf, and each pixel have one that is finite: there is a NaN, "
+            raise InputError("logits should be numbers or -inf, one of each pixel's finite: there is a NaN, "
                              "+inf, or a pixel of -inf alone")  # fmt: skip
         self.logits = logits
 
     def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
         """The level by inverse distribution function: (w + 1/2) / 2**32 of a 32-bit word a pixel.
 
-        In float64: e_k = exp(logits_k - the largest), c_k the running sum of e from level 0 on, and the level is how many
-        c_k are <= u c_(levels - 1). A level of probability 0 is never drawn.
+        In float64: e_k = exp(logits_k - the largest), c_k the running sum of e from level 0 on, and the level is the
+        first k with c_k > u c_(levels - 1). A level of probability 0 is never drawn.
         """
         logits, size = np.broadcast_to(self.logits, (*out.shape, self.levels)), math.prod(self.event_shape)
         last = np.float32(self.levels - 1)
@@ -153,7 +156,7 @@ class Categorical(Distribution):
 
 def _weights(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """exp(logits - the largest): probabilities, times a number that is theirs all."""
-    weights = logits - logits.max(axis=-1, keepdims=True)
+    weights: npt.NDArray[Any] = logits - logits.max(axis=-1, keepdims=True)
     np.exp(weights, out=weights)
     return weights
 

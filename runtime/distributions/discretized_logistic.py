@@ -93,11 +93,12 @@ class DiscretizedLogistic(Distribution):
     def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
         """x = loc + scale * t in float32, t the logistic quantile of the pixel's 16-bit word; then to a level.
 
-        level = rint(min(max(x * (levels - 1), 0), levels - 1)), half to even, and the pixel is level / (levels - 1), each
-        operation in float32. What is drawn misses each P(x <= k) by at most 2**-17, and what loc's own rounding moves.
+        level = rint(min(max(x * (levels - 1), 0), levels - 1)), half to even; the pixel is level / (levels - 1), each
+        operation in float32. A draw misses each P(x <= k) by at most 2**-17, and by what float32's rounding moves loc.
         """
         loc, scale = np.broadcast_to(self.loc, out.shape), np.broadcast_to(self.scale, out.shape)
-        last, size, table = np.float32(self.levels - 1), math.prod(self.event_shape), noise.logistic_quantiles()
+        zero, last = np.float32(0), np.float32(self.levels - 1)
+        size, table = math.prod(self.event_shape), noise.logistic_quantiles()
         with np.errstate(over="ignore"):
             for rows in heads.blocks(len(out), size):
                 raw = noise.words16(seed, Purpose.PIXEL, start + rows.start, rows.stop - rows.start, size, stream)
@@ -105,8 +106,7 @@ class DiscretizedLogistic(Distribution):
                 x *= scale[rows]
                 x += loc[rows]
                 x *= last
-                np.maximum(x, 0, out=x)
-                np.minimum(x, last, out=x)
+                np.clip(x, zero, last, out=x)
                 np.rint(x, out=x)
                 np.divide(x, last, out=out[rows])
 

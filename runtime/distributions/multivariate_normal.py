@@ -108,7 +108,7 @@ class MultivariateNormalTriL(Distribution):
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
         x = self._value(value, np.float64)
-        difference = x - self.loc  # (..., B, L)
+        difference: Float64 = x - self.loc  # (..., B, L)
         tril = self._tril()
         with np.errstate(over="ignore", invalid="ignore"):
             if self.batch_shape:

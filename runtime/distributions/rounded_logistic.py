@@ -61,19 +61,20 @@ def mode(loc: Float32, scale: Float32, levels: int) -> Float64:
     m = loc.astype(np.float64)  # in which m N is exact
     m *= last
     upper = m > last / 2
-    level = np.rint(m)
-    np.clip(level, 0, last, out=level)
+    level: Float64 = np.rint(m)
+    np.maximum(level, 0, out=level)
+    np.minimum(level, last, out=level)
     np.minimum(m, last - m, out=m)
     m -= 0.5
     with np.errstate(over="ignore"):
-        x, s = m.astype(np.float32), scale * np.float32(last)
+        x, s = m.astype(np.float32), np.minimum(scale * np.float32(last), np.float32(1e30))
         h = np.log(np.maximum(4 * s, 1))
         h *= s
         h -= np.float32(0.3) + h * np.float32(1e-5)  # float32 rounds
         end = x < h
         h += np.float32(0.75) + h * np.float32(2e-5)
     doubt = (x <= h) & (x >= 0) & ~end
-    np.copyto(level, last * upper, where=end)
+    level += end * (last * upper - level)
     if doubt.any():
         level[doubt] = _mode_near_an_end(loc[doubt], scale[doubt], levels)
     return level
@@ -84,7 +85,8 @@ def _mode_near_an_end(loc: Float32, scale: Float32, levels: int) -> Float64:
     inner = np.clip(np.rint(loc.astype(np.float64) * last), min(1, last), max(1, last - 1)).astype(np.int64)
     candidates = np.stack([inner, np.zeros_like(inner), np.full_like(inner, last)])
     best = log_prob(candidates, loc, scale, levels).argmax(axis=0)
-    return np.take_along_axis(candidates, best[None], axis=0)[0].astype(np.float64)
+    chosen: Float64 = np.take_along_axis(candidates, best[None], axis=0)[0].astype(np.float64)
+    return chosen
 
 
 def mean(loc: Float32, scale: Float32, levels: int) -> Float32:
@@ -124,7 +126,7 @@ def _near(m: Array, s: Array, last: int, reach: int) -> Array:
     """The sum over the levels within `reach` of m, those below counting 1 and those above 0."""
     nearest = np.floor(np.clip(m, 0, last - 1))
     first = np.maximum(nearest - reach, 0)
-    total = first.copy()
+    total: Array = first.copy()
     for step in range(min(2 * reach + 1, last)):
         edge = first + m.dtype.type(step)
         term = _sigmoid((m - edge - m.dtype.type(0.5)) / s)
@@ -150,17 +152,17 @@ def _wide(loc: Float32, scale: Float32, last: int) -> Float32:
 def _closed(loc: Float32, scale: Float32, last: int) -> Float32:
     """s softplus(m / s) - s softplus((m - N) / s), with corrections."""
     n, half = np.float32(last), np.float32(last / 2)
-    m, s = np.clip(loc, np.float32(-100), np.float32(100)), scale * n  # beyond, F is 0 or 1
+    s = scale * n
+    m = np.maximum(np.minimum(loc, np.float32(100)), np.float32(-100))  # beyond, F is 0 or 1
     m *= n
     if scale.max() > 1 / 40:
         return _end(m, s) - _end(m - n, s)
     # The further end is so far that its term is exactly 0 or m - N: the upper half is the lower one's mirror image.
-    upper = m > half
     m -= half
-    np.abs(m, out=m)
-    np.subtract(half, m, out=m)
-    from_end = _end(m, s)
-    np.subtract(n, from_end, out=from_end, where=upper)
+    from_end = _end(half - np.abs(m), s)
+    np.subtract(half, from_end, out=from_end)
+    np.copysign(from_end, m, out=from_end)
+    from_end += half
     return from_end
 
 

@@ -39,7 +39,8 @@ def solve(matrices: Float64, vectors: Float64) -> Float64:
 def divergence(loc: Float64, tril: Float64, other_loc: Float64, other_tril: Float64) -> Float64:
     """KL(N(loc, T T') || N(other_loc, S S')) in nats, of shape (...): loc (..., L), T and S (..., L, L).
 
-    With M = S^-1 T, m_i its diagonal: sum_i (m_i^2 - 1 - 2 log m_i) / 2 + sum_(i > j) M_ij^2 / 2 + |S^-1 (loc - other)|^2 / 2.
+    With M = S^-1 T, m its diagonal and z = S^-1 (loc - other_loc), it is half of
+    sum_i (m_i^2 - 1 - 2 log m_i) + sum_(i > j) M_ij^2 + |z|^2.
     No term is negative, and all are 0 where the two are the same.
     """
     size = tril.shape[-1]

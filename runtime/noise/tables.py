@@ -1,7 +1,7 @@
 """Quantiles of the logistic and the normal distribution at 2**16 places: what a 16-bit word of noise stands for.
 
 Entry w is F^-1((w + 1/2) / 2**16), computed in float64 and rounded to float32. No entry lies so near a tie of that
-rounding that another platform's logarithm could round it the other way (tests/runtime/test_random.py), so the tables are
+rounding that another platform's logarithm could round it the other way (tests/runtime/test_random.py): the tables are
 the same everywhere. A draw by such a table misses its distribution function by at most 2**-17.
 """
 
