@@ -61,7 +61,7 @@ def translate(traced: Trace, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
             _repeat(graph, f"{PREFIX}_output_{index}:0", traced.constants[name].reshape((1, *shape)))
         kind = onnx.TensorProto.FLOAT
         graph.output.append(helper.make_tensor_value_info(f"{PREFIX}_output_{index}:0", kind, ["batch", *shape]))
-    return passes.rename(passes.to_float32(model), [spec.name for spec in traced.inputs], names)
+    return passes.rename(passes.mend_pads(passes.to_float32(model)), [spec.name for spec in traced.inputs], names)
 
 
 def _tf2onnx(traced: Trace, outputs: Sequence[int], opset: int) -> onnx.ModelProto:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.python.grappler import tf_optimizer
 from tf2onnx import tf_loader
 
 from vae_edge.runtime.errors import InputError
@@ -104,9 +105,16 @@ def _check_names(inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> None:
 
 
 def _traced(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs: Outputs) -> Any:
+    refused: list[InputError] = []  # TensorFlow puts an error of its own in the place of ours
+
     def named(*tensors: tf.Tensor) -> list[tf.Tensor]:
         arguments = [_cast(tensor, spec) for tensor, spec in zip(tensors, inputs, strict=True)]
-        results = _pick(function(*arguments), outputs)
+        results = function(*arguments)
+        try:
+            results = _pick(results, outputs)
+        except InputError as error:
+            refused.append(error)
+            raise
         # A list, since tf.function sorts a dict by its keys. Each has a node of its own, even where two are one tensor.
         return [
             tf.identity(tf.cast(result, tf.float32), f"{PREFIX}_result_{index}") for index, result in enumerate(results)
@@ -118,9 +126,9 @@ def _traced(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs:
     ]
     try:
         concrete = tf.function(named, input_signature=signature).get_concrete_function()
-    except InputError:
-        raise
     except Exception as error:  # the user's own code runs here
+        if refused:
+            raise refused[0] from None
         shapes = ", ".join(f"{spec.name} {spec.dtype} (B, {str(spec.shape)[1:]}" for spec in inputs)
         raise InputError(
             f"the function should take {shapes} with a batch of any size, "
@@ -187,11 +195,14 @@ def _tensor(name: str, result: Any) -> tf.Tensor:
 
 def _pruned(graph: GraphDef, results: Sequence[str], inputs: int) -> GraphDef:
     """What the results depend on by their values, and all inputs; the results get names of ours."""
-    for node in graph.node:  # what only has to run before (assertions, a generator's state) is no value
-        node.input[:] = [name for name in node.input if not name.startswith("^")]
+    for node in (*graph.node, *graph.library.function):
+        _forget(node)
     for index, result in enumerate(results):
         node = graph.node.add(name=f"{PREFIX}_output_{index}", op="Identity", input=[result])
         node.attr["T"].type = tf.float32.as_datatype_enum
+    graph = _inlined(graph, len(results))
+    for node in graph.node:  # what only has to run before (assertions, a generator's state) is no value
+        node.input[:] = [name for name in node.input if not name.startswith("^")]
     nodes = {node.name: node for node in graph.node}
     kept = {f"{PREFIX}_input_{index}" for index in range(inputs)}
     for index, _ in enumerate(results):
@@ -200,6 +211,29 @@ def _pruned(graph: GraphDef, results: Sequence[str], inputs: int) -> GraphDef:
     pruned.library.CopyFrom(graph.library)
     pruned.versions.CopyFrom(graph.versions)
     return pruned
+
+
+def _inlined(graph: GraphDef, results: int) -> GraphDef:
+    """The graph with the bodies of called functions in the place of the calls; freezing leaves those for XLA."""
+    if not any(node.op in ("PartitionedCall", "StatefulPartitionedCall") for node in graph.node):
+        return graph
+    config = tf.compat.v1.ConfigProto()
+    options = config.graph_options.rewrite_options
+    options.optimizers[:] = ["function"]
+    options.min_graph_nodes = -1  # small ones too
+    options.function_optimization = options.AGGRESSIVE
+    with tf.Graph().as_default():
+        meta_graph = tf.compat.v1.train.export_meta_graph(graph_def=graph)
+    fetched = [f"{PREFIX}_output_{index}" for index in range(results)]
+    meta_graph.collection_def["train_op"].node_list.value.extend(fetched)
+    return tf_optimizer.OptimizeGraph(config, meta_graph)
+
+
+def _forget(node: Any) -> None:
+    """Where a node has to run, and that XLA has to compile it, which keeps a function's body out of the graph."""
+    for attribute in ("_class", "_XlaMustCompile"):
+        if attribute in node.attr:
+            del node.attr[attribute]
 
 
 def _ancestors(nodes: Mapping[str, Any], name: str) -> Iterator[Any]:

@@ -71,18 +71,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def try_case(case: Case) -> Row:
     """Makes, converts, checks and compares one; whatever is raised is its reason."""
     tf.random.set_seed(0)
+    given = [_values(spec.shape, spec.dtype) for spec in case.inputs]
     try:
         function = case.make()
-        given = [_values(spec.shape, spec.dtype) for spec in case.inputs]
         results = function(*map(tf.constant, given))
         expected = [np.asarray(each) for each in (results if isinstance(results, (list, tuple)) else [results])]
+    except Exception as error:  # a table of what fails cannot stop at it
+        return Row(case, reason=f"fails in TensorFlow itself: {_reason(error)}")
+    try:
         names = [f"y{index}" for index in range(len(expected))]
         model = convert(function, case.inputs, names)
         data = model.SerializeToString()
         guard.check(data, "the graph")
         session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
         found = session.run(names, dict(zip((spec.name for spec in case.inputs), given, strict=True)))
-    except Exception as error:  # a table of what fails cannot stop at it
+    except Exception as error:
         return Row(case, reason=_reason(error))
     operators = collections.Counter(node.op_type for node in model.graph.node)
     said = ", ".join(f"{name} {count}" if count > 1 else name for name, count in sorted(operators.items()))

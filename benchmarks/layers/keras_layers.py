@@ -99,7 +99,7 @@ _LAYERS: dict[str, dict[str, Any]] = {
         "SeparableConv2D": (lambda: layers.SeparableConv2D(4, 3), IMAGE),
     },
     "Pooling": {
-        f"{kind}{axes}D": (lambda kind=kind, axes=axes: getattr(layers, f"{kind}{axes}D")(*size), shape)
+        f"{kind}{axes}D": (lambda kind=kind, axes=axes, size=size: getattr(layers, f"{kind}{axes}D")(*size), shape)
         for kind, size in {
             "AveragePooling": (2,),
             "MaxPooling": (2,),
@@ -109,7 +109,6 @@ _LAYERS: dict[str, dict[str, Any]] = {
             "AdaptiveMaxPooling": (2,),
         }.items()
         for axes, shape in {1: SERIES, 2: IMAGE, 3: VOLUME}.items()
-        for size in [size]
     },
     "Normalisation": {
         "BatchNormalization": (lambda: layers.BatchNormalization(), IMAGE),
@@ -188,7 +187,7 @@ _LAYERS: dict[str, dict[str, Any]] = {
         "Hashing": (lambda: layers.Hashing(8, output_mode="one_hot"), TensorSpec("x", "int32", (1,))),
         "IntegerLookup": (lambda: layers.IntegerLookup(vocabulary=[1, 2, 3], output_mode="one_hot"),
                           TensorSpec("x", "int64", (1,))),
-        "MelSpectrogram": (lambda: layers.MelSpectrogram(8, 64, 32, sampling_rate=256, max_freq=100), (256,)),
+        "MelSpectrogram": (lambda: layers.MelSpectrogram(64, 32, 64, sampling_rate=256, max_freq=100, num_mel_bins=8), (256,)),
         "STFTSpectrogram": (lambda: layers.STFTSpectrogram("log", 64, 32, 64), (256, 1)),
     },
 }  # fmt: skip
@@ -196,5 +195,5 @@ _LAYERS: dict[str, dict[str, Any]] = {
 _ACTIVATIONS = (
     "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh",
     "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink",
-    "softmax", "softplus", "softsign", "sparse_plus", "sparsemax", "squareplus", "tanh", "tanh_shrink", "threshold",
+    "softmax", "softplus", "softsign", "sparse_plus", "sparsemax", "squareplus", "tanh", "tanh_shrink",
 )  # fmt: skip

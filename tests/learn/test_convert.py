@@ -329,6 +329,23 @@ def test_a_module_and_saved_models_with_and_without_signatures(tmp_path: Path) -
     assert input_specs(tf.saved_model.load(str(tmp_path / "signed"))) == (X,)
 
 
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    ("kernel", "strides", "extra"), [(3, 2, None), (3, 2, 1), (2, 3, None), (4, 3, 2), (1, 2, None)]
+)
+def test_transposed_convolutions_of_any_size(padding: str, kernel: int, strides: int, extra: int | None) -> None:
+    x = keras.Input((5, 4, 2), name="x")
+    layer = keras.layers.Conv2DTranspose(3, kernel, strides, padding, extra, bias_initializer="normal")
+    model = keras.Model(x, layer(x))
+    expect(as_function(model), input_specs(model), ["y"], lambda x: {"y": model(x)})
+
+
+def test_a_convolution_of_groups_which_keras_leaves_to_xla() -> None:
+    x = keras.Input((6, 6, 4), name="x")
+    model = keras.Model(x, keras.layers.Conv2D(4, 3, groups=2)(x))
+    assert operators(expect(as_function(model), input_specs(model), ["y"], lambda x: {"y": model(x)}))["Conv"] == 1
+
+
 def test_a_decoder_with_batch_normalisation_is_transposed_convolutions_alone() -> None:
     z = keras.Input((2,), name="z")
     x = keras.layers.Reshape((7, 7, 8))(keras.layers.Dense(7 * 7 * 8)(z))
