@@ -287,7 +287,9 @@ def _run(graph: GraphDef, inputs: Sequence[TensorSpec], outputs: Sequence[str]) 
     with tf.Graph().as_default() as scope, tf.device("/cpu:0"):
         tf.import_graph_def(graph, name="")
     values = []
-    with tf.compat.v1.Session(graph=scope) as session:
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True  # it fuses what this TensorFlow then cannot run
+    with tf.compat.v1.Session(graph=scope, config=config) as session:
         for batch in _BATCHES:
             fed = {f"{PREFIX}_input_{index}:0": np.zeros((batch, *spec.shape), spec.graph_dtype)
                    for index, spec in enumerate(inputs)}  # fmt: skip

@@ -342,7 +342,7 @@ def test_transposed_convolutions_of_any_size(padding: str, kernel: int, strides:
 
 def test_a_convolution_of_groups_which_keras_leaves_to_xla() -> None:
     x = keras.Input((6, 6, 4), name="x")
-    model = keras.Model(x, keras.layers.Conv2D(4, 3, groups=2)(x))
+    model = keras.Model(x, keras.layers.Conv2D(4, 3, groups=2, bias_initializer="normal")(x))
     assert operators(expect(as_function(model), input_specs(model), ["y"], lambda x: {"y": model(x)}))["Conv"] == 1
 
 
