@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.export import card, folder, graphs, parity, variant
+from vae_edge.export.convert import DEFAULT_OPSET
+from vae_edge.export.sources.models import convert_model
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle import npz
 from vae_edge.runtime.bundle.manifest import (
@@ -48,7 +50,7 @@ def export(
     out: str | Path,
     *,
     name: str | None = None,
-    opset: int = graphs.DEFAULT_OPSET,
+    opset: int = DEFAULT_OPSET,
     precision: str = FP32,
     max_nats: float = variant.MAX_NATS,
     force: bool = False,
@@ -140,8 +142,8 @@ def _draft(
     model: VariationalAutoencoder, record: Record, training: Training, name: str, opset: int, images: Array
 ) -> tuple[dict[str, bytes], Manifest]:
     """The bundle's files and its manifest, still without figures."""
-    encoder_bytes, encoder = graphs.describe(graphs.convert(model.encoder, ("loc", "scale"), opset), "encoder.onnx")
-    decoder_bytes, decoder = graphs.describe(graphs.convert(model.decoder, ("logits",), opset), "decoder.onnx")
+    encoder_bytes, encoder = graphs.describe(convert_model(model.encoder, ("loc", "scale"), opset), "encoder.onnx")
+    decoder_bytes, decoder = graphs.describe(convert_model(model.decoder, ("logits",), opset), "decoder.onnx")
     files = {"encoder.onnx": encoder_bytes, "decoder.onnx": decoder_bytes, "probe.npz": _probe(model, images)}
     kind = "none" if record.config.objective == "ae" else record.config.prior
     prior = Prior(kind, 1, None)

@@ -12,7 +12,7 @@ from onnx import TensorProto
 
 from vae_edge.export import passes, quantize, variant
 from vae_edge.export.bundle import export
-from vae_edge.export.graphs import convert
+from vae_edge.export.sources.models import convert_model
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle.manifest import parse
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError
@@ -179,7 +179,7 @@ def test_separable_blocks_compute_in_floats_with_weights_of_int8(tmp_path: Path)
     draws = np.random.default_rng(0)
     for weight in model.trainable_variables:  # biases too: the converter drops a bias of zeros
         weight.assign(draws.normal(0, 0.2, weight.shape))
-    whole = convert(model.decoder, ("logits",))
+    whole = convert_model(model.decoder, ("logits",))
     small = quantize.int8(whole, draws.normal(size=(8, 32)).astype(np.float32), "decoder")
     weights = sum(np.prod(w.dims) for w in whole.graph.initializer if len(w.dims) > 1 and w.data_type == 1)
     assert stored(small.graph)[TensorProto.INT8] == weights
