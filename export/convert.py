@@ -13,7 +13,8 @@ import tf2onnx
 from onnx import helper, numpy_helper
 
 from vae_edge.export import operators, passes
-from vae_edge.export.tracing import PREFIX, Outputs, TensorSpec, Trace, layer_of, trace
+from vae_edge.export.freezing import PREFIX, layer_of
+from vae_edge.export.tracing import Outputs, TensorSpec, Trace, trace
 from vae_edge.runtime.errors import InputError
 
 __all__ = ["DEFAULT_OPSET", "OPSETS", "TensorSpec", "convert", "translate"]
@@ -61,7 +62,7 @@ def translate(traced: Trace, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
             _repeat(graph, f"{PREFIX}_output_{index}:0", traced.constants[name].reshape((1, *shape)))
         kind = onnx.TensorProto.FLOAT
         graph.output.append(helper.make_tensor_value_info(f"{PREFIX}_output_{index}:0", kind, ["batch", *shape]))
-    return passes.rename(passes.to_float32(model), [spec.name for spec in traced.inputs], names)
+    return passes.rename(passes.mend_pads(passes.to_float32(model)), [spec.name for spec in traced.inputs], names)
 
 
 def _tf2onnx(traced: Trace, outputs: Sequence[int], opset: int) -> onnx.ModelProto:

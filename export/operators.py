@@ -117,6 +117,23 @@ def _xlogy(graph: Graph, node: Node, name: str, arguments: list[Any]) -> None:
     build.finish("Where", build.make("Equal", x, zero), zero, build.make("Mul", x, build.make("Log", y)))
 
 
+def _xlog1py(graph: Graph, node: Node, name: str, arguments: list[Any]) -> None:
+    # x log(1 + y), 0 where x = 0
+    build = _Builder(graph, node)
+    x, y = build.inputs
+    zero = build.constant(0)
+    log = build.make("Log", build.make("Add", y, build.constant(1)))
+    build.finish("Where", build.make("Equal", x, zero), zero, build.make("Mul", x, log))
+
+
+def _mul_no_nan(graph: Graph, node: Node, name: str, arguments: list[Any]) -> None:
+    # x y, 0 where y = 0
+    build = _Builder(graph, node)
+    x, y = build.inputs
+    zero = build.constant(0)
+    build.finish("Where", build.make("Equal", y, zero), zero, build.make("Mul", x, y))
+
+
 def _reverse(graph: Graph, node: Node, name: str, arguments: list[Any]) -> None:
     build = _Builder(graph, node)
     axes = np.asarray(build.value(1), np.int64).reshape(-1)
@@ -197,6 +214,8 @@ _HANDLERS: dict[str, Handler] = {
     "MatrixDiagPartV3": _diag_part,
     "MatrixDiagV3": _diag,
     "MatrixSetDiagV3": _set_diag,
+    "MulNoNan": _mul_no_nan,
     "ReverseV2": _reverse,
+    "Xlog1py": _xlog1py,
     "Xlogy": _xlogy,
 }

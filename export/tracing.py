@@ -6,9 +6,7 @@ z beside a mean, the state of a random generator, assertions.
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -17,16 +15,14 @@ import numpy.typing as npt
 import tensorflow as tf
 from tf2onnx import tf_loader
 
+from vae_edge.export.freezing import PREFIX, GraphDef, ancestors, prune, refuse_captures, refuse_random
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["PREFIX", "GraphDef", "Outputs", "TensorSpec", "Trace", "layer_of", "trace"]
+__all__ = ["Outputs", "TensorSpec", "Trace", "trace"]
 
-GraphDef: TypeAlias = Any  # tf.compat.v1.GraphDef; TensorFlow ships no types
 Outputs: TypeAlias = Sequence[str] | Mapping[str, int | str]
 
 KEPT = ("float32", "int32", "int64")  # dtypes that a graph's input has as they are; all others are read as float32
-_RANDOM = re.compile("Random|Multinomial|TruncatedNormal|^Rng|^Stateful(Standard|Uniform)|SampleDistorted")
-PREFIX = "vae_edge"
 _BATCHES = (2, 3)  # what the traced graph is run with, to see which axis is the batch
 
 
@@ -74,27 +70,20 @@ def trace(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs: O
     concrete = _traced(function, inputs, outputs)
     # tf2onnx's way to freeze: it does not import the graph again, which fails on what assigns to a variable.
     frozen = tf_loader.convert_variables_to_constants_large_model(concrete)
-    graph = _pruned(frozen, [tensor.op.name for tensor in concrete.outputs], len(inputs))
+    graph = prune(frozen, [tensor.op.name for tensor in concrete.outputs], len(inputs))
     nodes = {node.name: node for node in graph.node}
     constant = []
     for index, name in enumerate(names):
-        above = list(_ancestors(nodes, f"{PREFIX}_output_{index}"))
-        _refuse_random(name, _with_bodies(above, graph))
+        above = list(ancestors(nodes, f"{PREFIX}_output_{index}"))
+        refuse_random(name, above, graph)
         if not any(node.op == "Placeholder" for node in above):
             constant.append(name)
-    _refuse_captures(graph, len(inputs))
+    refuse_captures(graph, len(inputs))
     values = _run(graph, inputs, names)
     constants = {name: values[0][name] for name in constant}
     shapes = {name: _shape_without_batch(name, [value[name].shape for value in values], name in constants)
               for name in names}  # fmt: skip
     return Trace(graph, tuple(inputs), shapes, constants)
-
-
-def layer_of(node_name: str) -> str:
-    """The layer that a TensorFlow node belongs to: its name scope, without the calls of functions around it."""
-    scopes = node_name.split("/")
-    kept = [scope for scope in scopes if not re.match("(Stateful)?PartitionedCall(_[0-9]+)?$", scope)]
-    return "/".join(kept[:-1]) or node_name
 
 
 def _check_names(inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> None:
@@ -104,9 +93,16 @@ def _check_names(inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> None:
 
 
 def _traced(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs: Outputs) -> Any:
+    refused: list[InputError] = []  # TensorFlow puts an error of its own in the place of ours
+
     def named(*tensors: tf.Tensor) -> list[tf.Tensor]:
         arguments = [_cast(tensor, spec) for tensor, spec in zip(tensors, inputs, strict=True)]
-        results = _pick(function(*arguments), outputs)
+        results = function(*arguments)
+        try:
+            results = _pick(results, outputs)
+        except InputError as error:
+            refused.append(error)
+            raise
         # A list, since tf.function sorts a dict by its keys. Each has a node of its own, even where two are one tensor.
         return [
             tf.identity(tf.cast(result, tf.float32), f"{PREFIX}_result_{index}") for index, result in enumerate(results)
@@ -118,9 +114,9 @@ def _traced(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs:
     ]
     try:
         concrete = tf.function(named, input_signature=signature).get_concrete_function()
-    except InputError:
-        raise
     except Exception as error:  # the user's own code runs here
+        if refused:
+            raise refused[0] from None
         shapes = ", ".join(f"{spec.name} {spec.dtype} (B, {str(spec.shape)[1:]}" for spec in inputs)
         raise InputError(
             f"the function should take {shapes} with a batch of any size, "
@@ -185,75 +181,14 @@ def _tensor(name: str, result: Any) -> tf.Tensor:
     return tensor
 
 
-def _pruned(graph: GraphDef, results: Sequence[str], inputs: int) -> GraphDef:
-    """What the results depend on by their values, and all inputs; the results get names of ours."""
-    for node in graph.node:  # what only has to run before (assertions, a generator's state) is no value
-        node.input[:] = [name for name in node.input if not name.startswith("^")]
-    for index, result in enumerate(results):
-        node = graph.node.add(name=f"{PREFIX}_output_{index}", op="Identity", input=[result])
-        node.attr["T"].type = tf.float32.as_datatype_enum
-    nodes = {node.name: node for node in graph.node}
-    kept = {f"{PREFIX}_input_{index}" for index in range(inputs)}
-    for index, _ in enumerate(results):
-        kept.update(node.name for node in _ancestors(nodes, f"{PREFIX}_output_{index}"))
-    pruned = tf.compat.v1.GraphDef(node=[node for node in graph.node if node.name in kept])
-    pruned.library.CopyFrom(graph.library)
-    pruned.versions.CopyFrom(graph.versions)
-    return pruned
-
-
-def _ancestors(nodes: Mapping[str, Any], name: str) -> Iterator[Any]:
-    waiting, seen = [name], set()
-    while waiting:
-        name = waiting.pop().split(":")[0]
-        if name not in seen:
-            seen.add(name)
-            yield nodes[name]
-            waiting += nodes[name].input
-
-
-def _with_bodies(nodes: Iterable[Any], graph: GraphDef) -> Iterator[Any]:
-    """The nodes, and those of the functions that they call: branches of an If, the body of a While."""
-    library = {function.signature.name: function for function in graph.library.function}
-    waiting, seen = list(nodes), set[str]()
-    while waiting:
-        node = waiting.pop()
-        yield node
-        called = itertools.chain.from_iterable(
-            [attribute.func, *attribute.list.func] for attribute in node.attr.values()
-        )
-        for name in {function.name for function in called} - seen:
-            seen.add(name)
-            waiting += library[name].node_def if name in library else []
-
-
-def _refuse_random(output: str, nodes: Iterable[Any]) -> None:
-    found = sorted((node.name, node.op) for node in nodes if _RANDOM.search(node.op))
-    if found:
-        name, op = found[0]
-        raise InputError(
-            f"output {output!r} should follow from the inputs, but layer {layer_of(name)!r} draws random numbers for "
-            f"it ({op}): name the outputs that give the distribution's parameters, as loc and scale, and leave the "
-            "sample out"
-        )
-
-
-def _refuse_captures(graph: GraphDef, inputs: int) -> None:
-    own = {f"{PREFIX}_input_{index}" for index in range(inputs)}
-    for node in graph.node:
-        if node.op == "Placeholder" and node.name not in own:
-            raise InputError(
-                f"the function reads {node.name!r}, which is neither a tensor nor a variable (a lookup table?): "
-                "map strings to numbers before the model"
-            )
-
-
 def _run(graph: GraphDef, inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> list[dict[str, Any]]:
     """What the graph gives for zeros, at two sizes of the batch."""
     with tf.Graph().as_default() as scope, tf.device("/cpu:0"):
         tf.import_graph_def(graph, name="")
     values = []
-    with tf.compat.v1.Session(graph=scope) as session:
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True  # it fuses what this TensorFlow then cannot run
+    with tf.compat.v1.Session(graph=scope, config=config) as session:
         for batch in _BATCHES:
             fed = {f"{PREFIX}_input_{index}:0": np.zeros((batch, *spec.shape), spec.graph_dtype)
                    for index, spec in enumerate(inputs)}  # fmt: skip

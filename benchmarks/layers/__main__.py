@@ -12,6 +12,7 @@ import importlib.metadata
 import itertools
 import logging
 import os
+import re
 import sys
 import time
 import warnings
@@ -71,18 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def try_case(case: Case) -> Row:
     """Makes, converts, checks and compares one; whatever is raised is its reason."""
     tf.random.set_seed(0)
+    given = [_values(spec.shape, spec.dtype) for spec in case.inputs]
     try:
         function = case.make()
-        given = [_values(spec.shape, spec.dtype) for spec in case.inputs]
         results = function(*map(tf.constant, given))
         expected = [np.asarray(each) for each in (results if isinstance(results, (list, tuple)) else [results])]
+    except Exception as error:  # a table of what fails cannot stop at it
+        return Row(case, reason=f"fails in TensorFlow itself: {_reason(error)}")
+    try:
         names = [f"y{index}" for index in range(len(expected))]
         model = convert(function, case.inputs, names)
         data = model.SerializeToString()
         guard.check(data, "the graph")
         session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
         found = session.run(names, dict(zip((spec.name for spec in case.inputs), given, strict=True)))
-    except Exception as error:  # a table of what fails cannot stop at it
+    except Exception as error:
         return Row(case, reason=_reason(error))
     operators = collections.Counter(node.op_type for node in model.graph.node)
     said = ", ".join(f"{name} {count}" if count > 1 else name for name, count in sorted(operators.items()))
@@ -110,7 +114,7 @@ def _difference(ours: Any, theirs: Any) -> float:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = re.sub(r"\x1b\[[0-9]*m", "", " ".join(str(error).split()))
     if isinstance(error, UnsafeBundle):
         return "the guard: " + text.removeprefix("the graph ").split(";")[0]
     for start, end in (("it also uses ", ": replace the layer"), ("but layer ", ": name the outputs")):
@@ -127,13 +131,15 @@ def render(rows: Iterable[Row]) -> str:
     text = [
         "# Layers and distributions that convert",
         "",
-        f"{converts} of {len(rows)} cases convert. Made by `python -m benchmarks.layers` with {versions}. Each case is one layer "
-        "with random weights, exported alone: it converts where the graph passes the guard of the runtime and computes what "
-        f"TensorFlow computes, with a difference of at most {TOLERANCE:g} * max(1, |value|). The operators are ONNX's, with "
-        "their number where there is more than one.",
+        f"{converts} of {len(rows)} cases convert. Made by `python -m benchmarks.layers` with {versions}.",
         "",
-        "A distribution is exported by its parameters (`loc`, `scale`, `logits`), which always convert; the statistics are "
-        "here to say what may stand inside a graph. Random layers are refused where a wanted output depends on them.",
+        "Each case is one layer with random weights, exported alone. It converts where the graph passes the runtime's "
+        f"guard and the difference from TensorFlow is at most {TOLERANCE:g} * max(1, |value|). The operators are "
+        "ONNX's, with their number where there is more than one.",
+        "",
+        "A distribution is exported by its parameters (`loc`, `scale`, `logits`), which always convert; the statistics "
+        "are here to say what may stand inside a graph. Random layers are refused where a wanted output depends on "
+        "them. Recurrent layers are loops, which the guard refuses: with `unroll=True` they convert.",
     ]
     for group, members in itertools.groupby(rows, lambda row: row.case.group):
         text += ["", f"## {group}", "", "| | converts | difference | operators, or the reason |", "|---|---|---|---|"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,15 @@ WIDE = spec(8)
 
 def cases() -> Iterator[Case]:
     """All of them, group by group."""
-    for name, function in _PARAMETERS.items():
-        yield Case("Distributions: parameters", name, lambda function=function: _of_parts(function), (WIDE,))
-    for name, function in _STATISTICS.items():
-        yield Case("Distributions: statistics", name, lambda function=function: _of_parts(function), (WIDE,))
-    for name, (size, make, read) in _LAYERS.items():
-        specs = (spec(6),)
-        yield Case("Layers of TFP (tf_keras)", name, lambda s=size, m=make, r=read: _of_layer(s, m, r), specs)
+    for group, functions in (("parameters", _PARAMETERS), ("statistics", _STATISTICS)):
+        for name, function in functions.items():
+            yield Case(f"Distributions: {group}", name, partial(_of_parts, function), (WIDE,))
+    for name, parts in _LAYERS.items():
+        yield Case("Layers of TFP (tf_keras)", name, partial(_of_layer, *parts), (spec(6),))
     for name, make in _BIJECTORS.items():
         for way in ("forward", "inverse"):
-            title = f"{name}.{way}"
-            yield Case(
-                "Bijectors", title, lambda make=make, way=way: _of_bijector(make(), way), (_bijector_spec(name, way),)
-            )
+            inputs = (_bijector_spec(name, way),)
+            yield Case("Bijectors", f"{name}.{way}", partial(_of_bijector, make, way), inputs)
 
 
 def _of_parts(function: Callable[..., Any]) -> Function:
@@ -42,7 +39,10 @@ def _of_parts(function: Callable[..., Any]) -> Function:
 
 _PARAMETERS: dict[str, Callable[..., Any]] = {
     "Normal": lambda m, s: ((q := tfd.Normal(m, s)).loc, q.scale),
-    "Independent(Normal)": lambda m, s: ((q := tfd.Independent(tfd.Normal(m, s), 1)).distribution.loc, q.distribution.scale),
+    "Independent(Normal)": lambda m, s: (
+        (q := tfd.Independent(tfd.Normal(m, s), 1).distribution).loc,
+        q.scale,
+    ),
     "MultivariateNormalDiag": lambda m, s: ((q := tfd.MultivariateNormalDiag(m, s)).loc, q.scale.diag_part()),
     "MultivariateNormalTriL": lambda m, s: ((q := tfd.MultivariateNormalTriL(m, tf.linalg.diag(s))).loc, q.scale_tril),
     "MultivariateNormalTriL (FillScaleTriL)": lambda m, s: tfd.MultivariateNormalTriL(
@@ -69,7 +69,9 @@ _PARAMETERS: dict[str, Callable[..., Any]] = {
         (q := tfd.MixtureSameFamily(tfd.Categorical(logits=m), tfd.Normal(m, s))).mixture_distribution.logits,
         q.components_distribution.loc,
     ),
-    "TransformedDistribution": lambda m, s: tfd.TransformedDistribution(tfd.Normal(m, s), tfb.Sigmoid()).distribution.loc,
+    "TransformedDistribution": lambda m, s: tfd.TransformedDistribution(
+        tfd.Normal(m, s), tfb.Sigmoid()
+    ).distribution.loc,
 }  # fmt: skip
 
 _STATISTICS: dict[str, Callable[..., Any]] = {
@@ -161,8 +163,6 @@ _LAYERS: dict[str, tuple[int, Callable[[], Any], Callable[[Any], Any]]] = {
 }
 
 _TRIANGULAR = ("FillTriangular", "FillScaleTriL", "CorrelationCholesky")
-_POSITIVE = ("Exp", "Softplus", "Square", "Expm1", "Power")
-_UNIT = ("Sigmoid", "NormalCDF")
 
 _BIJECTORS: dict[str, Callable[[], Any]] = {
     "Ascending": tfb.Ascending,
@@ -173,7 +173,9 @@ _BIJECTORS: dict[str, Callable[[], Any]] = {
     "FillScaleTriL": tfb.FillScaleTriL,
     "FillTriangular": tfb.FillTriangular,
     "Identity": tfb.Identity,
-    "MaskedAutoregressiveFlow": lambda: tfb.MaskedAutoregressiveFlow(tfb.AutoregressiveNetwork(2, hidden_units=[8], event_shape=[6])),
+    "MaskedAutoregressiveFlow": lambda: tfb.MaskedAutoregressiveFlow(
+        tfb.AutoregressiveNetwork(2, hidden_units=[8], event_shape=[6])
+    ),
     "NormalCDF": tfb.NormalCDF,
     "Permute": lambda: tfb.Permute([5, 4, 3, 2, 1, 0]),
     "RealNVP": lambda: tfb.RealNVP(3, shift_and_log_scale_fn=_coupling()),
@@ -196,8 +198,9 @@ def _bijector_spec(name: str, way: str) -> Any:
     return spec(7) if name == "SoftmaxCentered" and way == "inverse" else spec(6)
 
 
-def _of_bijector(bijector: Any, way: str) -> Function:
-    """The bijector's `way`; the inverse of what it makes of the input, so that the input is a value that it can have."""
+def _of_bijector(make: Callable[[], Any], way: str) -> Function:
+    """The bijector's `way`; before the inverse the input is moved to where its values lie."""
+    bijector = make()
     if way == "forward":
         return lambda x: bijector.forward(tf.identity(x))
     name = type(bijector).__name__

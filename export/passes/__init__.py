@@ -8,6 +8,7 @@ from vae_edge.export.passes.affine import fold_affine
 from vae_edge.export.passes.clip import fuse_clip
 from vae_edge.export.passes.gemm import fuse_gemm
 from vae_edge.export.passes.names import rename
+from vae_edge.export.passes.pads import mend_pads
 from vae_edge.export.passes.phases import split_phases
 from vae_edge.export.passes.precision import to_float32
 from vae_edge.export.passes.random import random_outputs, refuse_random
@@ -19,6 +20,7 @@ __all__ = [
     "fold_affine",
     "fuse_clip",
     "fuse_gemm",
+    "mend_pads",
     "nodes",
     "optimise",
     "random_outputs",

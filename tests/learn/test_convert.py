@@ -14,8 +14,9 @@ import tensorflow_probability as tfp
 import tf_keras
 
 from vae_edge.export.convert import TensorSpec, convert
+from vae_edge.export.freezing import layer_of
 from vae_edge.export.sources.models import as_function, convert_model, input_specs
-from vae_edge.export.tracing import Outputs, layer_of, trace
+from vae_edge.export.tracing import Outputs, trace
 from vae_edge.runtime.errors import InputError
 
 X = TensorSpec("x", "float32", (6,))
@@ -327,6 +328,23 @@ def test_a_module_and_saved_models_with_and_without_signatures(tmp_path: Path) -
     for source in (module, *(tf.saved_model.load(str(tmp_path / name)) for name in ("signed", "plain"))):
         expect(as_function(source), [X], ["loc", "scale"], expected)
     assert input_specs(tf.saved_model.load(str(tmp_path / "signed"))) == (X,)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    ("kernel", "strides", "extra"), [(3, 2, None), (3, 2, 1), (2, 3, None), (4, 3, 2), (1, 2, None)]
+)
+def test_transposed_convolutions_of_any_size(padding: str, kernel: int, strides: int, extra: int | None) -> None:
+    x = keras.Input((5, 4, 2), name="x")
+    layer = keras.layers.Conv2DTranspose(3, kernel, strides, padding, extra, bias_initializer="normal")
+    model = keras.Model(x, layer(x))
+    expect(as_function(model), input_specs(model), ["y"], lambda x: {"y": model(x)})
+
+
+def test_a_convolution_of_groups_which_keras_leaves_to_xla() -> None:
+    x = keras.Input((6, 6, 4), name="x")
+    model = keras.Model(x, keras.layers.Conv2D(4, 3, groups=2, bias_initializer="normal")(x))
+    assert operators(expect(as_function(model), input_specs(model), ["y"], lambda x: {"y": model(x)}))["Conv"] == 1
 
 
 def test_a_decoder_with_batch_normalisation_is_transposed_convolutions_alone() -> None:

@@ -40,8 +40,10 @@ def expect(function: Callable, x: np.ndarray, opset: int = 17, **tolerance: floa
         (tf.math.log1p, -1, 80),
         (tf.math.expm1, -8, 80),
         (lambda x: tf.math.xlogy(tf.nn.relu(x), tf.abs(x)), -8, 80),
+        (lambda x: tf.math.xlog1py(tf.nn.relu(x), tf.nn.relu(x) - 1), -8, 80),
+        (lambda x: tf.math.multiply_no_nan(1 / x, x), -8, 80),
     ],
-    ids=["erfc", "log1p", "expm1", "xlogy"],
+    ids=["erfc", "log1p", "expm1", "xlogy", "xlog1py", "multiply_no_nan"],
 )
 def test_functions_of_one_number_are_exact_near_zero_and_far_away(function: Callable, low: float, high: float) -> None:
     x = WIDE[(low <= WIDE) & (high >= WIDE)].astype("f")
