@@ -106,7 +106,7 @@ def evaluate(
     whole = read(split) if data else _recorded(vaes, read, split)
     if write:
         _check_writable(vaes, whole, split, limit, how, generated)
-    dataset = dataclasses.replace(whole, images=whole.images[:limit])
+    dataset = dataclasses.replace(whole, events=whole.images[:limit])
     device = {"provider": vaes[0].provider, "provider_options": keyed(provider_option), "threads": threads}
     judge, note = _judge(dataset, generated, read, split, device)
     count = judge.n if judge else 0
@@ -175,7 +175,7 @@ def _images(source: str, split: str, data_dir: Path | None, how: str, seed: int)
     if how == "static":
         return dataset
     drawn = data.binarise(dataset.images, "dynamic", seed=seed) * 255
-    return dataclasses.replace(dataset, images=drawn.astype("uint8"))
+    return dataclasses.replace(dataset, events=drawn.astype("uint8"))
 
 
 def _recorded(vaes: list[VAE], read: Callable[[str], Dataset], split: str) -> Dataset:
