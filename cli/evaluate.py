@@ -175,7 +175,7 @@ def _images(source: str, split: str, data_dir: Path | None, how: str, seed: int)
     if how == "static":
         return dataset
     drawn = data.binarise(dataset.images, "dynamic", seed=seed) * 255
-    return dataclasses.replace(dataset, images=drawn.astype("uint8"))
+    return dataclasses.replace(dataset, events=drawn.astype("uint8"))
 
 
 def _recorded(vaes: list[VAE], read: Callable[[str], Dataset], split: str) -> Dataset:

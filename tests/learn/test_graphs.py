@@ -27,7 +27,7 @@ CASES = {
 
 def make(case: str) -> VariationalAutoencoder:
     options, shape = CASES[case]
-    model = VariationalAutoencoder(Config(**({"width": 8, "depth": 1} | options)), shape)  # type: ignore[arg-type]
+    model = VariationalAutoencoder(Config(**({"likelihood": "bernoulli", "width": 8, "depth": 1} | options)), shape)  # type: ignore[arg-type]
     generator = np.random.default_rng(0)
     for weight in model.trainable_variables:  # biases too: the converter drops a bias of zeros
         weight.assign(generator.normal(0, 0.2, weight.shape))
@@ -93,7 +93,7 @@ def test_the_encoder_may_be_another_kind_of_network() -> None:
 
 
 def test_the_encoder_may_be_larger_than_the_decoder() -> None:
-    model = VariationalAutoencoder(Config(width=8, depth=1, encoder_width=12, encoder_depth=3), (28, 28, 1))
+    model = VariationalAutoencoder(Config(likelihood="bernoulli", width=8, depth=1, encoder_width=12, encoder_depth=3), (28, 28, 1))
     _, encoder = describe(convert(model.encoder, ("loc", "scale")), "encoder.onnx")
     assert encoder.multiply_adds == 49 * (16 * 12 + 9 * 12 * 12 * 6) + 2 * 49 * 12 * 32
 

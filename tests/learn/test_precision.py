@@ -175,7 +175,7 @@ def test_onnx_runtime_computes_int8_in_integers(bundles: Bundles, tmp_path: Path
 
 
 def test_separable_blocks_compute_in_floats_with_weights_of_int8(tmp_path: Path) -> None:
-    model = VariationalAutoencoder(Config(network="separable", width=16, depth=2), (28, 28, 1))
+    model = VariationalAutoencoder(Config(likelihood="bernoulli", network="separable", width=16, depth=2), (28, 28, 1))
     draws = np.random.default_rng(0)
     for weight in model.trainable_variables:  # biases too: the converter drops a bias of zeros
         weight.assign(draws.normal(0, 0.2, weight.shape))
