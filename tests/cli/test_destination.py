@@ -11,7 +11,7 @@ import pytest
 import typer
 from PIL import Image
 
-from vae_edge.cli.destination import Destination
+from vae_edge.cli.writing.destination import Destination
 from vae_edge.runtime.errors import OutputError
 
 IMAGES = np.random.default_rng(0).random((10, 3, 5, 1)).astype(np.float32)

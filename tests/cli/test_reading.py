@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_edge.cli.images import read, read_one
+from vae_edge.cli.reading.images import read, read_one
 from vae_edge.runtime.errors import DataError, InputError
 
 SHAPE = (6, 4, 1)
