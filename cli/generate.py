@@ -36,7 +36,9 @@ MAX_IMAGES = 10**12
 
 def generate(
     context: typer.Context,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, max=MAX_IMAGES, metavar="N", help="How many images, or rows of a table.")] = 64,
+    n: Annotated[
+        int, typer.Option("--n", "-n", min=1, max=MAX_IMAGES, metavar="N", help="How many images, or rows of a table.")
+    ] = 64,
     out: Out = None,
     head: Head = "mean",
     seed: Seed = 0,

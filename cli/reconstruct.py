@@ -42,8 +42,10 @@ Images = Annotated[
         help="Picture files, folders of them, IDX files (.gz too), .npy or .npz arrays; of a table .csv, .npy or .npz.",
     ),
 ]
-Start = Annotated[int, typer.Option(min=0, metavar="I", help="Leave out what is before image or row I.")]
-Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Take N images or rows at most.", show_default="all")]
+Start = Annotated[int, typer.Option(min=0, metavar="I", help="Begin with image or row I.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Take N images or rows at most.", show_default="all")
+]
 
 
 def reconstruct(
@@ -165,6 +167,7 @@ def encode(
     from vae_edge.cli.progress import Progress
     from vae_edge.cli.reading.events import read
     from vae_edge.runtime import atomic
+    from vae_edge.runtime.bundle import npz
 
     suffix = Path(out).suffix.lower() if out else ".json"
     if suffix not in {".npz", ".json"}:
@@ -199,8 +202,7 @@ def encode(
     if suffix == ".json":
         atomic.write_bytes(Path(out), json.dumps(document).encode() + b"\n")
     else:
-        with atomic.replacing(Path(out)) as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        atomic.write_bytes(Path(out), npz.render(arrays))
     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
     console.say(f"wrote {out}: {shapes} of {counted(n, vae.event_shape)}, on {vae.provider}")
     console.result(report | {"out": out})
@@ -219,7 +221,7 @@ def _reconstructions(
 
 
 def _decimals(array: npt.NDArray[Any]) -> list[Any]:
-    """The array as lists: through str, the shortest decimals that give the same float32, not its float64's 17 digits."""
+    """The array as lists: through str, the shortest decimals that give the same float32, not the 17 of its float64."""
     if array.ndim > 1:
         return [_decimals(each) for each in array]
     return [float(str(value)) for value in array]

@@ -52,9 +52,9 @@ def read_csv(path: Path, label_column: str = "", columns: tuple[str, ...] = ()) 
     """
     lines = _lines(path)
     first = lines[0][1]
-    cells = tuple(cell.strip() for cell in first)
-    has_header = not any(_is_number(cell) for cell in first) or (bool(columns) and set(columns) <= set(cells))
-    names = cells if has_header else ()
+    header = tuple(cell.strip() for cell in first)
+    has_header = not any(_is_number(cell) for cell in first) or (bool(columns) and set(columns) <= set(header))
+    names = header if has_header else ()
     body = lines[1:] if has_header else lines
     if not body:
         raise DataError(f"{path}: a header and no rows")

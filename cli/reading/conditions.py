@@ -153,7 +153,9 @@ def _vectors(condition: str, wanted: Wanted) -> npt.NDArray[Any]:
     except ValueError:
         numbers = np.array(np.nan)
     if numbers.shape != (wanted.size,) or not np.isfinite(numbers).all():
-        raise InputError(f"--condition should be {wanted.size} numbers parted by commas, or a file; it is {condition!r:.60}")
+        raise InputError(
+            f"--condition should be {wanted.size} numbers parted by commas, or a file; it is {condition!r:.60}"
+        )
     return numbers[None]
 
 

@@ -1,4 +1,4 @@
-"""Events that a verb reads, as the bundle knows them: images or the rows of a table, each with its label if it has one."""
+"""Events that a verb reads, as the bundle knows them: images or a table's rows, each with its label if it has one."""
 
 from __future__ import annotations
 

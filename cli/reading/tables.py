@@ -27,8 +27,8 @@ def read(paths: list[str], event: Vector, label_column: str = "") -> Table:
     from vae_edge.train.tables import Table
 
     parts = [_read(Path(path), event, label_column) for path in paths]
-    labels = [part.labels for part in parts]
-    whole = None if any(each is None for each in labels) else np.concatenate([each for each in labels if each is not None])
+    labels = [part.labels for part in parts if part.labels is not None]
+    whole = np.concatenate(labels) if len(labels) == len(parts) else None
     return Table(np.concatenate([part.rows for part in parts]), event.names, whole)
 
 

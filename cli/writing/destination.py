@@ -1,7 +1,7 @@
 """Where events go: a contact sheet, a folder of pictures, arrays or a table; the name of the destination says which.
 
-Arrays and tables are written as the events come, so that memory does not grow with their number. A file is whole or absent: all go
-through `vae_edge.runtime.atomic`.
+Arrays and tables are written as the events come, so that memory does not grow with their number. A file is whole or
+absent: all go through `vae_edge.runtime.atomic`.
 """
 
 from __future__ import annotations
@@ -57,16 +57,20 @@ class Destination:
 
     @classmethod
     def choose(cls, asked: Self | None, stem: str, event_shape: tuple[int, ...]) -> Self:
-        """`asked`, or STEM.png for images and STEM.csv for a table; raises InputError where it cannot hold such events."""
+        """`asked`, or STEM.png for images and STEM.csv for a table; raises InputError where it cannot hold them."""
         is_table = len(event_shape) == 1
         if asked is None:
             asked = cls.parse(f"{stem}.csv" if is_table else f"{stem}.png")
         if is_table and asked.kind in ("sheet", "folder"):
             raise InputError(f"{asked.path}: the rows of a table are no pictures: write FILE.csv, FILE.npy or FILE.npz")
         if not is_table and asked.kind == "table":
-            raise InputError(f"{asked.path}: images do not go into a table: write FILE.png, FOLDER/, FILE.npy or FILE.npz")
+            raise InputError(
+                f"{asked.path}: images do not go into a table: write FILE.png, FOLDER/, FILE.npy or FILE.npz"
+            )
         if asked.kind == "folder" and event_shape[2] not in (1, 3, 4):
-            raise InputError(f"a picture has 1, 3 or 4 channels, these images have {event_shape[2]}: write .npy instead")
+            raise InputError(
+                f"a picture has 1, 3 or 4 channels, these images have {event_shape[2]}: write .npy instead"
+            )
         asked.check()
         return asked
 

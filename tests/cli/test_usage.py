@@ -17,7 +17,7 @@ import pytest
         (["generate", "--seed", "-1"], "got '-1'"),
         (["generate", "--seed", str(2**64)], f"got '{2**64}'"),
         (["generate", "--head", "median"], "expected one of sample, mean, mode, all, got 'median'"),
-        (["generate", "--out", "x.jpg"], "expected FILE.png, FILE.npy, FILE.npz or FOLDER/, got 'x.jpg'"),
+        (["generate", "--out", "x.jpg"], "expected FILE.png, FILE.npy, FILE.npz, FILE.csv or FOLDER/, got 'x.jpg'"),
         (["generate", "--provider-option", "fast"], "expected KEY=VALUE, got 'fast'"),
         (["generate", "--nn", "3"], "No such option: --nn"),
         (["generate", "left", "over"], "unexpected extra argument"),
