@@ -65,7 +65,7 @@ SIZES = struct.pack("<2q", 1 << 20, 1 << 20)
 
 
 def sized(operator: str, at: int, raw: bytes = SIZES) -> bytes:
-    inputs = [*["x"][:at], "shape"]
+    inputs = [*["x", "", ""][:at], "shape"]
     return model(field(5, tensor([len(raw) // 8], raw, 7, "shape")), field(1, node(operator, inputs)))
 
 
@@ -184,14 +184,15 @@ BAD = {
     "a weight twice": (model(NODE, field(5, tensor([1], bytes(4))) * 2), "two weights 'w'"),
     "no opset": (field(1, 8) + field(7, X + NODE), r"opset \[\]"),
     "two opsets": (model(NODE, more=field(8, field(2, 14))), r"opset \[13, 14\]"),
-    "an old opset": (field(1, 8) + field(8, field(2, 12)) + field(7, X + NODE), r"opset \[12\]"),
+    "an old opset": (field(1, 8) + field(8, field(2, 10)) + field(7, X + NODE), r"opset \[10\]"),
     "a long name": (model(field(1, node(outputs=["y" * 1025]))), "name of 1,025 bytes"),
     "many fields": (model(NODE, field(13, b"") * MAX_FIELDS), "fields"),
     "many sizes": (model(NODE, field(5, field(1, b"\1" * MAX_FIELDS))), "fields"),
     "many inputs": (model(field(1, node("Sum", ["x"] * MAX_FIELDS))), "fields"),
     "an expansion": (sized("Expand", 1), "asks Expand"),
-    "a tiling": (sized("Tile", 1), "operator Tile"),
-    "a resize": (sized("Resize", 1), "operator Resize"),
+    "a new opset": (field(1, 8) + field(8, field(2, 24)) + field(7, X + NODE), r"opset \[24\]"),
+    "a tiling": (sized("Tile", 1, struct.pack("<4q", 1, 1, 1 << 20, 1)), "asks Tile"),
+    "a resize": (sized("Resize", 3, struct.pack("<4q", 1, 8, 1 << 20, 1 << 20)), "asks Resize"),
     "4 TiB in 144 bytes": (sized("ConstantOfShape", 0), r"asks ConstantOfShape for \[1048576, 1048576\]"),
     "a constant's shape": (
         model(

@@ -47,6 +47,9 @@ def cast(node: Node, x: Tensor) -> Tensor:
 def arithmetic(node: Node, *inputs: Tensor) -> Tensor:
     """Add, Sub, Mul, Div, Max, Min, Neg: on sizes too, as converters compute them."""
     made = broadcast(node, *inputs)
+    divisor = inputs[1].numbers if node.operator == "Div" else None
+    if divisor is not None and not (whole(divisor) and 0 not in divisor):
+        raise RefusedError("divides integers by what may be 0")  # which ends the process
     if len(made.shape) > 1 or any(x.numbers is None for x in inputs):
         return made
     length = max(len(x.sizes) for x in inputs)

@@ -180,8 +180,9 @@ def split(node: Node, x: Tensor, given: Tensor | None = None) -> list[Tensor]:
         count = node.int("num_outputs", parts)
         if count != parts:
             raise ValueError
-        part = -(-x.shape[axis] // parts)
-        sizes = (alike(part, x.shape[axis]) if part * parts == x.shape[axis] else part,) * parts
+        part = -(-x.shape[axis] // parts)  # the last may be smaller
+        exact = type(x.shape[axis]) is Known and part * parts == x.shape[axis]
+        sizes = (Known(part) if exact else part,) * parts
     if len(sizes) != parts or min(sizes) < 0:
         raise ValueError
     ends = [sum(sizes[: index + 1]) for index in range(parts)]
