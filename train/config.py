@@ -24,12 +24,13 @@ class Config:
 
     data: str = _option(
         "mnist",
-        "Data set: mnist, fashion-mnist, digits, or a path (IDX folder, .npz, folder of images, table as .csv or .npy).",
+        "Data set: mnist, fashion-mnist, digits, or a path (IDX folder, .npz, folder of images, table: .csv or .npy).",
     )
     likelihood: Literal["auto", "bernoulli", "normal", "discretized_logistic", "categorical"] = _option(
         "auto",
-        "p(x|z) of an element. auto: bernoulli for black and white images (mnist, digits, ink), discretized_logistic for "
-        "grey and colour ones, normal for a table; it says which. A bernoulli makes each pixel black or white.",
+        "p(x|z) of a pixel or a column. auto: bernoulli for black-and-white images (mnist, digits, ink), "
+        "discretized_logistic for grey and colour ones, normal for a table; it says which. A bernoulli makes each "
+        "pixel black or white.",
     )
     conditional: bool = _option(
         False, "Give encoder and decoder the label: the model then generates what a label asks for."
@@ -134,9 +135,7 @@ class Config:
 
     def settled(self, recorded: Config) -> Config:
         """The same with what a run has recorded where this says 'auto'."""
-        chosen = {
-            name: getattr(recorded, name) for name in ("likelihood", "network") if getattr(self, name) == "auto"
-        }
+        chosen = {name: getattr(recorded, name) for name in ("likelihood", "network") if getattr(self, name) == "auto"}
         return dataclasses.replace(self, **chosen)
 
     def differences(self, other: Config) -> list[str]:

@@ -30,9 +30,7 @@ def describe(training: Dataset, likelihood: str) -> Image | Vector:
     return Vector(training.events.shape[1], training.columns, tuple(shift.tolist()), tuple(scale.tolist()))
 
 
-def as_input(
-    event: Image | Vector, values: npt.NDArray[Any], how: Binarisation = "static"
-) -> npt.NDArray[np.float32]:
+def as_input(event: Image | Vector, values: npt.NDArray[Any], how: Binarisation = "static") -> npt.NDArray[np.float32]:
     """What the encoder reads and the likelihood is held against, (n, *event_shape) float32.
 
     Pixels (uint8) as 0 and 1 where the event has a threshold, drawn with their grey value where `how` is 'dynamic',
@@ -46,7 +44,7 @@ def as_input(
 
 
 def log_scale(event: Image | Vector) -> float:
-    """log |d row / d input|: by so much a log-density of a row in its own units is below that of the network's input."""
+    """log |d row / d input|: a log-density of a row in its own units is lower by it than that of the input."""
     return math.fsum(map(math.log, event.scale)) if isinstance(event, Vector) else 0.0
 
 

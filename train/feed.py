@@ -1,7 +1,7 @@
 """Feeds the step: which events a batch holds, and how images are binarised and moved; a function of (seed, step) alone.
 
-The events stay in memory, images as uint8, and travel to the step as indices. Nothing here depends on what ran before, so that
-a run which was cut off goes on with the very batches and the very noise that it would have had.
+The events stay in memory, images as uint8, and travel to the step as indices. Nothing here depends on what ran before,
+so that a run which was cut off goes on with the very batches and the very noise that it would have had.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ class Feed:
     (n, labels) float32, for a conditional model.
     """
 
-    def __init__(
-        self, config: Config, events: npt.NDArray[Any], labels: npt.NDArray[np.float32] | None = None
-    ) -> None:
+    def __init__(self, config: Config, events: npt.NDArray[Any], labels: npt.NDArray[np.float32] | None = None) -> None:
         self.config = config
         self.batch = min(config.batch, len(events))
         self.steps = len(events) // self.batch

@@ -47,9 +47,9 @@ def fit(
     After each epoch the run is whole: the process may die at any moment, and `resume` goes on with the same weights,
     batches and noise as if it had not (to the bit on one CPU). The weights begin as the best ones of the run `start`,
     which must be of the same network and prior, or else at random. `strategy` 'mirrored' spreads a batch over all GPUs
-    (or logical CPUs). `verbose` is Keras's: 0 silent, 1 a progress bar, 2 a line an epoch. What the configuration leaves
-    to the data is chosen, recorded, and told to `say` (a line on stderr). Raises DataError, or RunError: a run lies
-    there or none, or what is resumed had another configuration or other data.
+    (or logical CPUs). `verbose` is Keras's: 0 silent, 1 a progress bar, 2 a line an epoch. What the configuration
+    leaves to the data is chosen, recorded, and told to `say` (a line on stderr). Raises DataError, or RunError: a run
+    lies there or none, or what is resumed had another configuration or other data.
     """
     run = Run(Path(out))
     if run.exists and not resume:
@@ -71,7 +71,7 @@ def fit(
         feed = Feed(config, rows, events.one_hot(training.labels, count))
         model = VariationalAutoencoder(config, record.event_shape, count)
         if start is not None and not resume:
-            before = _take_weights(model, Path(start))
+            before = _take_weights(model, record.labels, Path(start))
             folder = f"START{before.count(' && ') + 1}"  # a run that has a start of its own names that too
             record = dataclasses.replace(record, command=f"{before} --out {folder} && {command} --start {folder}")
         learner = Learner(model, feed, events.log_scale(record.event))
@@ -192,12 +192,15 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _take_weights(model: VariationalAutoencoder, start: Path) -> str:
+def _take_weights(model: VariationalAutoencoder, labels: tuple[str, ...], start: Path) -> str:
     """Gives the model the best weights of another run; returns the command line that made those."""
     run = Run(start)
     record, best = run.record(), run.load("best")
     if best is None:
         raise RunError(f"{start}: no epoch has been finished yet; start from another run, or finish this with --resume")
+    if record.labels != labels:
+        ours, theirs = (", ".join(names) or "none" for names in (labels, record.labels))
+        raise RunError(f"{start}: has the labels {theirs}, this one has {ours}; start from a run of the same")
     restore(model.variables, best[0], start / "best.npz")
     return record.command
 

@@ -1,4 +1,4 @@
-"""MNIST (LeCun, Cortes & Burges) and Fashion-MNIST (Xiao, Rasul & Vollgraf 2017), which comes in files of the same names.
+"""MNIST (LeCun, Cortes & Burges) and Fashion-MNIST (Xiao, Rasul & Vollgraf 2017), in files of the same names.
 
 Four IDX files each, found or downloaded, taken only where their SHA-256 fits.
 """
@@ -147,7 +147,8 @@ def _obtain(name: str, published: Published, folders: list[Path], download: bool
     where = ", ".join(map(str, folders))
     if not download:
         raise DataError(
-            f"{name} (or {name}.gz) is not in {where}; put {published.title}'s four files there, or leave --data-dir out"
+            f"{name} (or {name}.gz) is not in {where}; put {published.title}'s four files there, "
+            "or leave --data-dir out"
         )
     return _download(name, published, where)
 
@@ -169,8 +170,9 @@ def _download(name: str, published: Published, searched: str) -> bytes:
             return data
         failures.append(f"{mirror}: another file (wrong SHA-256)")
     raise DataError(
-        f"{name} is not in {searched}, and no mirror gave it ({'; '.join(failures)}); put {published.title}'s four files "
-        "into a folder and name it by --data-dir or VAE_EDGE_DATA, or use --data digits"
+        f"{name} is not in {searched}, and no mirror gave it ({'; '.join(failures)}); "
+        f"put {published.title}'s four files into a folder and name it by --data-dir or VAE_EDGE_DATA, "
+        "or use --data digits"
     )
 
 

@@ -76,7 +76,7 @@ class VariationalAutoencoder(keras.Model):
         if (label is not None) != bool(self.labels):
             expected = f"one-hot labels (B, {self.labels})" if self.labels else "no labels: the model is unconditional"
             raise InputError(f"expected {expected}, came {'none' if label is None else label.shape}")
-        return x if label is None else [x, label]
+        return x if label is None else [tf.convert_to_tensor(x), tf.convert_to_tensor(label)]
 
     @property
     def prior(self) -> Distribution:

@@ -1,8 +1,9 @@
 """The networks: x -> (loc, scale) and z -> the parameters of p(x|z), as Keras 3 functional models.
 
-For images both work on the grid of 4x4 patches, where a pixel of an image costs a sixteenth: for 28x28 that is 7x7. Residual
-blocks add before the ReLU, so that a runtime fuses each convolution with its sum and its activation. The tensor is
-transposed to channels-first where it is flattened: ONNX is channels-first, and the converter's own transposes cancel.
+For images both work on the grid of 4x4 patches, where a pixel of an image costs a sixteenth: for 28x28 that is 7x7.
+Residual blocks add before the ReLU, so that a runtime fuses each convolution with its sum and its activation. The
+tensor is transposed to channels-first where it is flattened: ONNX is channels-first, and the converter's own transposes
+cancel.
 
 A block is two 3x3 convolutions (`conv`), or one that keeps channels apart and a 1x1 one that mixes them (`separable`),
 which costs a sixteenth at 64 channels, of a kind that a processor is better at: 2.3 microseconds of ONNX Runtime

@@ -65,7 +65,7 @@ def importance_weighted(
     kl_weight: tf.Tensor | float = 1.0,
     label: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, Terms]:
-    """L_K of events `x` (B, *event_shape) by K = `samples` draws of z each, (B,), and the two terms of the ELBO by the same.
+    """L_K of events `x` (B, *event_shape) by K = `samples` draws of z each, (B,), and the ELBO's two terms by the same.
 
     Its gradient is the doubly reparameterised one (Tucker et al. 2019), whose signal does not fade as K grows: q is
     held still inside w, and what reaches the encoder through z_k has w_k / sum w as a second factor.

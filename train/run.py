@@ -68,8 +68,8 @@ class Record:
         things = "rows" if isinstance(self.event, Vector) else "images"
         if dataset.sha256 != self.dataset_sha256:
             raise RunError(
-                f"{dataset.name}: the run has learned from other {things} (SHA-256 {self.dataset_sha256[:12]}..., these "
-                f"have {dataset.sha256[:12]}...); restore those, or train again into another folder"
+                f"{dataset.name}: the run has learned from other {things} (SHA-256 {self.dataset_sha256[:12]}..., "
+                f"these have {dataset.sha256[:12]}...); restore those, or train again into another folder"
             )
         if self.labels and dataset.label_names != self.labels:
             raise RunError(
@@ -100,7 +100,7 @@ class Run:
         try:
             tree = json.loads(path.read_bytes())
             config = Config.from_json(json.dumps(tree.pop("config")))
-            event = _event(tree.pop("event")) if "event" in tree else Image(*tree.pop("image_shape"), threshold=0.5)
+            event = _event(tree.pop("event") if "event" in tree else _image(*tree.pop("image_shape")))
             return Record(config=config, event=event, labels=tuple(tree.pop("labels", ())), **tree)
         except FileNotFoundError as error:
             raise RunError(
@@ -148,7 +148,13 @@ def restore(variables: list[Any], arrays: Arrays, path: Path) -> None:
 def _event(tree: dict[str, Any]) -> Image | Vector:
     if tree["kind"] == Image.kind:
         return Image(**tree)
-    return Vector(**{key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()})
+    lists = {key: tuple(tree[key]) for key in ("names", "shift", "scale")}
+    return Vector(**(tree | lists))
+
+
+def _image(height: int, width: int, channels: int) -> dict[str, Any]:
+    """The event of a run of release 0.1, which knew black-and-white images alone."""
+    return {"kind": Image.kind, "height": height, "width": width, "channels": channels, "threshold": 0.5}
 
 
 def commit() -> str:

@@ -46,7 +46,9 @@ def find(
         raise DataError(f"{source}: a label column belongs to a .csv; leave --label-column out")
     if source in mnist.SETS:
         published = mnist.SETS[str(source)]
-        return Source(published.name, mnist.load(data_dir, published, download=download), published.sha256, published.labels)
+        return Source(
+            published.name, mnist.load(data_dir, published, download=download), published.sha256, published.labels
+        )
     if source == "digits":
         return _shuffled("digits", *_digits(), tuple("0123456789"))
     if path.is_dir():

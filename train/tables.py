@@ -77,7 +77,9 @@ def read_csv(path: Path, label_column: str = "", columns: tuple[str, ...] = ()) 
         if len(cells) != len(first):
             raise DataError(f"{path}: line {line} has {len(cells)} cells, {len(first)} are expected")
         row[:] = [_number(cells[index], path, line, names[index] if names else index + 1) for index in kept]
-    labels = None if label is None else np.array([_label(cells[label], path, line, names[label]) for line, cells in body])
+    labels = (
+        None if label is None else np.array([_label(cells[label], path, line, names[label]) for line, cells in body])
+    )
     return Table(rows, tuple(names[index] for index in kept) if names else (), labels)
 
 

@@ -85,7 +85,8 @@ def test_ink_is_learned_as_black_and_white(kind: str) -> None:
     config, said = choose(BLACK_AND_WHITE[kind]())
     assert (config.likelihood, config.network) == ("bernoulli", "conv")
     assert said == [
-        "likelihood bernoulli: own is black and white, each pixel 1 above a half and else 0; --likelihood chooses another"
+        "likelihood bernoulli: own is black and white, each pixel 1 above a half and else 0; "
+        "--likelihood chooses another"
     ]
 
 
@@ -148,7 +149,7 @@ def test_what_a_table_cannot_take_is_refused(options: dict[str, object]) -> None
 
 
 def test_a_conditional_model_needs_labels() -> None:
-    with pytest.raises(DataError, match="own: has no labels for a conditional model: give mnist, .* --label-column"):
+    with pytest.raises(DataError, match=r"own: has no labels for a conditional model: give mnist, .* --label-column"):
         choose(ink(), conditional=True)
 
 

@@ -20,7 +20,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module", params=[1, 3], ids="{} blocks".format)
 def model(request: pytest.FixtureRequest, kind: str) -> tuple[VariationalAutoencoder, int]:
-    made = VariationalAutoencoder(Config(likelihood="bernoulli", network=kind, width=32, depth=request.param), (28, 28, 1))  # type: ignore[arg-type]
+    made = VariationalAutoencoder(
+        Config(likelihood="bernoulli", network=kind, width=32, depth=request.param), (28, 28, 1)
+    )  # type: ignore[arg-type]
     generator = np.random.default_rng(0)
     for weight in made.trainable_variables:  # biases too: the converter drops a bias of zeros
         weight.assign(generator.normal(0, 0.2, weight.shape))

@@ -1,8 +1,8 @@
 """Labels come with the data: of published sets, of folders with a subfolder a class, of Keras's arrays."""
 
 import gzip
-import struct
 import os
+import struct
 from pathlib import Path
 
 import numpy as np

@@ -51,7 +51,9 @@ def test_log_prob_and_its_gradient_hold_in_float32_far_from_the_mean() -> None:
         with tf.GradientTape() as tape:
             tape.watch([loc, scales])
             found = DiscretizedLogistic(loc, scales).log_prob(x)
-        exact = DiscretizedLogistic(tf.cast(loc, tf.float64), tf.cast(scales, tf.float64)).log_prob(tf.cast(x, tf.float64))
+        exact = DiscretizedLogistic(tf.cast(loc, tf.float64), tf.cast(scales, tf.float64)).log_prob(
+            tf.cast(x, tf.float64)
+        )
         np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-4)
         assert all(np.isfinite(gradient).all() for gradient in tape.gradient(found, [loc, scales]))
 

@@ -38,7 +38,10 @@ def test_a_column_of_labels_is_no_column_of_the_table(tmp_path: Path) -> None:
     assert table.labels.tolist() == ["dog", "cat", "dog"]
     everything = data.load(path, "all", label_column="kind")
     assert everything.label_names == ("cat", "dog")
-    by_row = {tuple(row): everything.label_names[k] for row, k in zip(everything.events.tolist(), everything.labels, strict=True)}  # type: ignore[arg-type]
+    by_row = {
+        tuple(row): everything.label_names[k]
+        for row, k in zip(everything.events.tolist(), everything.labels, strict=True)
+    }  # type: ignore[arg-type]
     assert by_row == {(1, 2): "dog", (3, 4): "cat", (5, 6): "dog"}
 
 

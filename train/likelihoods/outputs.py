@@ -63,7 +63,8 @@ def outputs(likelihood: str, event_shape: Shape) -> tuple[Output, ...]:
     if likelihood not in PARAMETERS or not is_image:
         expected = ", ".join(PARAMETERS) if is_image else "normal, as the events are rows of a table"
         raise InputError(
-            f"likelihood should be {expected}, it is {likelihood!r}; vae_edge.train.choice.resolve takes it from the data"
+            f"likelihood should be {expected}, it is {likelihood!r}; "
+            "vae_edge.train.choice.resolve takes it from the data"
         )
     if likelihood == "bernoulli":
         return (Output(Bounded),)
