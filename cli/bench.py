@@ -14,6 +14,9 @@ from vae_edge.cli.options import HEADS, Device, DeviceOptions, Threads, keyed, l
 from vae_edge.cli.progress import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from vae_edge.runtime import VAE, Manifest
 
 __all__ = ["bench"]
@@ -30,7 +33,8 @@ vae = VAE.load(sys.argv[1], **json.loads(sys.argv[2]))
 """
 _GENERATE = _FIRST + "vae.generate(64, **json.loads(sys.argv[3]))\n"
 _RECONSTRUCT = _FIRST + (
-    "import numpy as np; vae.reconstruct(np.zeros((64, *vae.event_shape)), **json.loads(sys.argv[3]))\n"
+    "import numpy as np\nevent = vae.manifest.event\nx = np.zeros((64, *event.shape))\n"
+    "vae.reconstruct(x if len(event.shape) == 3 else x + (event.shift or 0), **json.loads(sys.argv[3]))\n"
 )
 
 
@@ -102,7 +106,7 @@ def _calls(vae: VAE, n: int, options: dict[str, str]) -> dict[str, Callable[[], 
     from vae_edge.runtime.vae import BATCH_SIZE
 
     z = np.random.default_rng(0).standard_normal((n, vae.latent_size), np.float32)
-    few = np.random.default_rng(1).integers(0, 2, (min(n, BATCH_SIZE), *vae.event_shape)).astype(np.float32)
+    few = _events(vae, min(n, BATCH_SIZE))
     given, condition = _given(vae.manifest), example(vae.manifest.condition, min(n, BATCH_SIZE))
     said, outputs = vae.manifest.decoder, list(vae.manifest.likelihood.outputs.values())
     ours = Session(
@@ -165,6 +169,18 @@ def _starts(
         counted(64, vae.event_shape): [work, str(vae.bundle.folder), json.dumps(how), json.dumps(_given(vae.manifest))],
     }
     return starts(programs, ROUNDS, advance)
+
+
+def _events(vae: VAE, n: int) -> npt.NDArray[np.float32]:
+    """Images of 0 and 1, or rows as many deviations from the mean as a standard normal's draws."""
+    import numpy as np
+
+    event, random = vae.manifest.event, np.random.default_rng(1)
+    if len(event.shape) == 3:
+        return random.integers(0, 2, (n, *event.shape)).astype(np.float32)
+    standard = random.standard_normal((n, *event.shape))
+    rows: npt.NDArray[np.float32] = np.float32(standard * (event.scale or 1) + (event.shift or 0))
+    return rows
 
 
 def _given(manifest: Manifest) -> dict[str, Any]:

@@ -164,6 +164,8 @@ def test_discrete_pixels_are_levels_and_have_bits(load, kind, levels):
         assert np.allclose(steps, np.rint(steps), atol=1e-4)
         assert steps.min() >= 0
         assert steps.max() <= levels - 1
+    pixels = np.arange(24, dtype=np.uint8).reshape(1, 6, 4) * 11
+    assert np.allclose(vae.prepare(pixels)[..., 0] * (levels - 1), np.rint(pixels / 255 * (levels - 1)), atol=1e-4)
     found = figures.likelihoods(vae, x, 3)
     nats = likelihood.nll(vae, x, 3).mean()
     assert found["bits_per_dimension"].value == pytest.approx(nats / math.log(2) / 24)
