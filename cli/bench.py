@@ -179,7 +179,7 @@ def _events(vae: VAE, n: int) -> npt.NDArray[np.float32]:
     if len(event.shape) == 3:
         return random.integers(0, 2, (n, *event.shape)).astype(np.float32)
     standard = random.standard_normal((n, *event.shape))
-    rows: npt.NDArray[np.float32] = np.float32(standard * (event.scale or 1) + (event.shift or 0))
+    rows: npt.NDArray[np.float32] = np.asarray(standard * (event.scale or 1) + (event.shift or 0), np.float32)
     return rows
 
 

@@ -57,7 +57,7 @@ def verify(
     relative = " of max(1, |value|)" if manifest.precision == FP32 else ""
     lines = [f"{manifest.name} is whole and works on {vae.provider}"]
     lines += [f"  sha256     {file.name}: {file.bytes:,} bytes" for file in manifest.files]
-    lines += [f"  signature  {name}: {_signature(graph)}" for name, graph in manifest.graphs.items()]
+    lines += [f"  signature  {name}: {_signature(graph)}" for name, graph in _graphs(manifest)]
     lines += [
         f"  probe      {name}: differs from what it was at export by {value:.2g} at most, {allowed[name]:.2g} allowed"
         f"{relative}"
@@ -100,7 +100,7 @@ def _describe(manifest: Manifest) -> list[str]:
         ("likelihood", _family(manifest.likelihood)),
         ("precision", manifest.precision),
     ]
-    for name, graph in manifest.graphs.items():
+    for name, graph in _graphs(manifest):
         rows += [
             (
                 name,
@@ -116,6 +116,11 @@ def _describe(manifest: Manifest) -> list[str]:
     rows += [("digest", manifest.digest)]
     width = max(len(name) for name, _ in rows)
     return [f"{name:{width}}  {value}" for name, value in rows]
+
+
+def _graphs(manifest: Manifest) -> list[tuple[str, Graph]]:
+    """The graphs in the order in which an event passes through them."""
+    return [(name, manifest.graphs[name]) for name in ("encoder", "decoder")]
 
 
 def _an(manifest: Manifest) -> str:

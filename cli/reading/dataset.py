@@ -99,8 +99,10 @@ def events(vae: VAE, dataset: Dataset) -> npt.NDArray[Any]:
 
     event = vae.manifest.event
     if isinstance(event, Vector) != dataset.is_table:
-        wanted, came = ("a table", "images") if isinstance(event, Vector) else ("images", "a table")
-        raise InputError(f"{vae.manifest.name!r} takes {wanted}, {dataset.name} is {came}: name other data by --data")
+        wanted, came = ("rows", "images") if isinstance(event, Vector) else ("images", "rows")
+        raise InputError(
+            f"{vae.manifest.name!r} takes {wanted}, {dataset.name} holds {came}: name other data by --data"
+        )
     if isinstance(event, Vector):
         return in_order(Table(dataset.events, dataset.columns), dataset.name, event)
     return dataset.events

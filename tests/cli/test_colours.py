@@ -112,9 +112,9 @@ def test_a_model_of_others_is_measured_on_data_that_is_named(vae_edge, bundle_of
 def test_what_does_not_fit_the_bundle_is_said(vae_edge, bundle_of, photographs, one_line):
     np.save("rows.npy", np.zeros((20, 5)))
     done = vae_edge("evaluate", bundle_of("colour"), "--data", "rows.npy")
-    assert "'colour' takes images, rows.npy is a table" in one_line(done.stderr)
+    assert "'colour' takes images, rows.npy holds rows" in one_line(done.stderr)
     done = vae_edge("evaluate", bundle_of("table"), "--data", "photographs")
-    assert "'table' takes a table, photographs is images" in one_line(done.stderr)
+    assert "'table' takes rows, photographs holds images" in one_line(done.stderr)
     done = vae_edge("generate", "-b", bundle_of("colour"), "--out", "x.csv")
     assert "images do not go into a table" in one_line(done.stderr)
     done = vae_edge("encode", "rows.csv", "-b", bundle_of("colour"))

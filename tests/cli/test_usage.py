@@ -29,7 +29,7 @@ import pytest
         (["interpolate", "a.png", "b.png", "--steps", "1"], "expected a whole number from 2 to 100,000, got '1'"),
         (["verify", "--tolerance", "-1"], "expected a number, 0 or more, got '-1'"),
         (["evaluate", "--split", "half"], "expected one of train, validation, test, all, got 'half'"),
-        (["train", "--network", "gan"], "expected one of conv, separable, mlp, got 'gan'"),
+        (["train", "--network", "gan"], "expected one of auto, conv, separable, mlp, got 'gan'"),
         (["train", "--latent", "0"], "latent should be 1 or more, it is 0"),
         (["train", "--beta", "2"], "beta should be 1 unless the objective is beta"),
         (["export", "run"], "Missing option '--out'"),
