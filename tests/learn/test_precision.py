@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto
 
 from vae_edge.export import passes, quantize, variant
-from vae_edge.export.bundle import export
+from vae_edge.export.sources.run import export
 from vae_edge.export.sources.models import convert_model
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle.manifest import parse
@@ -80,7 +80,7 @@ def test_the_manifest_says_what_it_costs(bundles: Bundles, precision: str) -> No
     assert metrics["nats_lost"] == pytest.approx(difference.mean(), abs=1e-6)
     assert metrics["nats_lost_standard_error"] == pytest.approx(difference.std(ddof=1) / len(images) ** 0.5, rel=1e-6)
     assert metrics["elbo"] != whole.manifest.metrics["elbo"]  # its own graphs', not those of fp32
-    assert all(small.manifest.parity[name] > whole.manifest.parity[name] for name in probe.OUTPUTS)
+    assert all(small.manifest.parity[name] > whole.manifest.parity[name] for name in probe.outputs(whole.manifest))
     card = (bundles[precision] / "CARD.md").read_text()
     assert f"{metrics['nats_lost']:.3f} nats +- {metrics['nats_lost_standard_error']:.3f} nats" in card
     assert ("On x86 it is no faster than fp32" in card) == (precision == "fp16")
@@ -111,7 +111,7 @@ def test_a_cost_over_the_limit_is_refused_to_the_digit(bundles: Bundles) -> None
     images = data.binarise(data.load("digits", "validation").images)
     mean, error = variant.lost(whole, small, images, np.inf)
     assert variant.lost(whole, small, images, mean) == (mean, error)
-    with pytest.raises(CheckFailed, match=rf"int8 costs {mean:.3f} \+- {error:.3f} nats of 128 validation images"):
+    with pytest.raises(CheckFailed, match=rf"int8 costs {mean:.3f} \+- {error:.3f} nats of 128 validation events"):
         variant.lost(whole, small, images, np.nextafter(mean, -np.inf))
 
 
