@@ -43,26 +43,32 @@ def as_table(array: npt.NDArray[Any], name: str | Path) -> Table:
     return Table(rows)
 
 
-def read_csv(path: Path, label_column: str = "") -> Table:
+def read_csv(path: Path, label_column: str = "", columns: tuple[str, ...] = ()) -> Table:
     """The table in a .csv: cells parted by commas, all of them numbers but in the header and the `label_column`.
 
-    The first line is a header where none of its cells is a number. Raises DataError that names line and column of a
-    cell that is missing or no number.
+    The first line is a header where none of its cells is a number, or where it names the `columns`. Where these are
+    given and there is a header, they are what is read, in their order; other columns may hold anything. Raises
+    DataError that names line and column of a cell that is missing or no number.
     """
     lines = _lines(path)
     first = lines[0][1]
-    has_header = not any(_is_number(cell) for cell in first)
-    names = tuple(cell.strip() for cell in first) if has_header else ()
+    header = tuple(cell.strip() for cell in first)
+    has_header = not any(_is_number(cell) for cell in first) or (bool(columns) and set(columns) <= set(header))
+    names = header if has_header else ()
     body = lines[1:] if has_header else lines
     if not body:
         raise DataError(f"{path}: a header and no rows")
     if has_header and (len(set(names)) != len(names) or "" in names):
         raise DataError(f"{path}: its header should name each column, each differently: {', '.join(names)!r:.200}")
     if label_column and label_column not in names:
-        columns = f"its columns are {', '.join(names)}"[:300] if has_header else "it has no header of column names"
-        raise DataError(f"{path}: no column {label_column!r} for the label; {columns}")
+        known = f"its columns are {', '.join(names)}"[:300] if has_header else "it has no header of column names"
+        raise DataError(f"{path}: no column {label_column!r} for the label; {known}")
     label = names.index(label_column) if label_column else None
-    kept = [index for index in range(len(first)) if index != label]
+    if has_header and (missing := [name for name in columns if name not in names]):
+        lacks = f"lacks {len(missing)} of the {len(columns)} columns that are expected"
+        raise DataError(f"{path}: {lacks}: {', '.join(missing)[:300]}; it has {', '.join(names)[:300]}")
+    chosen = columns if has_header else ()
+    kept = [names.index(name) for name in chosen] or [index for index in range(len(first)) if index != label]
     if not kept:
         raise DataError(f"{path}: no column is left beside the label")
     _check_width(len(kept), path)
