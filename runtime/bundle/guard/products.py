@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vae_edge.runtime.bundle.guard.shapes import together
-from vae_edge.runtime.bundle.guard.terms import Known, Node, RefusedError, Tensor, joined, product
+from vae_edge.runtime.bundle.guard.terms import Known, Node, RefusedError, Tensor, joined, product, whole
 from vae_edge.runtime.bundle.guard.windows import weights_at
 
 __all__ = ["CONVOLUTIONS", "COUNTED", "einsum", "gemm", "matmul", "multiply_adds"]
@@ -32,6 +32,8 @@ def gemm(node: Node, a: Tensor, b: Tensor, *bias: Tensor) -> Tensor:
 
 def einsum(node: Node, *inputs: Tensor) -> Tensor:
     """Einsum of one or two tensors, each axis by a letter of its own."""
+    if any(not whole(x.shape) or 0 in x.shape for x in inputs):
+        raise RefusedError("has an Einsum of what may be empty")  # which ends the process
     sizes, output = _letters(node, inputs)
     return Tensor(tuple(sizes[letter] for letter in output))
 

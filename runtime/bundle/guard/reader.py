@@ -21,7 +21,7 @@ from vae_edge.runtime.bundle.guard.size import MAX_ELEMENTS_ALIVE, Cost, Graph
 from vae_edge.runtime.bundle.guard.terms import ITEM_BYTES, MAX_NUMBERS, Node, RefusedError, Tensor, known
 from vae_edge.runtime.errors import UnsafeBundle
 
-__all__ = ["MAX_ELEMENTS", "MAX_FIELDS", "MAX_NODES", "OPSETS", "check"]
+__all__ = ["MAX_ELEMENTS", "MAX_FIELDS", "MAX_NODES", "OPSETS", "check", "read"]
 
 MAX_ELEMENTS = 1 << 26  # 256 MiB of float32 in one tensor of the file, or in an event
 MAX_NODES = 4096
@@ -63,9 +63,14 @@ def check(data: bytes, name: str, *, max_elements: int = MAX_ELEMENTS_ALIVE) -> 
     of memory at once.
     """
     try:
-        return size.cost(_Model().model(memoryview(data)), max_elements)
+        return size.cost(read(data), max_elements)
     except RefusedError as refused:
         raise UnsafeBundle(f"{name} {refused}; do not use it, or export the bundle again") from None
+
+
+def read(data: bytes) -> Graph:
+    """The graph in an ONNX model; raises RefusedError where it is more than a VAE needs."""
+    return _Model().model(memoryview(data))
 
 
 class _Model(protobuf.Reader):

@@ -25,7 +25,7 @@ def _rules(rule: Rule, operators: str) -> dict[str, Rule]:
 _ELEMENTWISE = _rules(
     shapes.broadcast,
     "Abs And Ceil Celu Clip Cos Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN "
-    "LeakyRelu Less LessOrEqual Log Mean Mish Mod Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin "
+    "LeakyRelu Less LessOrEqual Log Mean Mish Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin "
     "Softplus Softsign Sqrt Sum Tanh ThresholdedRelu Where Xor",
 )
 _SAME = _rules(

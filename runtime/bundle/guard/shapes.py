@@ -180,8 +180,9 @@ def split(node: Node, x: Tensor, given: Tensor | None = None) -> list[Tensor]:
         count = node.int("num_outputs", parts)
         if count != parts:
             raise ValueError
-        part = -(-x.shape[axis] // parts)
-        sizes = (alike(part, x.shape[axis]) if part * parts == x.shape[axis] else part,) * parts
+        part = -(-x.shape[axis] // parts)  # the last may be smaller
+        exact = type(x.shape[axis]) is Known and part * parts == x.shape[axis]
+        sizes = (Known(part) if exact else part,) * parts
     if len(sizes) != parts or min(sizes) < 0:
         raise ValueError
     ends = [sum(sizes[: index + 1]) for index in range(parts)]
@@ -290,7 +291,11 @@ def pad(node: Node, x: Tensor, pads: Tensor, value: Tensor | None = None, axes: 
     if len(amounts) != 2 * len(along) or len(set(along)) != len(along):
         raise ValueError
     for index, axis in enumerate(along):
-        both = sizes[axis], amounts[index], amounts[index + len(along)]
+        cuts = amounts[index], amounts[index + len(along)]
+        both: tuple[int, ...] = (sizes[axis], *cuts)
+        if not whole(both) or len({type(size) for size in both if size}) > 1:
+            # what is cut off may be less where the batch is smaller
+            both = (sizes[axis], *(cut if type(cut) is Known else max(0, cut) for cut in cuts))
         sizes[axis] = alike(max(0, sum(both)), *both)
     return Tensor(tuple(sizes))
 

@@ -48,8 +48,10 @@ def _windows(node: Node, grid: tuple[int, ...], kernel: tuple[int, ...]) -> tupl
             continue
         reach = max(1, dilations[axis]) * (kernel[axis] - 1) + 1
         round_up = stride - 1 if node.int("ceil_mode", 0) else 0
-        places = max(0, (size + pads[axis] + pads[axis + axes] - reach + round_up) // stride + 1)
-        sizes.append(Known(places) if type(size) is Known and not round_up else places)
+        room = size + pads[axis] + pads[axis + axes] - reach + round_up
+        # ONNX Runtime rounds towards 0: a pool of what is a little too short has one place
+        places = max(1, room // stride + 1)
+        sizes.append(Known(places) if type(size) is Known and room >= 0 and not round_up else places)
     return tuple(sizes)
 
 
