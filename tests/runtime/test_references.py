@@ -251,7 +251,8 @@ def test_categorical_is_scipy_s():
     logits = (rng().normal(size=(5, 3, 2, 1, 11)) * 4).astype(np.float32)
     logits[0, 0, 0, 0, :4] = -np.inf
     log_p = special.log_softmax(logits.astype(np.float64), axis=-1)
-    p, probability, grid = Categorical(logits), special.softmax(logits.astype(np.float64), axis=-1), np.arange(11) / 10
+    p, grid = Categorical(logits), np.arange(11) / 10
+    probability = special.softmax(logits.astype(np.float64), axis=-1)
     k = rng().integers(4, 11, size=(7, 5, 3, 2, 1))
     expected = np.take_along_axis(np.broadcast_to(log_p, (7, *log_p.shape)), k[..., None], axis=-1)
     np.testing.assert_allclose(p.log_prob(k / 10), expected.sum(axis=(-1, -2, -3, -4)), rtol=1e-12)
