@@ -227,7 +227,7 @@ BOMBS = {
     "Concat(x, x) of the batch": model(chain("Concat", "z z", 40, number("axis", 0))),
     "Concat of a thousand": model(node("Concat", "z " * 1000, "a", number("axis", 1)), node("Concat", "a " * 1000, "b", number("axis", 1)), node("Concat", "b " * 1000, "c", number("axis", 1))),
     "Expand": model(weight(1 << 20, 1 << 20, 3), node("Expand", "z s")),
-    "Expand by little each time": model(weight(100, 1, 1, name="s"), chain("Expand", "z s", 1), weight(100, 1, 1, 1, name="t"), node("Expand", "c0 t", "a"), weight(100, 1, 1, 1, 1, name="u"), node("Expand", "a u", "b"), weight(100, 1, 1, 1, 1, 1, name="v"), node("Expand", "b v", "c")),
+    "Expand by little each time": model(weight(100, 1, 1, name="s"), chain("Expand", "z s", 1), weight(100, 1, 1, 1, name="t"), node("Expand", "c0 t", "a"), weight(100, 1, 1, 1, 1, name="u"), node("Expand", "a u", "b"), weight(1000, 1, 1, 1, 1, 1, name="v"), node("Expand", "b v", "c")),
     "Tile": model(weight(1 << 20, 1 << 20), node("Tile", "z s")),
     "Resize": model(floats(0, name="n"), weight(1 << 20, 1 << 20), node("Resize", "z n n s")),
     "Resize by little each time": model(IMAGE, floats(0, name="n"), scales(1, 1, 2, 2), chain("Resize", "z n s", 40, start="image")),

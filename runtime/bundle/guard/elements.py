@@ -74,17 +74,23 @@ def _kept(numbers: tuple[int | None, ...]) -> tuple[int, ...] | None:
     return kept if len(kept) == len(numbers) else None
 
 
+def _bounded(number: int, never_negative: bool) -> int | None:
+    """A result: one that is not known has to be a bound of what is never negative, at any batch."""
+    return number if isinstance(number, Known) or never_negative else None
+
+
 def _sum(a: int, b: int) -> int | None:
-    return alike(a + b, a, b) if whole((a, b)) or min(a, b) >= 0 else None
+    return _bounded(alike(a + b, a, b), min(a, b) >= 0)
 
 
 def _difference(a: int, b: int) -> int | None:
-    made = alike(a - b, a, b)
-    return Known(made) if isinstance(made, Known) and made == 0 else made if isinstance(made, Known) else None
+    made = _bounded(alike(a - b, a, b), False)
+    return Known(0) if made == 0 else made
 
 
 def _product(a: int, b: int) -> int | None:
-    return product((a, b)) if whole((a, b)) or min(a, b) >= 0 else None
+    made = product((a, b))
+    return _bounded(made, min(a, b) >= 0 or (whole((a, b)) and made >= 0))
 
 
 def _quotient(a: int, b: int) -> int | None:
@@ -98,13 +104,13 @@ def _quotient(a: int, b: int) -> int | None:
 def _largest(a: int, b: int) -> int | None:
     if whole((a, b)) and (type(a) is type(b) or 0 in (a, b)):
         return alike(max(a, b), a, b)
-    return int(max(a, b, 0))
+    return _bounded(int(max(a, b)), max(a, b) >= 0)
 
 
 def _smallest(a: int, b: int) -> int | None:
     if whole((a, b)) and (type(a) is type(b) or 0 in (a, b)):
         return alike(min(a, b), a, b)
-    return int(min(a, b)) if min(a, b) >= 0 else None
+    return _bounded(int(min(a, b)), min(a, b) >= 0)
 
 
 def _negated(a: int, *none: int) -> int | None:

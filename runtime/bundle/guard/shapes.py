@@ -291,7 +291,11 @@ def pad(node: Node, x: Tensor, pads: Tensor, value: Tensor | None = None, axes: 
     if len(amounts) != 2 * len(along) or len(set(along)) != len(along):
         raise ValueError
     for index, axis in enumerate(along):
-        both = sizes[axis], amounts[index], amounts[index + len(along)]
+        cuts = amounts[index], amounts[index + len(along)]
+        both: tuple[int, ...] = (sizes[axis], *cuts)
+        if not whole(both) or len({type(size) for size in both if size}) > 1:
+            # what is cut off may be less where the batch is smaller
+            both = (sizes[axis], *(cut if type(cut) is Known else max(0, cut) for cut in cuts))
         sizes[axis] = alike(max(0, sum(both)), *both)
     return Tensor(tuple(sizes))
 
