@@ -98,7 +98,7 @@ def _inlined(graph: GraphDef, results: int) -> GraphDef:
 
 
 def _forget(node: Any) -> None:
-    """Takes away where a node has to run, and that XLA has to compile it, which keeps a function's body out of the graph."""
+    """Drops where a node has to run, and that XLA compiles it, which would keep a function out of the graph."""
     for attribute in ("_class", "_XlaMustCompile"):
         if attribute in node.attr:
             del node.attr[attribute]

@@ -212,8 +212,9 @@ SCALES = 10.0 ** np.arange(-12, 9.1, 0.5)
 def test_mean_and_mode_of_a_discretized_logistic_are_those_of_all_its_levels(levels):
     """For locations between, on and at the edges of levels, outside too, and every size of scale."""
     last = levels - 1
-    loc = [rng().normal(0.5, 0.6, 200), np.rint(rng().random(100) * last) / last, rng().normal(0, 3 / last, 100),
-           (np.rint(rng().random(100) * last) + 0.5) / last, 1 + rng().normal(0, 3 / last, 100), [0.5, 0, 1]]  # fmt: skip
+    edges = (np.rint(rng().random(100) * last) + 0.5) / last
+    loc = [rng().normal(0.5, 0.6, 200), np.rint(rng().random(100) * last) / last, edges, [0.5, 0, 1]]
+    loc += [rng().normal(0, 3 / last, 100), 1 + rng().normal(0, 3 / last, 100)]
     loc = np.concatenate(loc).astype(np.float32)
     for scale in SCALES / last:
         scales = np.full(loc.shape, scale, np.float32)

@@ -1,7 +1,7 @@
 """Test vectors of the seed contract, for readers in any language: python tests/vectors/make.py writes noise.json.
 
-Integers of 64 bits are strings in hexadecimal, since JavaScript's numbers hold 53 bits. A float32 or float64 is its bits
-in hexadecimal, to be compared exactly. `docs/seed-contract.md` says how each is made.
+Integers of 64 bits are strings in hexadecimal, since JavaScript's numbers hold 53 bits. A float32 or float64 is its
+bits in hexadecimal, to be compared exactly. `docs/seed-contract.md` says how each is made.
 """
 
 from __future__ import annotations
