@@ -155,8 +155,8 @@ def _page(rows: list[str], trained: str) -> str:
     table = "\n".join(rows)
     return f"""# Ten kinds of VAE, exported
 Made by `python -m benchmarks.models`. Small models with random weights, and one that was trained. Parity is the
-largest |difference| / max(1, |value|) from the user's own function, over 70 examples, their posteriors' means and 2,048 draws of
-the prior; export is refused above 1e-4.
+largest |difference| / max(1, |value|) from the user's own function, over 70 examples, their posteriors' means and
+2,048 draws of the prior; export is refused above 1e-4.
 
 | model | posterior | likelihood | parity | seconds | KiB | nodes | what its user says |
 |---|---|---|---|---|---|---|---|
