@@ -44,7 +44,9 @@ def export(
     ] = None,
     posterior: Annotated[
         str | None,
-        typer.Option(metavar="P,P", help="What the encoder's outputs are, in their order: mean,log_var or loc=z_mean,..."),
+        typer.Option(
+            metavar="P,P", help="What the encoder's outputs are, in their order: mean,log_var or loc=z_mean,..."
+        ),
     ] = None,
     likelihood: Annotated[
         str | None,
@@ -55,7 +57,8 @@ def export(
         typer.Option(metavar="normal|none", callback=one_of("normal", "none"), help="p(z).", show_default="normal"),
     ] = None,
     event: Annotated[
-        str | None, typer.Option(metavar="HxWxC", help="The image's size, where the examples do not show it; or a vector's.")
+        str | None,
+        typer.Option(metavar="HxWxC", help="The image's size, where the examples do not show it; or a vector's."),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, metavar="T", help="Pixels above it are 1, others 0 (with --event).")
@@ -126,45 +129,50 @@ def export(
         raise typer.BadParameter("fp32 loses none: give --precision fp16 or int8 too", param_hint="--max-nats")
     if out is None and not dry_run:
         raise typer.BadParameter("expected the bundle's folder", param_hint="--out")
+    folder = Path() if out is None else out
     files = {"--encoder": encoder, "--decoder": decoder, "--examples": examples}
-    said = {"--posterior": posterior, "--likelihood": likelihood, "--prior": prior, "--event": event, "--labels": labels,
-            "--condition-examples": condition_examples}  # fmt: skip
-    given = {"name": name, "opset": opset, "max_nats": max_nats}
+    said = {"--posterior": posterior, "--likelihood": likelihood, "--prior": prior, "--event": event,
+            "--labels": labels, "--condition-examples": condition_examples}  # fmt: skip
+    given = {"name": name, "opset": opset, "max_nats": max_nats, "force": force or None}
     chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    chosen |= {"force": True} if force else {}
     chosen |= {"precision": precision} if precision != "fp32" else {}
     module = models.splits(source) if source else None
     if source is not None:
         if stray := [option for option, value in (files | said).items() if value is not None]:
             raise typer.BadParameter(f"belongs to a model in files, not to {source}", param_hint=stray[0])
     elif missing := [option for option, value in files.items() if value is None]:
-        raise typer.BadParameter("expected RUN, MODULE.py:FUNCTION, or --encoder, --decoder and --examples",
-                                 param_hint=missing[0])  # fmt: skip
+        raise typer.BadParameter(
+            "expected RUN, MODULE.py:FUNCTION, or --encoder, --decoder and --examples", param_hint=missing[0]
+        )
     if source is not None and module is None:
         if dry_run:
             raise typer.BadParameter("a run of ours needs nothing said: it is for other models", param_hint="--dry-run")
+        run = Path(source)
         import_tensorflow(greet=console.debug)
         from vae_edge.export.sources.run import export as export_run
 
-        _write(console, lambda progress: export_run(Path(source), out, data_dir=data_dir, progress=progress, **chosen), out)
+        _write(console, lambda progress: export_run(run, folder, data_dir=data_dir, progress=progress, **chosen), folder)
         return
-    statements = models.posterior_and_likelihood(posterior, likelihood)
-    arguments: dict[str, Any] = {"event": models.event(event, threshold), "prior": prior, **statements}
-    arguments["condition"] = models.condition(labels, label_index)
+    arguments: dict[str, Any] = models.posterior_and_likelihood(posterior, likelihood) | {
+        "prior": prior,
+        "event": models.event(event, threshold),
+        "condition": models.condition(labels, label_index),
+    }
     import_tensorflow(greet=console.debug)
     if module is not None:
         arguments = models.built(*module)
     else:
+        arrays = {"examples": examples, "conditions": condition_examples}
+        arguments |= {key: models.array(path) for key, path in arrays.items() if path is not None}
+        arguments |= {"encoder": str(encoder), "decoder": str(decoder)}
         arguments = {key: value for key, value in arguments.items() if value is not None}
-        arguments |= {"encoder": str(encoder), "decoder": str(decoder), "examples": models.array(files["--examples"])}  # type: ignore[arg-type]
-        arguments |= {} if condition_examples is None else {"conditions": models.array(condition_examples)}
     arguments |= chosen
     from vae_edge.export import api
 
     if dry_run:
         _plan(console, api.plan(**{key: value for key, value in arguments.items() if key not in _OF_EXPORT}))
     else:
-        _write(console, lambda progress: api.export(out, progress=progress, **arguments), out)
+        _write(console, lambda progress: api.export(folder, progress=progress, **arguments), folder)
 
 
 def _plan(console: Console, plan: Any) -> None:
@@ -173,7 +181,7 @@ def _plan(console: Console, plan: Any) -> None:
         raise typer.Exit(1)
 
 
-def _write(console: Console, make: Callable[[Any], Any], out: Path | None) -> None:
+def _write(console: Console, make: Callable[[Any], Any], out: Path) -> None:
     with ExitStack() as bar:
 
         def progress(step: str, draws: int) -> Callable[[int], None]:

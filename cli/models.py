@@ -25,7 +25,14 @@ _FAMILIES = {
     "discretized_logistic": "DiscretizedLogistic",
     "categorical": "Categorical",
 }
-_SPELLINGS = {"mean": "loc", "mu": "loc", "logvar": "log_var", "std": "scale", "stddev": "scale", "log_std": "log_scale"}
+_SPELLINGS = {
+    "mean": "loc",
+    "mu": "loc",
+    "logvar": "log_var",
+    "std": "scale",
+    "stddev": "scale",
+    "log_std": "log_scale",
+}
 
 
 def splits(source: str) -> tuple[Path, str] | None:
@@ -35,7 +42,7 @@ def splits(source: str) -> tuple[Path, str] | None:
 
 
 def built(path: Path, name: str) -> dict[str, Any]:
-    """What the function `name` of the file at `path` returns: a dict of export's keyword arguments. Raises InputError."""
+    """export's keyword arguments: the dict that the function `name` of the file at `path` returns. Raises InputError."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; expected MODULE.py:FUNCTION")
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -73,7 +80,9 @@ def _statement(option: str, text: str) -> Statement:
 
     family, _, parameters = text.partition(":")
     if family not in _FAMILIES:
-        raise typer.BadParameter(f"expected FAMILY:PARAMETERS, of {', '.join(_FAMILIES)}; got {text!r}", param_hint=option)
+        raise typer.BadParameter(
+            f"expected FAMILY:PARAMETERS, of {', '.join(_FAMILIES)}; got {text!r}", param_hint=option
+        )
     values: dict[str, Any] = {}
     for place, part in enumerate(filter(None, parameters.split(","))):
         name, equals, value = part.strip().partition("=")

@@ -119,7 +119,6 @@ def _versions() -> tuple[str, dict[str, str]]:
     """The producer, and the versions of the packages that took part."""
     from vae_edge.train.run import commit, versions
 
-    names = {"keras": "keras", "onnx": "onnx", "onnxruntime": "onnxruntime", "tensorflow": "tensorflow",
-             "tensorflow-probability": "tensorflow_probability", "tf-keras": "tf_keras", "tf2onnx": "tf2onnx"}  # fmt: skip
-    loaded = [name for name, module in names.items() if module in sys.modules]
+    packages = ("keras", "onnx", "onnxruntime", "tensorflow", "tensorflow-probability", "tf-keras", "tf2onnx")
+    loaded = [name for name in packages if name.replace("tf-", "tf_").replace("-p", "_p") in sys.modules]
     return f"vae-edge {commit()}", versions("vae-edge", *loaded)

@@ -31,7 +31,7 @@ def _silent(step: str, draws: int) -> Callable[[int], None]:
 
 @dataclasses.dataclass(frozen=True)
 class Sets:
-    """Events, as the runtime takes them, with their conditions: what int8 is calibrated on, and what nats are lost on."""
+    """Prepared events with their conditions: what int8 is calibrated on, and what the nats lost are measured on."""
 
     calibration: Callable[[], Events]
     validation: Callable[[], Events]

@@ -32,7 +32,8 @@ def render(manifest: Manifest, options: Mapping[str, object]) -> str:
     }[manifest.prior.family]
     conditional = manifest.condition is not None
     given = " and its condition" if conditional else ""
-    about = variant.about(manifest)
+    condition = f"Its condition: {condition_line(manifest.condition)}.\n" if manifest.condition else ""
+    about = f"\n{text}\n" if (text := variant.about(manifest)) else ""
     rows = "\n".join(
         f"| {name} | {graph.parameters:,} | {graph.multiply_adds:,} | {graph.file.bytes:,} |"
         for name, graph in manifest.graphs.items()
@@ -43,7 +44,7 @@ A variational autoencoder. Its encoder takes an event{given} to q(z given x), {_
 its decoder takes z{given} to p(x given z), {_likelihood(manifest.likelihood)}. The prior p(z) is {prior}.
 
 An event: {event_line(manifest.event)}.
-{f"Its condition: {condition_line(manifest.condition)}.{chr(10)}" if manifest.condition else ""}{f"{chr(10)}{about}{chr(10)}" if about else ""}
+{condition}{about}
 | graph | weights | multiply-adds an event | bytes |
 |---|---|---|---|
 {rows}
@@ -72,9 +73,10 @@ How the model was trained is not recorded here.
 """
     training = manifest.training
     bound = "importance-weighted bound" if training.objective == "iwae" else "ELBO"
+    what = "images" if isinstance(manifest.event, Image) else "rows"
     listed = "\n".join(f"- {name}: {value}" for name, value in options.items())
     return f"""## Data
-{training.dataset}, {training.images:,} training {"images" if isinstance(manifest.event, Image) else "rows"} (SHA-256 of the
+{training.dataset}, {training.images:,} training {what} (SHA-256 of the
 set {training.dataset_sha256[:16]}...){_pixels(manifest, training)}. The weights are those of the epoch with the best
 {bound} on the validation split (epoch {training.epochs}).
 
@@ -94,8 +96,8 @@ def _pixels(manifest: Manifest, training: Training) -> str:
         return ", pixels divided by 255"
     if training.binarize == "dynamic":
         return (
-            ", pixels divided by 255, then drawn: 1 with that probability, anew in each epoch (the runtime takes 1 where "
-            f"above {threshold})"
+            ", pixels divided by 255, then drawn: 1 with that probability, anew in each epoch (the runtime takes 1 "
+            f"where above {threshold})"
         )
     return f", pixels divided by 255, then 1 where above {threshold}, else 0"
 
@@ -103,8 +105,8 @@ def _pixels(manifest: Manifest, training: Training) -> str:
 def _limits(manifest: Manifest) -> str:
     if manifest.training is None:
         return (
-            "It knows events like those that it was trained on, which are not recorded here. Others come out as the nearest "
-            "thing\nthat it has learned."
+            "It knows events like those that it was trained on, which are not recorded here. Others come out as the "
+            "nearest thing\nthat it has learned."
         )
     what = "images" if isinstance(manifest.event, Image) else "rows"
     text = (

@@ -13,7 +13,8 @@ import tf2onnx
 from onnx import helper, numpy_helper
 
 from vae_edge.export import operators, passes
-from vae_edge.export.tracing import PREFIX, Outputs, TensorSpec, Trace, layer_of, trace
+from vae_edge.export.freezing import PREFIX, layer_of
+from vae_edge.export.tracing import Outputs, TensorSpec, Trace, trace
 from vae_edge.runtime.errors import InputError
 
 __all__ = ["DEFAULT_OPSET", "OPSETS", "TensorSpec", "convert", "translate"]

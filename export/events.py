@@ -162,7 +162,7 @@ def _pixels(array: Array, event: manifest.Image) -> Array:
         return array
     if (event.shift, event.scale) != (0.0, 1.0):
         pixels = array.astype(np.float64) * event.scale + event.shift
-        if -_SLACK <= pixels.min() and pixels.max() <= 1 + _SLACK:
+        if pixels.min() >= -_SLACK and pixels.max() <= 1 + _SLACK:
             return np.clip(pixels, 0, 1).astype(np.float32)
     size = ", ".join(map(str, event.shape))
     if low >= -1 - _SLACK and high <= 1 + _SLACK:

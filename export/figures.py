@@ -53,9 +53,8 @@ def section(said: Manifest) -> str:
         if not name.endswith((FLOOR, MODE, ERROR)) and name != SAMPLES
     ]
     table = [
-        "Computed on test events by the runtime on these graphs; likelihoods are of one event. Figures of samples are of "
-        "the",
-        "head sample; beside stands what the head mode gets, and what training events get.",
+        "Computed on test events by the runtime on these graphs; likelihoods are of one event. Figures of samples are",
+        "of the head sample; beside stands what the head mode gets, and what training events get.",
         "",
         "| figure | | head mode | real |",
         "|---|---|---|---|",
@@ -67,8 +66,8 @@ def section(said: Manifest) -> str:
         [
             _HEADING,
             *(table if rows else ["None was measured: `vae-edge evaluate` does it, on your own events.", ""]),
-            "Largest difference from the model that was exported, |difference| / max(1, |value|), over the examples, the",
-            "means of their posteriors, and draws of the prior:",
+            "Largest difference from the model that was exported, |difference| / max(1, |value|), over the examples,",
+            "the means of their posteriors, and draws of the prior:",
             "",
             "| output | largest difference |",
             "|---|---|",

@@ -30,7 +30,7 @@ _SEED = 0  # of the latents that the decoder is tried with
 def inspect(request: Request) -> Findings:
     """All that can be found out; `problems` holds each thing that would be refused, with its remedy."""
     found = Findings([], [], [])
-    with _collected(found):
+    with _Collected(found):
         found.condition = events.condition_of(request.condition)
     declared = request.encoder.inputs
     main = None
@@ -39,12 +39,12 @@ def inspect(request: Request) -> Findings:
         main = next(
             (spec for spec in declared if len(declared) == 1 or spec.shape not in ((size,), (), (1,))), declared[0]
         )
-    with _collected(found):
+    with _Collected(found):
         shape = None if main is None or -1 in main.shape else main.shape
         found.events = events.infer(request.examples, request.event, shape, main.dtype if main else None)
     if found.events is None:
         return found
-    with _collected(found):
+    with _Collected(found):
         found.conditions = events.conditions_of(found.condition, request.conditions, len(found.events.examples))
     if found.condition is not None and found.conditions is None:
         return found
@@ -53,10 +53,12 @@ def inspect(request: Request) -> Findings:
         (found.latent_size,) = found.posterior.event_shape
     elif (given := request.decoder.inputs) and len(given) == 1 and -1 not in given[0].shape:
         found.latent_size = int(np.prod(given[0].shape))
+    else:
+        found.latent_size = _guessed(request, found)
     if found.latent_size is None:
         return found
     _inspect_decoder(request, found)
-    with _collected(found):
+    with _Collected(found):
         found.prior = priors.read(_default_prior(request.prior, found), found.latent_size)
     _build(request, found)
     return found
@@ -76,7 +78,7 @@ def _inspect_encoder(request: Request, found: Findings) -> None:
     assert found.events is not None
     n, event = vetoes.EXAMPLES, found.events.event
     name = "image" if isinstance(event, manifest.Image) else "x"
-    with _collected(found):
+    with _Collected(found):
         found.encoder = wiring.wire(request.encoder, "event", event.shape, found.events.own_shape, found.condition,
                                     name=name, channels_first=found.events.is_channels_first)  # fmt: skip
     if found.encoder is None:
@@ -84,8 +86,8 @@ def _inspect_encoder(request: Request, found: Findings) -> None:
     x = runtime_events.standardise(prepared(found.events, None), event)
     x, given = _some(x, n), None if found.conditions is None else _some(found.conditions, n)
     call = _caller(found.encoder, x, given)
-    with _collected(found):
-        members = call(slice(0, n))
+    with _Collected(found):
+        members = found.encoded = call(slice(0, n))
         found.posterior = parameters.read("posterior", request.posterior, members, n, None,
                                           channels_first=found.events.is_channels_first)  # fmt: skip
         found.problems += _vetoes(request.encoder.label, found.posterior, members, call, n)
@@ -93,12 +95,24 @@ def _inspect_encoder(request: Request, found: Findings) -> None:
         found.latents = loc.theirs(members, n)
 
 
+def _guessed(request: Request, found: Findings) -> int | None:
+    """A latent size that the decoder takes, where the posterior is unknown: what else is wrong shall be told too."""
+    sizes = [] if found.encoded is None else [int(np.prod(each.shape[1:])) for each in found.encoded.tensors.values()]
+    for size in (*sizes, *(size // 2 for size in sizes)):
+        with contextlib.suppress(InputError):
+            decoder = wiring.wire(request.decoder, "latent", (size,), (size,), found.condition, name="z")
+            given = None if found.conditions is None else found.conditions[:1]
+            decoder.call(np.zeros((1, size), np.float32), given)
+            return size
+    return None
+
+
 def _inspect_decoder(request: Request, found: Findings) -> None:
     assert found.events is not None
     assert found.latent_size is not None
     n, size = vetoes.EXAMPLES, found.latent_size
     own = (size,)
-    with _collected(found):
+    with _Collected(found):
         found.decoder = wiring.wire(request.decoder, "latent", (size,), own, found.condition, name="z")
     if found.decoder is None:
         return
@@ -110,7 +124,7 @@ def _inspect_decoder(request: Request, found: Findings) -> None:
     given = None if found.conditions is None else _some(found.conditions, n)
     call = _caller(found.decoder, z, given)
     taken = frozenset(each.tensor for each in found.posterior.parameters) if found.posterior else frozenset()
-    with _collected(found):
+    with _Collected(found):
         members = call(slice(0, n))
         found.likelihood = parameters.read("likelihood", request.likelihood, members, n, found.events.event.shape,
                                            channels_first=found.events.is_channels_first, taken=taken)  # fmt: skip
@@ -172,9 +186,17 @@ def _some(array: Array, n: int) -> Array:
     return array[np.arange(n) % len(array)]
 
 
-@contextlib.contextmanager
-def _collected(found: Findings) -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        found.problems.append(str(error))
+class _Collected:
+    """A block whose InputError becomes a problem, so that what does not depend on it is looked at too."""
+
+    def __init__(self, found: Findings) -> None:
+        self._problems = found.problems
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, InputError):
+            self._problems.append(str(error))
+            return True
+        return False

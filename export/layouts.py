@@ -57,10 +57,7 @@ def find(own: Shape, full: Shape, what: str, *, channels_first: bool = False, ev
     levels of a categorical. `channels_first` says how to read what is flat. Raises InputError that names `what`.
     """
     count = len(full) if event_axes is None else event_axes
-    if count == 3:
-        found = _of_image(own, full[:3], full[3:], channels_first)
-    else:
-        found = _plain(own, full)
+    found = _of_image(own, full[:3], full[3:], channels_first) if count == 3 else _plain(own, full)
     if found is None:
         raise InputError(f"{what} should have the shape (B, {', '.join(map(str, full))}) or be arranged like that, "
                          f"it has (B, {', '.join(map(str, own))})")  # fmt: skip

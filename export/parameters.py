@@ -119,9 +119,9 @@ def read(role: str, said: Statement | None, members: Members, n: int, event_shap
     settings = _settings(kind, settings, arrays, event_shape)
     constants |= settings
     if event_shape is None:
-        if (spelling := next((each for each in arrays if ways[each][0] == "loc"), None)) is None:
+        if (loc := next((each for each in arrays if ways[each][0] == "loc"), None)) is None:
             raise InputError(f"the {role}'s loc should be one of the model's outputs, it is a number")
-        event_shape = (math.prod(arrays[spelling][2].shape[1:]),)
+        event_shape = (math.prod(arrays[loc][2].shape[1:]),)
     try:
         shapes = kind.parameter_shapes(event_shape, settings)
     except (KeyError, ValueError) as error:
@@ -196,8 +196,12 @@ def _halves(given: dict[str, Given], members: Members) -> dict[str, Given]:
     return {name: Part(0, value, count) if isinstance(value, int) else value for name, value in given.items()}
 
 
-def _settings(kind: type[Distribution], settings: dict[str, float], arrays: Mapping[str, tuple[str, Part | None, Array]],
-              event_shape: tuple[int, ...] | None) -> dict[str, float]:  # fmt: skip
+def _settings(
+    kind: type[Distribution],
+    settings: dict[str, float],
+    arrays: Mapping[str, tuple[str, Part | None, Array]],
+    event_shape: tuple[int, ...] | None,
+) -> dict[str, float]:
     """The levels of a categorical that TFP gave are the size of its last axis."""
     missing = kind.settings.keys() - settings.keys()
     if missing == {"levels"} and event_shape is not None:

@@ -120,5 +120,5 @@ def _told(parameter: Parameter, value: Array, expected: Array, difference: float
     return (
         f"{parameter.tensor}: the bundle and the model that it is made of differ by {difference:.3g} at ({where}) of "
         f"{what} {start + int(place[0])}: {parameter.spelling} {float(value[place]):.6g}, the model gives "
-        f"{float(expected[place]):.6g}; at most {tolerance:g} * max(1, |value|) is allowed, and the bundle is not written"
+        f"{float(expected[place]):.6g}; at most {tolerance:g} * max(1, |value|) is allowed; nothing is written"
     )

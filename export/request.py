@@ -13,6 +13,7 @@ from vae_edge.export.events import Events
 from vae_edge.export.parameters import Reading
 from vae_edge.export.priors import Prior
 from vae_edge.export.sources.base import Source
+from vae_edge.export.sources.members import Members
 from vae_edge.export.statements import Image, Index, OneHot, Statement, Vector
 from vae_edge.export.wiring import Wired
 from vae_edge.runtime.bundle import guard
@@ -50,6 +51,7 @@ class Findings:
     conditions: npt.NDArray[Any] | None = None  # of each example
     encoder: Wired | None = None
     decoder: Wired | None = None
+    encoded: Members | None = None  # what the encoder gave for the first examples
     posterior: Reading | None = None
     likelihood: Reading | None = None
     prior: Prior | None = None

@@ -126,7 +126,7 @@ class Bernoulli(Statement):
 
 @dataclass(frozen=True)
 class DiscretizedLogistic(Statement):
-    """Pixels of `levels` shades, each the share of a logistic distribution; `loc` and `scale` are in units of [0, 1]."""
+    """Pixels of `levels` shades, each a share of a logistic distribution; `loc` and `scale` are in units of [0, 1]."""
 
     family = "discretized_logistic"
     loc: Value

@@ -6,28 +6,23 @@ z beside a mean, the state of a random generator, assertions.
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.python.grappler import tf_optimizer
 from tf2onnx import tf_loader
 
+from vae_edge.export.freezing import PREFIX, GraphDef, ancestors, prune, refuse_captures, refuse_random
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["PREFIX", "GraphDef", "Outputs", "TensorSpec", "Trace", "layer_of", "trace"]
+__all__ = ["Outputs", "TensorSpec", "Trace", "trace"]
 
-GraphDef: TypeAlias = Any  # tf.compat.v1.GraphDef; TensorFlow ships no types
 Outputs: TypeAlias = Sequence[str] | Mapping[str, int | str]
 
 KEPT = ("float32", "int32", "int64")  # dtypes that a graph's input has as they are; all others are read as float32
-_RANDOM = re.compile("Random|Multinomial|TruncatedNormal|^Rng|^Stateful(Standard|Uniform)|SampleDistorted")
-PREFIX = "vae_edge"
 _BATCHES = (2, 3)  # what the traced graph is run with, to see which axis is the batch
 
 
@@ -75,27 +70,20 @@ def trace(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs: O
     concrete = _traced(function, inputs, outputs)
     # tf2onnx's way to freeze: it does not import the graph again, which fails on what assigns to a variable.
     frozen = tf_loader.convert_variables_to_constants_large_model(concrete)
-    graph = _pruned(frozen, [tensor.op.name for tensor in concrete.outputs], len(inputs))
+    graph = prune(frozen, [tensor.op.name for tensor in concrete.outputs], len(inputs))
     nodes = {node.name: node for node in graph.node}
     constant = []
     for index, name in enumerate(names):
-        above = list(_ancestors(nodes, f"{PREFIX}_output_{index}"))
-        _refuse_random(name, _with_bodies(above, graph))
+        above = list(ancestors(nodes, f"{PREFIX}_output_{index}"))
+        refuse_random(name, above, graph)
         if not any(node.op == "Placeholder" for node in above):
             constant.append(name)
-    _refuse_captures(graph, len(inputs))
+    refuse_captures(graph, len(inputs))
     values = _run(graph, inputs, names)
     constants = {name: values[0][name] for name in constant}
     shapes = {name: _shape_without_batch(name, [value[name].shape for value in values], name in constants)
               for name in names}  # fmt: skip
     return Trace(graph, tuple(inputs), shapes, constants)
-
-
-def layer_of(node_name: str) -> str:
-    """The layer that a TensorFlow node belongs to: its name scope, without the calls of functions around it."""
-    scopes = node_name.split("/")
-    kept = [scope for scope in scopes if not re.match("(Stateful)?PartitionedCall(_[0-9]+)?$", scope)]
-    return "/".join(kept[:-1]) or node_name
 
 
 def _check_names(inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> None:
@@ -191,95 +179,6 @@ def _tensor(name: str, result: Any) -> tf.Tensor:
             f"output {name!r} should be of floats, it is {tensor.dtype.name}: a parameter is a real number"
         )
     return tensor
-
-
-def _pruned(graph: GraphDef, results: Sequence[str], inputs: int) -> GraphDef:
-    """What the results depend on by their values, and all inputs; the results get names of ours."""
-    for node in (*graph.node, *graph.library.function):
-        _forget(node)
-    for index, result in enumerate(results):
-        node = graph.node.add(name=f"{PREFIX}_output_{index}", op="Identity", input=[result])
-        node.attr["T"].type = tf.float32.as_datatype_enum
-    graph = _inlined(graph, len(results))
-    for node in graph.node:  # what only has to run before (assertions, a generator's state) is no value
-        node.input[:] = [name for name in node.input if not name.startswith("^")]
-    nodes = {node.name: node for node in graph.node}
-    kept = {f"{PREFIX}_input_{index}" for index in range(inputs)}
-    for index, _ in enumerate(results):
-        kept.update(node.name for node in _ancestors(nodes, f"{PREFIX}_output_{index}"))
-    pruned = tf.compat.v1.GraphDef(node=[node for node in graph.node if node.name in kept])
-    pruned.library.CopyFrom(graph.library)
-    pruned.versions.CopyFrom(graph.versions)
-    return pruned
-
-
-def _inlined(graph: GraphDef, results: int) -> GraphDef:
-    """The graph with the bodies of called functions in the place of the calls; freezing leaves those for XLA."""
-    if not any(node.op in ("PartitionedCall", "StatefulPartitionedCall") for node in graph.node):
-        return graph
-    config = tf.compat.v1.ConfigProto()
-    options = config.graph_options.rewrite_options
-    options.optimizers[:] = ["function"]
-    options.min_graph_nodes = -1  # small ones too
-    options.function_optimization = options.AGGRESSIVE
-    with tf.Graph().as_default():
-        meta_graph = tf.compat.v1.train.export_meta_graph(graph_def=graph)
-    fetched = [f"{PREFIX}_output_{index}" for index in range(results)]
-    meta_graph.collection_def["train_op"].node_list.value.extend(fetched)
-    return tf_optimizer.OptimizeGraph(config, meta_graph)
-
-
-def _forget(node: Any) -> None:
-    """Where a node has to run, and that XLA has to compile it, which keeps a function's body out of the graph."""
-    for attribute in ("_class", "_XlaMustCompile"):
-        if attribute in node.attr:
-            del node.attr[attribute]
-
-
-def _ancestors(nodes: Mapping[str, Any], name: str) -> Iterator[Any]:
-    waiting, seen = [name], set()
-    while waiting:
-        name = waiting.pop().split(":")[0]
-        if name not in seen:
-            seen.add(name)
-            yield nodes[name]
-            waiting += nodes[name].input
-
-
-def _with_bodies(nodes: Iterable[Any], graph: GraphDef) -> Iterator[Any]:
-    """The nodes, and those of the functions that they call: branches of an If, the body of a While."""
-    library = {function.signature.name: function for function in graph.library.function}
-    waiting, seen = list(nodes), set[str]()
-    while waiting:
-        node = waiting.pop()
-        yield node
-        called = itertools.chain.from_iterable(
-            [attribute.func, *attribute.list.func] for attribute in node.attr.values()
-        )
-        for name in {function.name for function in called} - seen:
-            seen.add(name)
-            waiting += library[name].node_def if name in library else []
-
-
-def _refuse_random(output: str, nodes: Iterable[Any]) -> None:
-    found = sorted((node.name, node.op) for node in nodes if _RANDOM.search(node.op))
-    if found:
-        name, op = found[0]
-        raise InputError(
-            f"output {output!r} should follow from the inputs, but layer {layer_of(name)!r} draws random numbers for "
-            f"it ({op}): name the outputs that give the distribution's parameters, as loc and scale, and leave the "
-            "sample out"
-        )
-
-
-def _refuse_captures(graph: GraphDef, inputs: int) -> None:
-    own = {f"{PREFIX}_input_{index}" for index in range(inputs)}
-    for node in graph.node:
-        if node.op == "Placeholder" and node.name not in own:
-            raise InputError(
-                f"the function reads {node.name!r}, which is neither a tensor nor a variable (a lookup table?): "
-                "map strings to numbers before the model"
-            )
 
 
 def _run(graph: GraphDef, inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> list[dict[str, Any]]:

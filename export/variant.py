@@ -176,7 +176,7 @@ def about(manifest: Manifest) -> str:
         "fp16": "float16 halves the bytes, and is meant for GPUs. On x86 it is no faster than fp32 (1.00 to 1.03 of "
         "the time, with the network of mnist): ONNX Runtime computes in float32 there all the same.",
         "int8": "int8 is meant for CPUs: weights are 8-bit integers with a step for each channel, activations 8-bit "
-        f"integers whose ranges come from up to {CALIBRATION:,} training events (static QDQ); z, what the graphs give, and "
-        "the arithmetic of the decoder's first and last layers stay in float32. A graph of separable blocks stores its "
+        f"integers whose ranges come from up to {CALIBRATION:,} training events (static QDQ); z, what the graphs give, "
+        "and the arithmetic of the decoder's first and last layers stay in float32. A graph of separable blocks stores its "
         "weights in int8 and computes in float32 throughout, which is faster there. A GPU gains nothing by it.",
     }[manifest.precision]

@@ -112,7 +112,7 @@ def wire(source: Source, role: str, shape: tuple[int, ...], own_shape: tuple[int
     """
     inputs = source.inputs
     if inputs is None:
-        takes = condition is not None and _takes_two(source)
+        takes = condition is not None and source.arity != 1
         main = _slot(TensorSpec(name, "float32", own_shape), role, name, shape, channels_first, source.label)
         return Wired(source, (main, _condition_slot(None, condition)) if takes and condition else (main,))
     if len(inputs) == 1:
@@ -134,11 +134,6 @@ def wire(source: Source, role: str, shape: tuple[int, ...], own_shape: tuple[int
         except InputError as error:
             problems.append(str(error))
     raise InputError(problems[0])
-
-
-def _takes_two(source: Source) -> bool:
-    arity = getattr(source, "arity", None)
-    return arity is None or arity >= 2
 
 
 def _filled(spec: TensorSpec, own_shape: tuple[int, ...]) -> TensorSpec:

@@ -341,7 +341,9 @@ def onnx_files(folder: Path, opset: int = 17) -> Arguments:
     )
     paths = []
     for name, graph in (("encoder", encoder), ("decoder", decoder)):
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=6 if opset < 13 else 8)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=6 if opset < 13 else 8
+        )
         onnx.save(model, folder / f"{name}.onnx")
         paths.append(str(folder / f"{name}.onnx"))
     return {

@@ -27,6 +27,10 @@ class Source(Protocol):
     def inputs(self) -> tuple[TensorSpec, ...] | None:
         """What it takes; None where it does not say. A size that may be any is -1."""
 
+    @property
+    def arity(self) -> int | None:
+        """How many tensors it takes; None where it does not say."""
+
     def call(self, arrays: Sequence[Array]) -> Members:
         """What the model itself gives for a batch, as arrays in float32; raises InputError where it fails."""
 

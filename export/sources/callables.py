@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ class CallableSource:
         self.inputs: tuple[TensorSpec, ...] | None = input_specs(model)
         self._function: Callable[..., Any] = as_function(model)
         self._names = _output_names(model)
+        self.arity = _arity(model)
 
     def call(self, arrays: Sequence[Array]) -> Members:
         """What the model gives, eagerly."""
@@ -58,6 +60,20 @@ class CallableSource:
         if len(self._names) != len(members.tensors) or members.found:
             return members
         return members.with_names(dict(zip(self._names, members.tensors, strict=True)))
+
+
+def _arity(model: Any) -> int | None:
+    """How many tensors a function takes by position, None where it does not tell: `call` of a subclassed model's."""
+    function = getattr(model, "call", model)
+    function = getattr(function, "python_function", function)
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return None
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in kinds and each.name not in ("training", "mask") for each in parameters)
 
 
 def _output_names(model: Any) -> list[str]:

@@ -12,10 +12,10 @@ import onnx
 from onnx import helper
 
 from vae_edge.export import passes, transforms
-from vae_edge.export.transforms.edit import shape_of
 from vae_edge.export.sources.members import Members
 from vae_edge.export.sources.onnx_files import load_onnx
 from vae_edge.export.tracing import TensorSpec
+from vae_edge.export.transforms.edit import shape_of
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.session import onnxruntime
 
@@ -31,9 +31,9 @@ class OnnxSource:
         self.label = f"{role} {path.name}"
         self._path = path
         self._model = load_onnx(path)
-        self.inputs: tuple[TensorSpec, ...] | None = tuple(
-            TensorSpec(value.name, _dtype(value), shape_of(value)) for value in self._model.graph.input
-        )
+        specs = tuple(TensorSpec(value.name, _dtype(value), shape_of(value)) for value in self._model.graph.input)
+        self.inputs: tuple[TensorSpec, ...] | None = specs
+        self.arity: int | None = len(specs)
         self._session: Any = None
 
     def call(self, arrays: Sequence[Array]) -> Members:
@@ -50,7 +50,7 @@ class OnnxSource:
         parts = []
         for at in range(0, n, size):
             rows = np.minimum(np.arange(at, at + size), n - 1)  # the last row again, where a fixed batch is not full
-            feeds = {
+            feeds: dict[str, Array] = {
                 given.name: array[rows].astype(_TYPES.get(given.type, np.float32))
                 for given, array in zip(inputs, arrays, strict=True)
             }

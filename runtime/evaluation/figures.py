@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime.bundle.manifest import Manifest
-from vae_edge.runtime.conditions import Label
+from vae_edge.runtime.conditions import Label, example
 from vae_edge.runtime.conditions import check as conditions_of
-from vae_edge.runtime.conditions import example
 from vae_edge.runtime.distributions.bernoulli import Bernoulli
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.evaluation import likelihood, quality

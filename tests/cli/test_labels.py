@@ -83,6 +83,18 @@ def test_labels_are_read_from_a_file_one_each(vae_edge, labels, vae, pixels, nam
         assert np.array_equal(arrays["mean"], vae.reconstruct(pixels, head="mean", **given))
 
 
+def test_each_image_keeps_its_label_however_many_there_are(vae_edge, labels, vae, folder):
+    pixels = (np.random.default_rng(0).random((1100, *SHAPE)) > 0.5) * np.uint8(255)
+    classes = np.random.default_rng(1).integers(0, 10, 1100)
+    np.savez("many.npz", x=pixels, y=classes)
+    assert vae_edge("encode", "many.npz", "-b", labels, "--out", "q.npz").exit_code == 0
+    with np.load("q.npz") as arrays:
+        assert np.allclose(arrays["loc"], vae.encode(pixels, label=classes).loc, atol=1e-5)
+    assert vae_edge("reconstruct", "many.npz", "-b", labels, "--head", "mean", "--out", "x.npz").exit_code == 0
+    with np.load("x.npz") as arrays:
+        assert np.allclose(arrays["mean"], vae.reconstruct(pixels, head="mean", label=classes), atol=1e-5)
+
+
 def test_the_datas_own_labels_are_taken_where_none_are_given(vae_edge, labels, vae, pixels):
     np.savez("both.npz", x=pixels[:3], y=np.array([7, 7, 3]))
     np.save("three.npy", pixels[:3])

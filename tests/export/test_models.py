@@ -134,7 +134,9 @@ def test_channels_first_becomes_channels_last(exported: Exported) -> None:
     session = onnxruntime.InferenceSession(arguments["decoder"], providers=["CPUExecutionProvider"])
     z = np.random.default_rng(0).normal(size=(5, 3)).astype("f")
     (expected,) = session.run(None, {"z.1": z})
-    np.testing.assert_allclose(VAE.load(folder, provider="cpu").decode(z).mean(), np.moveaxis(expected, 1, -1), atol=1e-6)
+    np.testing.assert_allclose(
+        VAE.load(folder, provider="cpu").decode(z).mean(), np.moveaxis(expected, 1, -1), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("opset", [11, 21])

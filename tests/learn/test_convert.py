@@ -14,8 +14,9 @@ import tensorflow_probability as tfp
 import tf_keras
 
 from vae_edge.export.convert import TensorSpec, convert
+from vae_edge.export.freezing import layer_of
 from vae_edge.export.sources.models import as_function, convert_model, input_specs
-from vae_edge.export.tracing import Outputs, layer_of, trace
+from vae_edge.export.tracing import Outputs, trace
 from vae_edge.runtime.errors import InputError
 
 X = TensorSpec("x", "float32", (6,))

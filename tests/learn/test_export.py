@@ -221,7 +221,8 @@ def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
 
 def test_a_runs_graphs_are_those_of_its_networks(exported: Path, run: Path) -> None:
     model = load(run)[0]
-    for name, network, outputs in (("encoder", model.encoder, ("loc", "scale")), ("decoder", model.decoder, ("logits",))):
+    networks = ("encoder", model.encoder, ("loc", "scale")), ("decoder", model.decoder, ("logits",))
+    for name, network, outputs in networks:
         expected = convert_model(network, outputs).SerializeToString(deterministic=True)
         assert (exported / f"{name}.onnx").read_bytes() == expected
 

@@ -99,7 +99,7 @@ def test_the_encoder_may_be_larger_than_the_decoder() -> None:
     model = VariationalAutoencoder(
         Config(likelihood="bernoulli", width=8, depth=1, encoder_width=12, encoder_depth=3), (28, 28, 1)
     )
-    _, encoder = describe(convert(model.encoder, ("loc", "scale")), "encoder.onnx")
+    _, encoder = describe(convert_model(model.encoder, ("loc", "scale")), "encoder.onnx")
     assert encoder.multiply_adds == 49 * (16 * 12 + 9 * 12 * 12 * 6) + 2 * 49 * 12 * 32
 
 

@@ -21,7 +21,7 @@ ROWS = [
     try_case(case("good", tf.nn.relu)),
     try_case(case("random", lambda x: x + tf.random.normal(tf.shape(x)))),
     try_case(case("unknown", lambda x: tf.math.igamma(tf.abs(x), tf.abs(x)))),
-    try_case(case("unsafe", lambda x: tf.while_loop(lambda x: x[0, 0] < 9, lambda x: x + 1, (x,)))),
+    try_case(case("unsafe", lambda x: tf.while_loop(lambda x: x[0, 0] < 9, lambda x: (x + 1,), (x,))[0])),
     try_case(Case("Group", "broken", _fails, (spec(4),))),
 ]  # fmt: skip
 

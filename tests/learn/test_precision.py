@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto
 
 from vae_edge.export import passes, quantize, variant
-from vae_edge.export.sources.run import export
 from vae_edge.export.sources.models import convert_model
+from vae_edge.export.sources.run import export
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle.manifest import parse
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError

@@ -19,14 +19,14 @@ def weight(*shape: int) -> Tensor:
 
 
 def numbers(*values: int) -> Tensor:
-    return Tensor(known((len(values),)), known(values))
+    return Tensor(known((len(values),)), known(values), kind=7)
 
 
 def check(
     nodes: list[Node], weights: dict[str, Tensor] | None = None, limit: int = size.MAX_ELEMENTS_ALIVE, **inputs
 ) -> Cost:
     """The cost of a graph of images x and vectors z."""
-    return cost(Graph(17, nodes, X | inputs, weights or {}, {nodes[-1].outputs[0]}), limit)
+    return cost(Graph(17, nodes, X | inputs, weights or {}, {nodes[-1].outputs[0]}, {"k": 7}), limit)
 
 
 def node(operator: str, inputs: str, **ints: tuple[int, ...]) -> Node:
@@ -129,6 +129,15 @@ BOMBS = {
     "gathers of elements": ([node("GatherElements", "x i")], {"i": weight(1 << 10, 1 << 10, 1 << 5, 1 << 5)}),
     "gathers of more axes than there are": ([node("GatherND", "z i")], {"i": weight(2, 3)}),
     "texts": ([node("Cast", "x", to=(8,))], {}),
+    "no groups": ([node("Conv", "x w", group=(0,))], {"w": weight(8, 8, 3, 3)}),
+    "no groups backwards": ([node("ConvTranspose", "x w", group=(0,))], {"w": weight(8, 8, 3, 3)}),
+    "a division of labels": ([node("Div", "k k")], {}),
+    "a division of what was cast": ([Node("Cast", ("x",), ("a",), {"to": known((6,))}), node("Div", "a a")], {}),
+    "a division of places": (
+        [Node("MaxPool", ("x",), ("a", "b"), {"kernel_shape": known((1, 1))}), node("Div", "b b")],
+        {},
+    ),
+    "a division by -1": ([node("Div", "n n")], {"n": numbers(-1)}),
     "a division by 0": ([node("Div", "n n")], {"n": numbers(0)}),
     "a division by what may be 0": (
         [Node("Shape", ("k",), ("s",)), Node("Min", ("s", "n"), ("m",)), node("Div", "n m")],

@@ -10,6 +10,7 @@ from vae_edge.runtime import UnsafeBundle
 from vae_edge.runtime.bundle import built_in, guard
 from vae_edge.runtime.bundle.guard import size
 from vae_edge.runtime.bundle.guard.buffers import Buffers, Order
+from vae_edge.runtime.bundle.guard.kinds import kinds_of
 from vae_edge.runtime.bundle.guard.size import Cost, Graph, cost
 from vae_edge.runtime.bundle.guard.terms import Batched, Known, Node, RefusedError, Tensor, known
 
@@ -172,6 +173,33 @@ def test_the_multiply_adds_of_the_graphs_that_ship_are_those_that_are_known_of_t
                 assert guard.check(path.read_bytes(), path.name).multiply_adds == graph["multiply_adds"]
                 counted += 1
     assert counted >= 6
+
+
+def test_integers_of_eight_bytes_count_twice():
+    assert measure([Node("Cast", ("x",), ("y",), {"to": known((7,))})]).elements == 3 * 256 * 256
+    assert measure([Node("Cast", ("x",), ("y",), {"to": known((6,))})]).elements == 2 * 256 * 256
+    nodes = [Node("Gather", ("w", "x"), ("y",), {"axis": known((0,))})]
+    graph = Graph(17, nodes, {"x": (None,)}, {"w": Tensor(known((9, 4)), kind=11)}, {"y"}, {"x": 7})
+    assert cost(graph).elements == 2 * 256 + 2 * 2 * 36 + 2 * 256 * 4
+
+
+@pytest.mark.parametrize(
+    ("operator", "kinds", "made"),
+    [
+        ("Greater", [1, 1], (9,)),
+        ("Where", [9, 7, 7], (7,)),
+        ("OneHot", [7, 7, 1], (1,)),
+        ("QuantizeLinear", [1, 1, 3], (3,)),
+        ("DequantizeLinear", [3, 1, 3], (1,)),
+        ("MatMulInteger", [2, 3], (6,)),
+        ("MaxPool", [1], (1, 7)),
+        ("ArgMax", [1], (7,)),
+        ("Relu", [10], (10,)),
+        ("Relu", [], (0,)),
+    ],
+)
+def test_what_a_node_makes_is_of_a_known_type(operator, kinds, made):
+    assert kinds_of(Node(operator, ("x",), ("y",)), kinds) == made
 
 
 def test_sizes_know_what_they_are():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from vae_edge.runtime.bundle.guard.kinds import INT32, INT64, ITEM_BYTES
 from vae_edge.runtime.bundle.guard.shapes import broadcast
 from vae_edge.runtime.bundle.guard.terms import (
-    ITEM_BYTES,
     MAX_NUMBER,
     MAX_NUMBERS,
     Batched,
@@ -32,24 +32,19 @@ __all__ = [
     "reduce_numbers",
 ]
 
-_INTEGERS = (6, 7)  # int32, int64
-
 
 def cast(node: Node, x: Tensor) -> Tensor:
     """Cast, between numbers of at most eight bytes."""
     kind = node.int("to", 0)
     if kind not in ITEM_BYTES:
         raise RefusedError(f"casts to data type {kind}, which no VAE needs")
-    whole_numbers = kind in _INTEGERS and all(abs(number) < MAX_NUMBER for number in x.numbers or ())
+    whole_numbers = kind in (INT32, INT64) and all(abs(number) < MAX_NUMBER for number in x.numbers or ())
     return Tensor(x.shape, x.numbers if whole_numbers else None)
 
 
 def arithmetic(node: Node, *inputs: Tensor) -> Tensor:
     """Add, Sub, Mul, Div, Max, Min, Neg: on sizes too, as converters compute them."""
     made = broadcast(node, *inputs)
-    divisor = inputs[1].numbers if node.operator == "Div" else None
-    if divisor is not None and not (whole(divisor) and 0 not in divisor):
-        raise RefusedError("divides integers by what may be 0")  # which ends the process
     if len(made.shape) > 1 or any(x.numbers is None for x in inputs):
         return made
     length = max(len(x.sizes) for x in inputs)

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from vae_edge.runtime.bundle.guard import protobuf, size
+from vae_edge.runtime.bundle.guard.kinds import DOUBLE, FLOAT, INT32, INT64, ITEM_BYTES
 from vae_edge.runtime.bundle.guard.protobuf import MAX_FIELDS, refuse, schema, signed, text
 from vae_edge.runtime.bundle.guard.rules import DOMAINS
 from vae_edge.runtime.bundle.guard.size import MAX_ELEMENTS_ALIVE, Cost, Graph
-from vae_edge.runtime.bundle.guard.terms import ITEM_BYTES, MAX_NUMBERS, Node, RefusedError, Tensor, known
+from vae_edge.runtime.bundle.guard.terms import MAX_NUMBERS, Node, RefusedError, Tensor, known
 from vae_edge.runtime.errors import UnsafeBundle
 
 __all__ = ["MAX_ELEMENTS", "MAX_FIELDS", "MAX_NODES", "OPSETS", "check", "read"]
@@ -28,8 +29,6 @@ MAX_NODES = 4096
 OPSETS = range(11, 24)  # in which the rules hold: below 11, Clip, Pad and Resize have other inputs
 _MAX_ATTRIBUTE = 4096  # kernels, strides, pads, axes
 _AS_THEY_ARE = ("Constant", "Split")  # operators whose numbers are judged where they are used
-
-_FLOAT, _INT32, _INT64, _DOUBLE = 1, 6, 7, 11
 
 # The fields that are let through, by ONNX's names for them; a repeated number may stand alone or packed.
 _MODEL = schema(
@@ -97,6 +96,7 @@ class _Model(protobuf.Reader):
     def graph(self, view: memoryview, opset: int) -> Graph:
         nodes: list[memoryview] = []
         inputs: dict[str, tuple[int | None, ...]] = {}
+        kinds: dict[str, int] = {}
         weights: dict[str, Tensor] = {}
         outputs: set[str] = set()
         for name, value in self.fields(view, "graph", _GRAPH):
@@ -105,9 +105,9 @@ class _Model(protobuf.Reader):
                 if len(nodes) > MAX_NODES:
                     refuse(f"has more than {MAX_NODES} nodes")
             elif name in ("input", "output", "value_info"):
-                title, dims = self.value(value)
+                title, dims, kind = self.value(value)
                 if name == "input":
-                    inputs[title] = dims
+                    inputs[title], kinds[title] = dims, kind
                 elif name == "output":
                     outputs.add(title)
             elif name == "initializer":
@@ -115,7 +115,7 @@ class _Model(protobuf.Reader):
                 if title in weights:
                     refuse(f"has two weights {title!r:.40}")
                 weights[title] = tensor
-        return Graph(opset, [self.node(node) for node in nodes], inputs, weights, outputs)
+        return Graph(opset, [self.node(node) for node in nodes], inputs, weights, outputs, kinds)
 
     def node(self, view: memoryview) -> Node:
         held: dict[str, list[memoryview]] = {name: [] for name in _NODE.values()}
@@ -190,32 +190,34 @@ class _Model(protobuf.Reader):
         if kind not in ITEM_BYTES:
             refuse(f"has a tensor of data type {kind}, which no VAE needs")
         elements = _elements(dims)
-        field, width = {_FLOAT: ("float_data", 4), _DOUBLE: ("double_data", 8)}.get(kind, ("integers", 1))
+        field, width = {FLOAT: ("float_data", 4), DOUBLE: ("double_data", 8)}.get(kind, ("integers", 1))
         wanted = {"raw_data": elements * ITEM_BYTES[kind], field: elements * width}
         used = [name for name, amount in held.items() if amount] or ["raw_data"]
         if len(used) > 1 or held[used[0]] != wanted.get(used[0]):
             refuse(f"has a tensor of shape {list(dims)} with data of another size or type")
         shape = known(dims)
-        if elements > MAX_NUMBERS or kind not in (_FLOAT, _INT32, _INT64):
-            return title, Tensor(shape)
-        if kind == _FLOAT:
+        if elements > MAX_NUMBERS or kind not in (FLOAT, INT32, INT64):
+            return title, Tensor(shape, kind=kind)
+        if kind == FLOAT:
             parts = [raw] if held["raw_data"] else typed
-            return title, Tensor(shape, None, tuple(number for value in parts for number in self.floats(value)))
+            return title, Tensor(shape, None, tuple(number for value in parts for number in self.floats(value)), kind)
         if held["raw_data"]:
-            return title, Tensor(shape, known(struct.unpack(f"<{elements}{'i' if kind == _INT32 else 'q'}", raw)))
-        return title, Tensor(shape, known(number for value in typed for number in self.integers(value)))
+            return title, Tensor(
+                shape, known(struct.unpack(f"<{elements}{'i' if kind == INT32 else 'q'}", raw)), kind=kind
+            )
+        return title, Tensor(shape, known(number for value in typed for number in self.integers(value)), kind=kind)
 
-    def value(self, view: memoryview) -> tuple[str, tuple[int | None, ...]]:
-        """Name and shape of an input, an output or a value between; None where a size is not written."""
+    def value(self, view: memoryview) -> tuple[str, tuple[int | None, ...], int]:
+        """Name, shape and data type of an input, an output or a value between; None where a size is not written."""
         value = self.single(view, "value", _VALUE)
         kind = self.single(value.get("type", b""), "type", _TYPE)
-        shape = self.single(kind.get("tensor_type", b""), "tensor type", _TENSOR_TYPE).get("shape", b"")
+        tensor = self.single(kind.get("tensor_type", b""), "tensor type", _TENSOR_TYPE)
         sizes: list[int | None] = []
-        for _, dim in self.fields(shape, "shape", _SHAPE):
+        for _, dim in self.fields(memoryview(tensor.get("shape", b"")), "shape", _SHAPE):
             written = self.single(dim, "dim", _DIM).get("dim_value")
             sizes.append(None if written is None else signed(written))
         _elements([1 if number is None else number for number in sizes])
-        return protobuf.name(value.get("name", b"")), tuple(sizes)
+        return protobuf.name(value.get("name", b"")), tuple(sizes), tensor.get("elem_type", 0)
 
 
 def _elements(dims: Sequence[int]) -> int:

@@ -8,9 +8,10 @@ put into buffers (`buffers`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vae_edge.runtime.bundle.guard.buffers import Buffers, Order
+from vae_edge.runtime.bundle.guard.kinds import FLOAT, WIDE, check_division, kinds_of
 from vae_edge.runtime.bundle.guard.products import CONVOLUTIONS, COUNTED, multiply_adds
 from vae_edge.runtime.bundle.guard.rules import INSIDE, RULES
 from vae_edge.runtime.bundle.guard.terms import Batched, Known, Node, RefusedError, Tensor
@@ -31,7 +32,8 @@ class Cost:
     """What it takes to run a graph.
 
     `opset` of its operators; `multiply_adds` of one event; `batch`, the largest power of two of events up to MAX_BATCH
-    whose run stays within the limit; `elements` that this run holds at once at most, weights among them.
+    whose run stays within the limit; `elements` of four bytes that this run holds at once at most, weights among them
+    (an int64 or a double counts twice).
     """
 
     opset: int
@@ -49,6 +51,7 @@ class Graph:
     inputs: dict[str, tuple[int | None, ...]]
     weights: dict[str, Tensor]
     outputs: set[str]
+    kinds: dict[str, int] = field(default_factory=dict)  # of the inputs: ONNX's numbers of data types
 
 
 @dataclass(frozen=True)
@@ -98,24 +101,31 @@ def infer(graph: Graph, order: Order, batch: int, limit: int) -> Run:
     """A run of up to `batch` events; raises RefusedError where a node has no bound, or the run passes the limit."""
     known = {name: Tensor(_first(dims, batch)) for name, dims in graph.inputs.items()} | graph.weights
     fixed = {"", *graph.weights}  # what does not depend on an input: made when the session is, and kept
+    kinds = {name: graph.kinds.get(name, FLOAT) for name in graph.inputs}
+    kinds |= {name: weight.kind for name, weight in graph.weights.items()}
     buffers, inside = Buffers(order), 0
     products: list[int] = []
     # Weights are kept as they are, and once more as ONNX Runtime packs them; inputs are the caller's.
-    buffers.keep(2 * sum(math.prod(weight.shape) for weight in graph.weights.values()))
-    buffers.keep(sum(math.prod(known[name].shape) for name in graph.inputs if name not in graph.weights))
+    for name, tensor in known.items():
+        size = _wide(math.prod(tensor.shape), kinds[name])
+        buffers.keep(2 * size if name in graph.weights else size)
     for index, node in enumerate(graph.nodes):
         operator = node.operator
         try:
             inputs = [known[name] if name else None for name in node.inputs]
             while inputs and inputs[-1] is None:
                 inputs.pop()
+            kept = [kinds.get(name, 0) for name in node.inputs]
+            if operator == "Div":
+                check_division(inputs, kept[0])
             results = RULES[operator](node, *inputs)
             made = dict(zip(node.outputs, [results] if isinstance(results, Tensor) else results, strict=True))
             first = made[node.outputs[0] or "?"]  # a node gives its first output
             if operator in COUNTED:
                 products.append(multiply_adds(node, inputs, first))
             if operator in INSIDE:
-                inside = max(inside, _inside(node, inputs, first))
+                inside = max(inside, _wide(_inside(node, inputs, first), kept[0]))
+            kinds |= zip(node.outputs, kinds_of(node, kept), strict=False)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise RefusedError(f"has a {operator} that does not fit what it reads") from error
         if known.keys() & made.keys() or len(made) != len(node.outputs):
@@ -124,7 +134,7 @@ def infer(graph: Graph, order: Order, batch: int, limit: int) -> Run:
         for name, tensor in made.items():
             if len(tensor.shape) > 8:
                 raise RefusedError(f"asks {operator} for a tensor of more than eight axes")
-            size = _elements(tensor, node)
+            size = _wide(_elements(tensor, node), kinds[name])
             if stays:
                 fixed.add(name)
                 buffers.keep(size)
@@ -160,6 +170,11 @@ def _elements(tensor: Tensor, node: Node) -> int:
     if len(shape) == 4 and node.operator in _IN_LANES:
         shape = (shape[0], -(-shape[1] // _LANES) * _LANES, *shape[2:])
     return math.prod(shape) or math.prod(size or 1 for size in shape)
+
+
+def _wide(elements: int, kind: int) -> int:
+    """Elements of four bytes: those of eight count twice, and shorter ones are not counted as less."""
+    return 2 * elements if kind in WIDE else elements
 
 
 def _inside(node: Node, inputs: list[Tensor | None], made: Tensor) -> int:

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 __all__ = [
-    "ITEM_BYTES",
     "MAX_NUMBER",
     "MAX_NUMBERS",
     "Batched",
@@ -31,9 +30,6 @@ __all__ = [
 
 MAX_NUMBERS = 16  # in a tensor that can be a shape
 MAX_NUMBER = 1 << 31  # the result of arithmetic on sizes stays below, in int32 too
-
-# Bytes an element of each data type: float, uint8, int8, int32, int64, bool, float16, double. No strings.
-ITEM_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}
 
 Shape = tuple[int, ...]
 
@@ -57,6 +53,7 @@ class Tensor:
     shape: Shape
     numbers: tuple[int, ...] | None = None
     floats: tuple[float, ...] | None = None
+    kind: int = 1  # ONNX's number of its data type, where it comes from the file
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -31,6 +31,14 @@ def _list(node: Node, name: str, count: int, default: int) -> tuple[int, ...]:
     return values
 
 
+def _groups(node: Node) -> int:
+    """How many groups of channels: 0 would end the process."""
+    group = Known(node.int("group", 1))
+    if group < 1:
+        raise ValueError
+    return group
+
+
 def _windows(node: Node, grid: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[int, ...]:
     """How many places a window of `kernel` has along each axis."""
     axes, padding = len(grid), _padding(node)
@@ -60,6 +68,7 @@ def convolution(node: Node, x: Tensor, *others: Tensor) -> Tensor:
     weights = others[weights_at(node) - 1].shape
     # ONNX Runtime holds the attribute against the weights
     kernel = node.ints.get("kernel_shape", weights[2:])
+    _groups(node)
     return Tensor((x.shape[0], weights[0], *_windows(node, x.shape[2:], kernel)))
 
 
@@ -85,8 +94,7 @@ def convolution_back(node: Node, x: Tensor, w: Tensor, *bias: Tensor) -> Tensor:
         if len(wanted) not in (axes, axes + 2) or min(wanted) < 0:
             raise ValueError
         sizes = list(wanted[-axes:])
-    group = Known(max(1, node.int("group", 1)))
-    return Tensor((x.shape[0], product((w.shape[1], group)), *sizes))
+    return Tensor((x.shape[0], product((w.shape[1], _groups(node))), *sizes))
 
 
 def pool(node: Node, x: Tensor) -> list[Tensor]:
