@@ -76,7 +76,7 @@ class Model:
         """Events that `events.check` gave, as the model knows them: float32 (B, *event_shape)."""
         x = events.convert(checked, self.event)
         levels = self.bundle.manifest.likelihood.constants.get("levels")
-        if levels is not None and checked.dtype.kind == "f":
+        if levels is not None and checked.dtype.kind in "fu" and (checked.dtype.kind, levels) != ("u", 256):
             steps = np.float32(levels - 1)
             x = np.rint(x * steps) / steps
         return x

@@ -83,6 +83,22 @@ def make_bundle(tiny: Path, tmp_path: Path) -> Make:
     return make
 
 
+@pytest.fixture(scope="session")
+def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the bundle of one of `tests.bundles.KINDS`, written once."""
+    pytest.importorskip("onnx")
+    from tests import bundles
+
+    folder, written = tmp_path_factory.mktemp("bundles"), dict[str, Path]()
+
+    def find(kind: str) -> Path:
+        if kind not in written:
+            written[kind] = bundles.build(kind).write(folder / kind)
+        return written[kind]
+
+    return find
+
+
 @pytest.fixture
 def no_garbage_of_others() -> Iterator[None]:
     """A collection walks through all that is there: in a process that holds TensorFlow it takes a second."""

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from benchmarks.quality import evaluate, learn, pythae_default, tables
 from benchmarks.quality.baselines import BASELINES, Baseline
 from vae_edge.export import graphs
+from vae_edge.export.sources.models import translate_model
 from vae_edge.runtime import VAE, atomic
 from vae_edge.runtime.errors import CheckFailed, InputError, VaeEdgeError
 from vae_edge.runtime.evaluation import likelihood
@@ -177,7 +178,7 @@ def _baseline(
             "validation_elbo": trained.validation_elbo,
             "cpu_minutes": trained.cpu_minutes,
             "parameters": trained.networks.parameters,
-            "decoder_multiply_adds": graphs.multiply_adds(graphs.translate(decoder, ("logits",))),
+            "decoder_multiply_adds": graphs.multiply_adds(translate_model(decoder, ("logits",))),
             "figures": measure(evaluate.of_baseline(baseline, trained.networks)),
         }
 

@@ -105,10 +105,11 @@ class Distribution:
         """
         seed = noise.check_seed(seed)
         try:
-            shape = tuple(map(operator.index, sample_shape if isinstance(sample_shape, Sequence) else (sample_shape,)))
+            sizes = (sample_shape,) if isinstance(sample_shape, int) else sample_shape
+            shape = tuple(map(operator.index, sizes if isinstance(sizes, Sequence) else (sizes,)))
         except TypeError:
             shape = (-1,)
-        if any(size < 1 for size in shape):
+        if min(shape, default=1) < 1:
             raise InputError(f"sample_shape should hold positive integers, it is {sample_shape!r:.60}")
         n = math.prod(shape)
         if not self.batch_shape:

@@ -45,12 +45,15 @@ class Bernoulli(Distribution):
         purpose: Purpose,
     ) -> Self:
         self = cls.__new__(cls)
-        self._hold(cls._spread(parameters, settings, event_shape)["logits"], event_shape)
+        logits = parameters["logits"]
+        if logits.shape[1:] != event_shape:
+            logits = cls._spread(parameters, settings, event_shape)["logits"]
+        self._hold(logits, event_shape)
         return self
 
     def _hold(self, logits: Float32, event_shape: tuple[int, ...]) -> None:
         super().__init__(logits.shape[: logits.ndim - len(event_shape)], event_shape)
-        if np.isnan(logits.max()):
+        if np.isnan(np.maximum.reduce(logits, axis=None)):
             raise InputError("logits should be numbers, there is a NaN among them")
         self.logits = logits
 
@@ -60,7 +63,8 @@ class Bernoulli(Distribution):
         p = 0 and p = 1 are exact. Compared as logits, against a table of 2**16 of them: that needs no exp, so that a
         pixel depends on no platform's libm, and takes 0.7 ns where the sigmoid took 1.0 (beside 0.7 for the words).
         """
-        logits, table = np.broadcast_to(self.logits, out.shape), noise.logistic_quantiles()
+        logits = self.logits if self.logits.shape == out.shape else np.broadcast_to(self.logits, out.shape)
+        table = noise.logistic_quantiles()
         size = math.prod(self.event_shape)
         for rows in heads.blocks(len(out), size):
             part = logits[rows]

@@ -78,7 +78,11 @@ def check(
         full = wanted[parameter]
         if len(shape) != len(full) or any(size not in (1, most) for size, most in zip(shape, full, strict=True)):
             raise SpecError(f"{parameter} should have shape {full}, or 1 along an axis, it has {shape}")
+    if wanted and not outputs:
+        raise SpecError(f"{name} should have a parameter that its graph gives, all are constants")
     for parameter in parameters:
+        if kind.parameters[parameter] == "lower_triangular":
+            raise SpecError(f"{parameter} is a matrix, it should be a graph's output, no constant")
         low = {"positive": 0.0, "nonnegative": -5e-324}.get(kind.parameters[parameter], -math.inf)
         if not (math.isfinite(constants[parameter]) and constants[parameter] > low):
             raise SpecError(f"{parameter} should be {kind.parameters[parameter]}, it is {constants[parameter]}")

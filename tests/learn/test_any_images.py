@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from vae_edge.cli.app import app
-from vae_edge.export.bundle import export
+from vae_edge.export.sources.run import export
 from vae_edge.runtime import VAE
 from vae_edge.runtime.evaluation import figures
 from vae_edge.train import data

@@ -10,7 +10,7 @@ import tensorflow as tf
 from typer.testing import CliRunner
 
 from vae_edge.cli.app import app
-from vae_edge.export.bundle import export
+from vae_edge.export.sources.run import export
 from vae_edge.runtime import VAE, noise
 from vae_edge.runtime.bundle import read
 from vae_edge.runtime.evaluation import likelihood

@@ -372,6 +372,10 @@ def test_densities_hold_where_a_scale_is_far_from_its_mean(make):
     wanted = {(1e6, 1e-10): 22.1069, (1.0, 1e-30): 68.158614, (-1e30, 1e-30): 68.158614, (1.0, 1e30): -69.996491}
     for (loc, scale), expected in wanted.items():
         assert make(loc, scale).log_prob([np.float32(loc)]) == pytest.approx(expected, abs=1e-4)
+    # two ulps of float64 beside the mean, which are 2.3 scales
+    x = 1e6 + 2.0**-32
+    z = 2.0**-32 / float(np.float32(1e-10))
+    assert make(1e6, 1e-10).log_prob([x]) == pytest.approx(22.1069 - z * z / 2, abs=1e-4)
     with np.errstate(all="raise"):
         assert make(0.0, 1.0).log_prob([[2e154], [-1e200], [1e308]]).tolist() == [-math.inf] * 3
         assert make(0.0, 1e-30).log_prob([[1e154], [1e300]]).tolist() == [-math.inf] * 2
@@ -379,9 +383,12 @@ def test_densities_hold_where_a_scale_is_far_from_its_mean(make):
 
 
 def test_a_mixture_of_far_components_is_no_nan():
-    p = Mixture([0.5, 0.5], [[0, 0], [1, 1]], [[[1, 0], [1e10, 1]], [[1, 0], [-1e10, 1]]])
-    assert p.log_prob([[1e300, 1e300]]).tolist() == [-math.inf]
-    assert np.isfinite(p.log_prob([[0, 0]])).all()
+    """T^-1 (x - m) is inf - inf there."""
+    tril = np.array([[1, 0, 0], [0, 1, 0], [1e10, -1e10, 1]])
+    for p in (Mixture([0.5, 0.5], np.zeros((2, 3)), [tril, tril]), MultivariateNormalTriL(np.zeros(3), tril)):
+        assert p.log_prob([1e300, 1e300, 0]) == -math.inf
+        assert np.isnan(p.log_prob([math.nan, 1e300, 0]))
+        assert np.isfinite(p.log_prob(np.zeros(3)))
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])

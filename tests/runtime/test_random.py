@@ -183,7 +183,7 @@ def test_halves_of_words_come_the_lower_first():
 
 
 def factors(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lower triangular matrices (n, L, L), rows of very different sizes, and vectors (n, L), both of float32 numbers."""
+    """Lower triangular matrices (n, L, L), rows of very different sizes, and vectors (n, L), both of float32."""
     rng = np.random.default_rng(size)
     matrices = np.tril(rng.normal(size=(n, size, size))) * 10.0 ** rng.integers(-3, 4, size=(n, size, 1))
     return matrices.astype(np.float32).astype(np.float64), rng.normal(size=(n, size)).astype(np.float32)

@@ -212,8 +212,9 @@ SCALES = 10.0 ** np.arange(-12, 9.1, 0.5)
 def test_mean_and_mode_of_a_discretized_logistic_are_those_of_all_its_levels(levels):
     """For locations between, on and at the edges of levels, outside too, and every size of scale."""
     last = levels - 1
-    loc = [rng().normal(0.5, 0.6, 200), np.rint(rng().random(100) * last) / last, rng().normal(0, 3 / last, 100),
-           (np.rint(rng().random(100) * last) + 0.5) / last, 1 + rng().normal(0, 3 / last, 100), [0.5, 0, 1]]  # fmt: skip
+    edges = (np.rint(rng().random(100) * last) + 0.5) / last
+    loc = [rng().normal(0.5, 0.6, 200), np.rint(rng().random(100) * last) / last, edges, [0.5, 0, 1]]
+    loc += [rng().normal(0, 3 / last, 100), 1 + rng().normal(0, 3 / last, 100)]
     loc = np.concatenate(loc).astype(np.float32)
     for scale in SCALES / last:
         scales = np.full(loc.shape, scale, np.float32)
@@ -251,7 +252,8 @@ def test_categorical_is_scipy_s():
     logits = (rng().normal(size=(5, 3, 2, 1, 11)) * 4).astype(np.float32)
     logits[0, 0, 0, 0, :4] = -np.inf
     log_p = special.log_softmax(logits.astype(np.float64), axis=-1)
-    p, probability, grid = Categorical(logits), special.softmax(logits.astype(np.float64), axis=-1), np.arange(11) / 10
+    p, grid = Categorical(logits), np.arange(11) / 10
+    probability = special.softmax(logits.astype(np.float64), axis=-1)
     k = rng().integers(4, 11, size=(7, 5, 3, 2, 1))
     expected = np.take_along_axis(np.broadcast_to(log_p, (7, *log_p.shape)), k[..., None], axis=-1)
     np.testing.assert_allclose(p.log_prob(k / 10), expected.sum(axis=(-1, -2, -3, -4)), rtol=1e-12)

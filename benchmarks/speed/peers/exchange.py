@@ -27,6 +27,7 @@ import tf2onnx
 from protocol import CHUNK, LARGEST
 
 from vae_edge.export import graphs
+from vae_edge.export.sources.models import convert_model
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle import built_in, manifest
 from vae_edge.train.presets import PRESETS
@@ -114,8 +115,8 @@ def _bundle(folder: Path, model: str, encoder: keras.Model, decoder: keras.Model
     """A sealed bundle of these networks, with a normal prior; what a manifest says of learning is the shipped one's."""
     images, z, logits = (arrays[name][:4] for name in ("images", "z", "logits"))
     loc, scale = (output.numpy() for output in encoder(images, training=False))
-    encoder_bytes, encoder_said = graphs.describe(graphs.convert(encoder, ("loc", "scale")), "encoder.onnx")
-    decoder_bytes, decoder_said = graphs.describe(graphs.convert(decoder, ("logits",)), "decoder.onnx")
+    encoder_bytes, encoder_said = graphs.describe(convert_model(encoder, ("loc", "scale")), "encoder.onnx")
+    decoder_bytes, decoder_said = graphs.describe(convert_model(decoder, ("logits",)), "decoder.onnx")
     probed = probe.render(images, loc, scale, z, logits)
     said = dataclasses.replace(
         manifest.parse((built_in()["mnist"] / "manifest.json").read_bytes()),
