@@ -161,6 +161,23 @@ CASES: dict[str, tuple[range | tuple[int, ...], tuple]] = {
     "DepthToSpace": (ALL, [("DepthToSpace", ["x"], {"blocksize": 2})]),
     "SpaceToDepth": (ALL, [("SpaceToDepth", ["x"], {"blocksize": 2})]),
     "Flatten": (ALL, [("Flatten", ["x"], {}), ("Flatten", ["-"], {"axis": 0})]),
+    "Size": (range(13, 24), [("Size", ["z"], {}), ("Unsqueeze", ["-", i(0)], {}), ("ConstantOfShape", ["-"], {})]),
+    "Range": (ALL, [("Range", [np.int64(1), np.int64(8), np.int64(3)], {})]),
+    "Range backwards": (ALL, [("Range", [np.int64(8), np.int64(1), np.int64(-2)], {})]),
+    "Range of the batch": (
+        ALL,
+        [("Shape", ["z"], {}), ("Gather", ["-", np.int64(0)], {}), ("Range", [np.int64(0), "-", np.int64(1)], {})],
+    ),
+    "Atanh": (ALL, [("Atanh", ["x"], {})]),
+    "the larger of the batch and 1": (
+        range(12, 24),
+        [
+            ("Shape", ["z"], {}),
+            ("Slice", ["-", i(0), i(1)], {}),
+            ("Max", ["-", i(1)], {}),
+            ("ConstantOfShape", ["-"], {}),
+        ],
+    ),
     "Expand to the batch": (
         ALL,
         [

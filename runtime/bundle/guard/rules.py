@@ -24,9 +24,10 @@ def _rules(rule: Rule, operators: str) -> dict[str, Rule]:
 
 _ELEMENTWISE = _rules(
     shapes.broadcast,
-    "Abs And Ceil Celu Clip Cos Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN "
-    "LeakyRelu Less LessOrEqual Log Mean Mish Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin "
-    "Softplus Softsign Sqrt Sum Tanh ThresholdedRelu Where Xor",
+    "Abs Acos Acosh And Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Elu Equal Erf Exp Floor Gelu Greater "
+    "GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual Log Mean Mish Not Or PRelu Pow "
+    "Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sum Tan Tanh ThresholdedRelu Where "
+    "Xor",
 )
 _SAME = _rules(
     shapes.same,
@@ -67,9 +68,11 @@ _ONNX: dict[str, Rule] = {
     "LayerNormalization": elements.layer_norm,
     "OneHot": shapes.one_hot,
     "Pad": shapes.pad,
+    "Range": shapes.ranged,
     "Reshape": shapes.reshape,
     "Resize": windows.resize,
     "Shape": shapes.shape_of,
+    "Size": shapes.size_of,
     "Slice": shapes.slices,
     "SpaceToDepth": shapes.space_to_depth,
     "Split": shapes.split,

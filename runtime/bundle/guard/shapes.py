@@ -9,6 +9,7 @@ from vae_edge.runtime.bundle.guard.terms import (
     Batched,
     Known,
     Node,
+    RefusedError,
     Tensor,
     alike,
     equal,
@@ -32,9 +33,11 @@ __all__ = [
     "identity",
     "one_hot",
     "pad",
+    "ranged",
     "reshape",
     "same",
     "shape_of",
+    "size_of",
     "slices",
     "space_to_depth",
     "split",
@@ -304,6 +307,22 @@ def shape_of(node: Node, x: Tensor) -> Tensor:
     """Shape, or a part of it."""
     sizes = x.shape[node.int("start", 0) : node.int("end", len(x.shape))]
     return Tensor(known((len(sizes),)), sizes)
+
+
+def size_of(node: Node, x: Tensor) -> Tensor:
+    """Size: how many elements there are."""
+    return Tensor((), (product(x.shape),))
+
+
+def ranged(node: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
+    """Range, of integers: from `start` to `limit`, or from 0 in steps of 1 to what may depend on the batch."""
+    (first,), (last,), (step,) = start.sizes, limit.sizes, delta.sizes
+    if all(type(number) is Known for number in (first, last, step)):
+        numbers = range(first, last, step)
+        return Tensor(known((len(numbers),)), known(numbers) if len(numbers) <= MAX_NUMBERS else None)
+    if type(first) is type(step) is Known and first == 0 and step == 1 and last >= 0:
+        return Tensor((last,))
+    raise RefusedError("has a Range that cannot be bounded")
 
 
 def depth_to_space(node: Node, x: Tensor) -> Tensor:
