@@ -10,7 +10,7 @@ from vae_edge.runtime.bundle.guard.rules import RULES
 
 # What attributes say in words: how to pad, to resize, and which axes to multiply
 WORDS = (b"", b"NOTSET", b"SAME_UPPER", b"VALID", b"linear", b"nearest", b"cubic", b"half_pixel", b"asymmetric",
-         b"tf_crop_and_resize", b"not_larger", b"reflect", b"edge", b"tanh", b"ab,bc->ac", b"aa->a", b"a,b,c")  # fmt: skip
+         b"tf_crop_and_resize", b"not_larger", b"edge", b"tanh", b"ab,bc->ac", b"aa->a", b"a,b")  # fmt: skip
 ATTRIBUTES = ("axis", "axes", "keepdims", "strides", "pads", "dilations", "kernel_shape", "group", "auto_pad", "mode",
               "output_padding", "output_shape", "ceil_mode", "equation", "to", "split", "num_outputs", "perm",
               "blocksize", "batch_dims", "antialias", "noop_with_empty_axes", "allowzero")  # fmt: skip

@@ -29,6 +29,10 @@ def check(
     return cost(Graph(17, nodes, X | inputs, weights or {}, {nodes[-1].outputs[0]}, {"k": 7}), limit)
 
 
+def scalar(value: int) -> Tensor:
+    return Tensor((), known((value,)), kind=7)
+
+
 def node(operator: str, inputs: str, **ints: tuple[int, ...]) -> Node:
     return Node(operator, tuple(inputs.split()), ("y",), {name: known(values) for name, values in ints.items()})
 
@@ -124,6 +128,13 @@ BOMBS = {
     "an Einsum of what may be empty": (
         [Node("Slice", ("z", "o", "p"), ("c",)), equation("ab,ab->a", "c c")],
         {"o": numbers(-1), "p": numbers(1)},
+    ),
+    "a range": ([node("Range", "a n b")], {"a": scalar(0), "n": scalar(1 << 40), "b": scalar(1)}),
+    "a range without end": ([node("Range", "a n a")], {"a": scalar(0), "n": scalar(9)}),
+    "a range of what is not known": ([node("Range", "f f f")], {"f": weight()}),
+    "a range that is large for few": (
+        [Node("Size", ("k",), ("s",)), node("Range", "s n b")],
+        {"n": scalar(1 << 30), "b": scalar(1)},
     ),
     "gathers of rows": ([node("GatherND", "x i")], {"i": weight(1 << 20, 1)}),
     "gathers of elements": ([node("GatherElements", "x i")], {"i": weight(1 << 10, 1 << 10, 1 << 5, 1 << 5)}),

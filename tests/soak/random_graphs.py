@@ -119,6 +119,10 @@ class Maker:
                     size = self.add("ReduceProd", [size], None, axes=[0], keepdims=1)
                 else:
                     size = self.add("ReduceProd", [size, self.integers(0)], None, keepdims=1)
+            if dice.random() < 0.2:
+                zero, one = (self.weight(np.array(value, np.int64)) for value in (dice.choice([0, 0, 2]), 1))
+                count = self.add("Size", [x], None) if dice.random() < 0.5 else self.weight(np.array(7, np.int64))
+                self.add("Range", [zero, count, one], None)
             self.sizes.append(size)
             return
         operator = dice.choice(["Add", "Sub", "Mul", "Div", "Max", "Min", "Neg", "Cast"])

@@ -163,6 +163,10 @@ def weight(*values: int, name: str = "s") -> bytes:
     )
 
 
+def scalar(value: int, name: str) -> bytes:
+    return field(5, tensor((), value.to_bytes(8, "little", signed=True), 7, name))
+
+
 def scales(*values: float) -> bytes:
     return field(5, tensor((len(values),), struct.pack(f"<{len(values)}f", *values), 1, "s"))
 
@@ -239,7 +243,7 @@ BOMBS = {
     "an outer product": model(weight(-1, 1, name="i"), weight(1, -1, name="j"), floats(1 << 16, 1), node("Reshape", "w j", "b"), node("MatMul", "w b", "c"), node("Concat", "c c c c", "d", number("axis", 0)), node("Concat", "d d d d", "e", number("axis", 0))),
     "an outer product by Gemm": model(floats(1 << 16, 1), node("Gemm", "w w", "a", number("transB", 1))),
     "Where": model(weight(1 << 30, 1, name="s"), node("Expand", "z s", "a"), node("Where", "a z a")),
-    "Range": model(node("Range", "a b c")),
+    "Range": model(*(scalar(number, name) for number, name in ((0, "a"), (1 << 40, "b"), (1, "c"))), node("Range", "a b c")),
     "OneHot": model(node("Cast", "z", "a", number("to", 7)), weight(1 << 40), floats(2), node("OneHot", "a s w")),
     "EyeLike": model(node("EyeLike")),
     "RandomNormal": model(node("RandomNormal", "", "a", ints("shape", 1 << 20, 1 << 20))),

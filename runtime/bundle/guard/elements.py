@@ -99,7 +99,10 @@ def _quotient(a: int, b: int) -> int | None:
 def _largest(a: int, b: int) -> int | None:
     if whole((a, b)) and (type(a) is type(b) or 0 in (a, b)):
         return alike(max(a, b), a, b)
-    return _bounded(int(max(a, b)), max(a, b) >= 0)
+    low, high = sorted((a, b))
+    if type(high) is Batched and type(low) is Known and low <= 1:  # a multiple of the batch is 1 at least
+        return high
+    return _bounded(int(high), high >= 0)
 
 
 def _smallest(a: int, b: int) -> int | None:

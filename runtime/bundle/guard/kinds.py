@@ -16,7 +16,7 @@ WIDE = (INT64, DOUBLE)  # of twice the bytes of a float
 _BOOLEAN = "And Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Not Or Xor"
 _ALWAYS = {
     **dict.fromkeys(_BOOLEAN.split(), (_BOOL,)),
-    **dict.fromkeys(("ArgMax", "ArgMin", "Shape"), (INT64,)),
+    **dict.fromkeys(("ArgMax", "ArgMin", "Shape", "Size"), (INT64,)),
     **dict.fromkeys(("ConvInteger", "MatMulInteger"), (INT32,)),
     "DynamicQuantizeLinear": (_UINT8, FLOAT, _UINT8),
 }

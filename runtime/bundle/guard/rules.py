@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vae_edge.runtime.bundle.guard import elements, products, shapes, windows
+from vae_edge.runtime.bundle.guard import elements, parts, products, shapes, windows
 from vae_edge.runtime.bundle.guard.terms import Tensor
 
 __all__ = ["DOMAINS", "INSIDE", "RULES", "Rule"]
@@ -24,9 +24,10 @@ def _rules(rule: Rule, operators: str) -> dict[str, Rule]:
 
 _ELEMENTWISE = _rules(
     shapes.broadcast,
-    "Abs And Ceil Celu Clip Cos Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN "
-    "LeakyRelu Less LessOrEqual Log Mean Mish Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin "
-    "Softplus Softsign Sqrt Sum Tanh ThresholdedRelu Where Xor",
+    "Abs Acos Acosh And Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Elu Equal Erf Exp Floor Gelu Greater "
+    "GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual Log Mean Mish Not Or PRelu Pow "
+    "Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sum Tan Tanh ThresholdedRelu Where "
+    "Xor",
 )
 _SAME = _rules(
     shapes.same,
@@ -50,7 +51,7 @@ _ONNX: dict[str, Rule] = {
     **_rules(windows.pool, "AveragePool MaxPool"),
     **_rules(windows.pool_all, "GlobalAveragePool GlobalMaxPool"),
     "Cast": elements.cast,
-    "Concat": shapes.concat,
+    "Concat": parts.concat,
     "Constant": shapes.constant,
     "ConstantOfShape": shapes.filled,
     "ConvTranspose": windows.convolution_back,
@@ -59,22 +60,24 @@ _ONNX: dict[str, Rule] = {
     "Einsum": products.einsum,
     "Expand": shapes.expand,
     "Flatten": shapes.flatten,
-    "Gather": shapes.gather,
-    "GatherElements": shapes.gather_elements,
-    "GatherND": shapes.gather_nd,
+    "Gather": parts.gather,
+    "GatherElements": parts.gather_elements,
+    "GatherND": parts.gather_nd,
     "Gemm": products.gemm,
     "Identity": shapes.identity,
     "LayerNormalization": elements.layer_norm,
-    "OneHot": shapes.one_hot,
-    "Pad": shapes.pad,
+    "OneHot": parts.one_hot,
+    "Pad": parts.pad,
+    "Range": shapes.ranged,
     "Reshape": shapes.reshape,
     "Resize": windows.resize,
     "Shape": shapes.shape_of,
-    "Slice": shapes.slices,
+    "Size": shapes.size_of,
+    "Slice": parts.slices,
     "SpaceToDepth": shapes.space_to_depth,
-    "Split": shapes.split,
+    "Split": parts.split,
     "Squeeze": shapes.squeeze,
-    "Tile": shapes.tile,
+    "Tile": parts.tile,
     "Transpose": shapes.transpose,
     "Unsqueeze": shapes.unsqueeze,
 }

@@ -130,7 +130,7 @@ def infer(graph: Graph, order: Order, batch: int, limit: int) -> Run:
             raise RefusedError(f"has a {operator} that does not fit what it reads") from error
         if known.keys() & made.keys() or len(made) != len(node.outputs):
             raise RefusedError(f"makes {', '.join(node.outputs)!r:.60} twice")
-        stays = operator == "Shape" or fixed.issuperset(node.inputs)
+        stays = operator in ("Shape", "Size") or fixed.issuperset(node.inputs)
         for name, tensor in made.items():
             if len(tensor.shape) > 8:
                 raise RefusedError(f"asks {operator} for a tensor of more than eight axes")
