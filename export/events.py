@@ -47,6 +47,13 @@ def infer(examples: npt.ArrayLike, said: Image | Vector | None, declared: tuple[
     if said is None:
         said, channels_first = _shape_of(array, declared)
         how = "from the shape of the examples"
+        is_float = dtype is None or np.dtype(dtype).kind == "f"
+        if isinstance(said, Image) and is_float and array.dtype == np.uint8 and array.max() > 1:
+            size = ", ".join(map(str, said.shape))
+            raise InputError(
+                f"examples are uint8, and the model reads pixels in [0, 1] or 0 to 255, which cannot be seen: say "
+                f"event=Image({size}) for [0, 1], or event=Image({size}, scale=1 / 255) for 0 to 255"
+            )
     elif isinstance(said, Image):
         channels_first = own != said.shape and own == (said.channels, said.height, said.width)
     array = layouts.find(own, said.shape, "examples").to_ours(array)

@@ -192,7 +192,7 @@ def colour(folder: Path, scale: str = "fixed") -> Arguments:
     return {
         "encoder": encoder,
         "decoder": function,
-        "examples": np.random.default_rng(0).integers(0, 256, (EXAMPLES, 8, 8, 3)).astype(np.uint8),
+        "examples": np.random.default_rng(0).integers(0, 256, (EXAMPLES, 8, 8, 3)).astype(np.float32) / 255,
         "posterior": Normal(loc="mu", log_scale="log_std"),
     } | ({"likelihood": said} if said else {})
 
@@ -292,7 +292,7 @@ def grey(folder: Path, family: str = "discretized_logistic") -> Arguments:
     return {
         "encoder": encoder,
         "decoder": decoder,
-        "examples": np.random.default_rng(0).integers(0, 256, (EXAMPLES, 6, 6, 1)).astype(np.uint8),
+        "examples": np.random.default_rng(0).integers(0, 256, (EXAMPLES, 6, 6, 1)).astype(np.float32) / 255,
         "posterior": Normal(loc=0, scale=1),
         "likelihood": likelihood,
     }

@@ -296,3 +296,11 @@ def test_others_models_have_precisions_too(tmp_path: Path, precision: str) -> No
     assert manifest.precision == precision
     assert abs(manifest.metrics["nats_lost"]) < 0.5
     assert VAE.load(tmp_path / "b", provider="cpu").generate(3).shape == (3, 4, 4, 1)
+
+
+def test_bytes_do_not_say_what_a_model_reads() -> None:
+    """A network with a Rescaling(1/255) of its own reads 0 to 255: parity cannot tell, the images would be dark."""
+    grey = np.random.default_rng(0).integers(0, 256, X.shape).astype(np.uint8)
+    assert "say event=Image(4, 4, 1) for [0, 1], or event=Image(4, 4, 1, scale=1 / 255)" in problems(examples=grey)
+    assert problems(examples=grey, event=Image(4, 4, 1)) == ""
+    assert problems(examples=X.astype(np.uint8)) == ""  # 0 and 1 are the same in both
