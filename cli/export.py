@@ -151,7 +151,9 @@ def export(
         import_tensorflow(greet=console.debug)
         from vae_edge.export.sources.run import export as export_run
 
-        _write(console, lambda progress: export_run(run, folder, data_dir=data_dir, progress=progress, **chosen), folder)
+        _write(
+            console, lambda progress: export_run(run, folder, data_dir=data_dir, progress=progress, **chosen), folder
+        )
         return
     arguments: dict[str, Any] = models.posterior_and_likelihood(posterior, likelihood) | {
         "prior": prior,

@@ -42,7 +42,7 @@ def splits(source: str) -> tuple[Path, str] | None:
 
 
 def built(path: Path, name: str) -> dict[str, Any]:
-    """export's keyword arguments: the dict that the function `name` of the file at `path` returns. Raises InputError."""
+    """export's keyword arguments: the dict that function `name` of the file at `path` gives. Raises InputError."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; expected MODULE.py:FUNCTION")
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -18,7 +18,6 @@ from vae_edge.cli.quiet import import_tensorflow
 from vae_edge.runtime.errors import InputError
 from vae_edge.train.config import Config
 from vae_edge.train.presets import PRESETS
-from vae_edge.train.run import Run
 
 __all__ = ["train"]
 
@@ -91,6 +90,7 @@ def train_with(
     import_tensorflow(greet=console.debug)
     from vae_edge.train.fit import fit
     from vae_edge.train.pictures import draw  # now, so that a missing matplotlib is told before hours of training
+    from vae_edge.train.run import Run
 
     try:
         path = fit(
@@ -122,6 +122,8 @@ def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) 
             if "components" in given and config.prior == "normal":
                 raise typer.BadParameter("a mixture prior has these; give --prior mixture", param_hint="--components")
             return config
+        from vae_edge.train.run import Run
+
         recorded = Run(out).record().config
         if preset and (differences := recorded.differences(dataclasses.replace(PRESETS[preset], **given))):
             raise typer.BadParameter(

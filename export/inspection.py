@@ -44,6 +44,11 @@ def inspect(request: Request) -> Findings:
         found.events = events.infer(request.examples, request.event, shape, main.dtype if main else None)
     if found.events is None:
         return found
+    if np.asarray(request.examples).dtype == np.uint8 and (event := found.events.event).scale == 1.0:
+        found.notes.append(
+            "examples are uint8: the model is given them divided by 255; where it reads 0 to 255, say "
+            f"event=Image({', '.join(map(str, event.shape))}, scale=1/255)"
+        )
     with _Collected(found):
         found.conditions = events.conditions_of(found.condition, request.conditions, len(found.events.examples))
     if found.condition is not None and found.conditions is None:

@@ -177,6 +177,6 @@ def about(manifest: Manifest) -> str:
         "the time, with the network of mnist): ONNX Runtime computes in float32 there all the same.",
         "int8": "int8 is meant for CPUs: weights are 8-bit integers with a step for each channel, activations 8-bit "
         f"integers whose ranges come from up to {CALIBRATION:,} training events (static QDQ); z, what the graphs give, "
-        "and the arithmetic of the decoder's first and last layers stay in float32. A graph of separable blocks stores its "
-        "weights in int8 and computes in float32 throughout, which is faster there. A GPU gains nothing by it.",
+        "and the arithmetic of the decoder's first and last layers stay in float32. A graph of separable blocks stores "
+        "its weights in int8 and computes in float32 throughout, which is faster there. A GPU gains nothing by it.",
     }[manifest.precision]

@@ -112,8 +112,10 @@ class Model:
         parts = self._parts(n, "decoder")
         if len(parts) == 1 and self._likelihood.writes_in_place:
             outputs = self.decoder.run(latents(slice(0, n)), condition)
-            self.likelihood(outputs).write(head, outputs[0], seed=seed, start=start)
-            return outputs[0]
+            whole = next((each for each in outputs if each.shape == (n, *self.event.shape)), None)
+            pixels = self._empty(n) if whole is None else whole
+            self.likelihood(outputs).write(head, pixels, seed=seed, start=start)
+            return pixels
         pixels = self._empty(n) if out is None else out
 
         def render(part: slice) -> None:

@@ -104,7 +104,7 @@ class Session:
         self._threads, self._spin = check_threads(threads), spin
         tensors = {output.name: output for output in graph.outputs}
         self._outputs, self._tensors = list(outputs), [tensors[name] for name in outputs]
-        self.output_shapes = [tensor.shape[1:] for tensor in self._tensors]
+        self.output_shapes = [tuple(map(int, tensor.shape[1:])) for tensor in self._tensors]
         self._input = next(tensor.name for tensor in graph.inputs if tensor.role != "condition")
         self._condition = graph.input("condition")
         self._options = {key: str(value) for key, value in (provider_options or {}).items()}

@@ -73,20 +73,23 @@ def mode(loc: Float32, scale: Float32, levels: int) -> Float64:
         h -= np.float32(0.3) + h * np.float32(1e-5)  # float32 rounds
         end = x < h
         h += np.float32(0.75) + h * np.float32(2e-5)
-    doubt = (x <= h) & (x >= 0) & ~end
     level += end * (last * upper - level)
-    if doubt.any():
-        level[doubt] = _mode_near_an_end(loc[doubt], scale[doubt], levels)
+    doubt = np.flatnonzero((x <= h) & (x >= 0) & ~end)
+    if doubt.size:
+        at = loc.ravel()[doubt].astype(np.float64) * last
+        inner = np.maximum(np.minimum(np.rint(at), last - 1), 1)
+        better = _end_is_likelier(m.ravel()[doubt], at - inner, scale.ravel()[doubt].astype(np.float64) * last)
+        level.ravel()[doubt] = np.where(better, last * upper.ravel()[doubt], inner)
     return level
 
 
-def _mode_near_an_end(loc: Float32, scale: Float32, levels: int) -> Float64:
-    last = levels - 1
-    inner = np.clip(np.rint(loc.astype(np.float64) * last), min(1, last), max(1, last - 1)).astype(np.int64)
-    candidates = np.stack([inner, np.zeros_like(inner), np.full_like(inner, last)])
-    best = log_prob(candidates, loc, scale, levels).argmax(axis=0)
-    chosen: Float64 = np.take_along_axis(candidates, best[None], axis=0)[0].astype(np.float64)
-    return chosen
+def _end_is_likelier(x: Float64, u: Float64, s: Float64) -> npt.NDArray[np.bool_]:
+    """The inequality of `mode`, both sides divided by exp(1 / 2s), and their logarithms taken."""
+    d = 1.0 / s
+    with np.errstate(divide="ignore"):  # log 0, where d is so large that no end is likelier
+        tail = np.log(2 * np.exp(-d) + np.exp((np.abs(u) - 0.5) * d) + np.exp(-(np.abs(u) + 0.5) * d))
+    likelier: npt.NDArray[np.bool_] = x * d + np.log(-np.expm1(-d)) < tail
+    return likelier
 
 
 def mean(loc: Float32, scale: Float32, levels: int) -> Float32:

@@ -46,9 +46,7 @@ def export(monkeypatch):
 def test_the_defaults_are_exports_own(vae_edge, export):
     done = vae_edge("export", "runs/mnist", "--out", "mine")
     assert done.exit_code == 0
-    assert export.calls == [
-        {"run": Path("runs/mnist"), "out": Path("mine"), "data_dir": None}
-    ]
+    assert export.calls == [{"run": Path("runs/mnist"), "out": Path("mine"), "data_dir": None}]
     assert done.stderr.splitlines() == [
         "export: convert",
         "export: test figures",

@@ -32,7 +32,7 @@ import pytest
         (["train", "--network", "gan"], "expected one of auto, conv, separable, mlp, got 'gan'"),
         (["train", "--latent", "0"], "latent should be 1 or more, it is 0"),
         (["train", "--beta", "2"], "beta should be 1 unless the objective is beta"),
-        (["export", "run"], "Missing option '--out'"),
+        (["export", "run"], "expected the bundle's folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

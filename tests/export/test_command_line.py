@@ -1,4 +1,4 @@
-"""The command line exports a model of a module or of files, tells what it would do, and exits with 3 where parity fails."""
+"""The command line exports a model of a module or of files, tells what it would do, and exits 3 without parity."""
 
 import json
 from collections.abc import Callable

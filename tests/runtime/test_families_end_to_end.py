@@ -245,3 +245,13 @@ def test_a_label_for_all_takes_no_memory(load):
     assert np.array_equal(first, vae.generate(256, label=7))
     with pytest.raises(InputError, match="more than NumPy can count"):
         vae.stream(2**60, label="seven")
+
+
+def test_an_output_that_is_alike_along_an_axis_is_not_painted_on(bundle_of, monkeypatch):
+    """A Normal may be written over its loc; a loc of one value an image is too small for that."""
+    vae = VAE.load(bundle_of("colour"), threads=1)
+    n, (height, width, channels) = 3, vae.event_shape
+    outputs = [np.full((n, *shape), 0.5, np.float32) for shape in vae.model.decoder.output_shapes]
+    narrow = [array[:, :1, :1] for array in outputs]
+    monkeypatch.setattr(vae.model.decoder, "run", lambda z, condition: narrow)
+    assert vae.generate(n, head="mean").shape == (n, height, width, channels)
