@@ -55,16 +55,11 @@ def test_each_size_has_buffers_of_its_own():
 
 def test_what_depends_on_no_input_is_kept():
     """ONNX Runtime makes it when the session is built: all of it at once, however it is read later."""
-    nodes, total = [], "x"
-    for index in range(10):
-        nodes += [
-            Node("ConstantOfShape", ("shape",), (f"a{index}",)),
-            Node("Neg", (f"a{index}",), (f"b{index}",)),
-            Node("Add", (total, f"b{index}"), (f"c{index}",)),
-        ]
-        total = f"c{index}"
     shape = Tensor(known((4,)), known((1, 4, 8, 8)))
-    assert measure(nodes, {"shape": shape}).elements == 256 * 256 * 4 + 20 * 256 + 2 * 4
+    nodes = [Node("ConstantOfShape", ("shape",), ("a0",))]
+    nodes += [Node("Neg", (f"a{index}",), (f"a{index + 1}",)) for index in range(9)]
+    nodes += [Node("Add", ("x", "a9"), ("y",))]
+    assert measure(nodes, {"shape": shape}).elements == 256 * 256 * 2 + 10 * 256 + 2 * 4
 
 
 def test_the_order_of_the_file_saves_nothing():
@@ -84,6 +79,14 @@ def test_a_buffer_is_free_once_all_its_readers_have_run():
         held.append(buffers.elements)
     # a is read until d is made; c takes no buffer but its own, d takes that of b; e is the output
     assert held == [1, 2, 3, 3, 4]
+
+
+def test_a_buffer_is_free_for_what_comes_much_later():
+    order = Order([(("x",), ("a",)), (("a",), ("b",)), (("b",), ("c",)), (("c",), ("d",))], ["y"])
+    buffers = Buffers(order)
+    for index, (name, elements) in enumerate([("a", 5), ("b", 1), ("c", 2), ("d", 5)]):
+        buffers.make(index, name, elements)
+    assert buffers.elements == 5 + 1 + 2
 
 
 def test_what_nobody_reads_is_held_for_its_own_node():
