@@ -153,6 +153,15 @@ def test_a_conditional_model_needs_labels() -> None:
         choose(ink(), conditional=True)
 
 
+def test_a_mixture_prior_under_labels_says_what_it_costs() -> None:
+    training = data.load("digits")
+    for prior, expected in (("mixture", 1), ("normal", 0)):
+        said: list[str] = []
+        options = {"likelihood": "bernoulli", "conditional": True, "prior": prior}
+        resolve(Config(data="digits", **options), training, said.append)  # type: ignore[arg-type]
+        assert [line.startswith("prior mixture: ") for line in said] == [True] * expected
+
+
 def test_mnist_itself_is_black_and_white_and_fashion_is_not() -> None:
     folder = Path(os.environ.get("VAE_EDGE_DATA", Path(__file__).parents[3] / "shared" / "data"))
     for name, expected in (("mnist", True), ("fashion-mnist", False)):
