@@ -272,7 +272,7 @@ def test_what_is_not_the_whole_comparison_is_not_published() -> None:
 
 def test_only_a_bundle_learned_with_dynamic_binarisation_stands_beside_published_figures(tmp_path: Path) -> None:
     options = program._options(["--dynamic", str(ARTIFACTS / "mnist-tiny"), "--out", str(tmp_path)])
-    with pytest.raises(InputError, match="expected a bundle learned with --binarize dynamic"):
+    with pytest.raises(InputError, match="expected a bundle learned by this project with --binarize dynamic"):
         program._dynamic(options, np.zeros((2, 28, 28, 1), np.uint8))
 
 
@@ -283,7 +283,7 @@ def test_a_bundle_of_dynamic_binarisation_is_measured_on_images_that_were_drawn(
     bundle = tmp_path / "bundle"
     shutil.copytree(ARTIFACTS / "mnist-tiny", bundle)
     said = manifest.parse((bundle / "manifest.json").read_bytes())
-    said = dataclasses.replace(said, binarize="dynamic")
+    said = dataclasses.replace(said, training=dataclasses.replace(said.training, binarize="dynamic"))
     (bundle / "manifest.json").write_bytes(manifest.render(manifest.seal(said)))
     seen, exact = [], likelihood.nll
 
