@@ -81,7 +81,9 @@ def export(
     from vae_edge.export import folder, graphs
     from vae_edge.export.sources.models import convert_model
 
-    content, graph = graphs.describe(convert_model(model, ("features", "logits")), "classifier.onnx", {"image": "event"})
+    content, graph = graphs.describe(
+        convert_model(model, ("features", "logits")), "classifier.onnx", {"image": "event"}
+    )
     test = data.load(training.dataset, "test", data_dir)
     images = data.binarise(test.images)
     record = edge.Record(
