@@ -20,7 +20,7 @@ test: $(VENV)/all.stamp  ## every test
 soak: $(VENV)/all.stamp golden  ## every promise of docs/promises.md at its full size: hours
 	VAE_EDGE_SOAK=1 $(BIN)/python -m pytest --durations=0 tests/soak
 
-golden: $(VENV)/all.stamp  ## the noise of fifty seeds, by each NumPy on each of $(PYTHONS)
+golden: $(VENV)/all.stamp  ## the hashes of noise, by each NumPy on each of $(PYTHONS)
 	$(BIN)/python tests/soak/matrix.py $(PYTHONS)
 
 baselines: $(VENV)/all.stamp  ## networks that others publish beside ours, into benchmarks/quality: hours

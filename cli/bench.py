@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_edge.cli.measure import Products, Start, in_turn, percentile, starts
+from vae_edge.cli.nouns import counted
 from vae_edge.cli.options import HEADS, Device, DeviceOptions, Threads, keyed, load
 from vae_edge.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from vae_edge.runtime import VAE
+    import numpy as np
+    import numpy.typing as npt
+
+    from vae_edge.runtime import VAE, Manifest
 
 __all__ = ["bench"]
 
@@ -27,8 +31,11 @@ import json, sys
 from vae_edge.runtime import VAE
 vae = VAE.load(sys.argv[1], **json.loads(sys.argv[2]))
 """
-_GENERATE = _FIRST + "vae.generate(64)\n"
-_RECONSTRUCT = _FIRST + "import numpy as np; vae.reconstruct(np.zeros((64, *vae.image_shape)))\n"
+_GENERATE = _FIRST + "vae.generate(64, **json.loads(sys.argv[3]))\n"
+_RECONSTRUCT = _FIRST + (
+    "import numpy as np\nevent = vae.manifest.event\nx = np.zeros((64, *event.shape))\n"
+    "vae.reconstruct(x if len(event.shape) == 3 else x + (event.shift or 0), **json.loads(sys.argv[3]))\n"
+)
 
 
 def bench(
@@ -36,18 +43,18 @@ def bench(
     bundle: Annotated[
         str, typer.Argument(metavar="[BUNDLE]", help="A bundle's folder, or the name of one that is built in.")
     ] = "mnist",
-    seconds: Annotated[float, typer.Option(min=0, max=3600, metavar="S", help="Time for each number of images.")] = 2.0,
+    seconds: Annotated[float, typer.Option(min=0, max=3600, metavar="S", help="Time for each number of events.")] = 2.0,
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
     threads: Threads = None,
 ) -> None:
-    """Measure how fast a bundle runs on this machine: 1 to 10,000 images, a process's start, memory.
+    """Measure how fast a bundle runs on this machine: 1 to 10,000 events, a process's start, memory.
 
-    Logits, new images under each head, and reconstructions, beside a bare ONNX Runtime session of the decoder with as
-    many threads, on batches of 256: all in turn, so that what else the machine does falls on each. "x bare" is a median
-    over the session's; "of sgemm" is the share of the multiply-adds a second that NumPy's matrix product reaches with
-    as many threads (on a CPU). Starts and memory are a whole process's, beside one that only imports NumPy and ONNX
-    Runtime.
+    The decoder's distribution, new events under each head, and reconstructions, beside a bare ONNX Runtime session of
+    the decoder with as many threads, on batches of 256: all in turn, so that what else the machine does falls on each.
+    "x bare" is a median over the session's; "of sgemm" is the share of the multiply-adds a second that NumPy's matrix
+    product reaches with as many threads (on a CPU). A conditional bundle is given its first label. Starts and
+    memory are a whole process's, beside one that only imports NumPy and ONNX Runtime.
 
     \b
     Examples:
@@ -76,6 +83,7 @@ def bench(
     document = {
         "bundle": vae.manifest.name,
         "provider": vae.provider,
+        "event": "a row" if len(vae.event_shape) == 1 else "an image",
         "threads": count,
         "machine": _machine(),
         "decoder_multiply_adds": vae.manifest.decoder.multiply_adds,
@@ -89,35 +97,48 @@ def bench(
 
 
 def _calls(vae: VAE, n: int, options: dict[str, str]) -> dict[str, Callable[[], object]]:
-    """What is measured on n images, by name; the bare session first, under the provider options of the others."""
+    """What is measured on n events, by name; the bare session first, under the provider options of the others."""
     import numpy as np
 
+    from vae_edge.runtime.conditions import example
+    from vae_edge.runtime.distributions.registry import NO_PRIOR
     from vae_edge.runtime.session import Session
     from vae_edge.runtime.vae import BATCH_SIZE
 
     z = np.random.default_rng(0).standard_normal((n, vae.latent_size), np.float32)
-    few = np.random.default_rng(1).integers(0, 2, (min(n, BATCH_SIZE), *vae.image_shape)).astype(np.float32)
-    said = vae.manifest.decoder
+    few = _events(vae, min(n, BATCH_SIZE))
+    given, condition = _given(vae.manifest), example(vae.manifest.condition, min(n, BATCH_SIZE))
+    said, outputs = vae.manifest.decoder, list(vae.manifest.likelihood.outputs.values())
     ours = Session(
-        "decoder", vae.bundle[said.file], said, provider=vae.provider, provider_options=options, threads=vae.threads
+        "decoder",
+        vae.bundle[said.file],
+        said,
+        tuple(outputs),
+        provider=vae.provider,
+        provider_options=options,
+        threads=vae.threads,
     )
-    session, outputs, name = ours._session, [said.outputs[0].name], said.inputs[0].name
+    session, latent, label = ours._session, said.input("latent"), said.input("condition")
+    assert latent is not None  # the manifest has been checked
+    fixed = {} if label is None or condition is None else {label.name: np.array(condition, label.dtype)}
 
     def bare() -> None:
         for at in range(0, n, BATCH_SIZE):
-            session.run(outputs, {name: z[at : at + BATCH_SIZE]})
+            part = z[at : at + BATCH_SIZE]
+            session.run(outputs, {latent.name: part} | {name: value[: len(part)] for name, value in fixed.items()})
 
     def generate(head: str) -> Callable[[], object]:
         if n <= 512:
-            return lambda: vae.generate(n, head=head)
-        return lambda: sum(len(batch) for batch in vae.stream(n, head=head))  # not 10,000 images in memory at once
+            return lambda: vae.generate(n, head=head, **given)
+        # not 10,000 events in memory at once
+        return lambda: sum(len(batch) for batch in vae.stream(n, head=head, **given))
 
     def reconstruct() -> None:
         for at in range(0, n, BATCH_SIZE):
-            vae.reconstruct(few[: n - at])
+            vae.reconstruct(few[: n - at], **given)
 
-    calls: dict[str, Callable[[], object]] = {BARE: bare, DECODE: lambda: vae.decode(z)}
-    if vae.manifest.prior.kind != "none":
+    calls: dict[str, Callable[[], object]] = {BARE: bare, DECODE: lambda: vae.decode(z, **given)}
+    if vae.manifest.prior.family != NO_PRIOR:
         calls |= {f"generate, {head}": generate(head) for head in HEADS}
     return calls | {"reconstruct": reconstruct}
 
@@ -142,12 +163,32 @@ def _starts(
     vae: VAE, provider: str, options: dict[str, str], threads: int | None, advance: Callable[[], object]
 ) -> dict[str, Start]:
     how = {"provider": provider, "provider_options": options, "threads": threads}
-    work = _GENERATE if vae.manifest.prior.kind != "none" else _RECONSTRUCT
+    work = _GENERATE if vae.manifest.prior.family != "none" else _RECONSTRUCT
     programs = {
         "imports alone": [_IMPORT],
-        "64 images": [work, str(vae.bundle.folder), json.dumps(how)],
+        counted(64, vae.event_shape): [work, str(vae.bundle.folder), json.dumps(how), json.dumps(_given(vae.manifest))],
     }
     return starts(programs, ROUNDS, advance)
+
+
+def _events(vae: VAE, n: int) -> npt.NDArray[np.float32]:
+    """Images of 0 and 1, or rows as many deviations from the mean as a standard normal's draws."""
+    import numpy as np
+
+    event, random = vae.manifest.event, np.random.default_rng(1)
+    if len(event.shape) == 3:
+        return random.integers(0, 2, (n, *event.shape)).astype(np.float32)
+    standard = random.standard_normal((n, *event.shape))
+    rows: npt.NDArray[np.float32] = np.asarray(standard * (event.scale or 1) + (event.shift or 0), np.float32)
+    return rows
+
+
+def _given(manifest: Manifest) -> dict[str, Any]:
+    """What a conditional bundle is given: the first label, or zeros."""
+    condition = manifest.condition
+    if condition is None:
+        return {}
+    return {"label": 0} if condition.is_label else {"condition": [0.0] * condition.size}
 
 
 def _machine() -> dict[str, str]:
@@ -176,7 +217,7 @@ def _table(document: dict[str, Any], began: dict[str, Start]) -> list[str]:
     lines = [
         f"{document['bundle']} on {document['provider']}, threads: {document['threads']}; {machine['processor']}, "
         f"ONNX Runtime {machine['onnxruntime']}, NumPy {machine['numpy']}",
-        f"decoder: {document['decoder_multiply_adds']:,} multiply-adds an image"
+        f"decoder: {document['decoder_multiply_adds']:,} multiply-adds {document['event']}"
         f"; sgemm: {rate / 1e9:,.1f} thousand million a second",
         "",
         f"{'n':>6}  {'':18}{'median':>12}{'p90':>12}{'p99':>12}{'images/s':>12}{'x bare':>9}{'of sgemm':>10}",

@@ -11,6 +11,7 @@ from vae_edge.cli.options import Device, DeviceOptions, Threads, load
 
 if TYPE_CHECKING:
     from vae_edge.runtime import Manifest
+    from vae_edge.runtime.bundle.manifest import Graph, Spec, Tensor
 
 __all__ = ["info", "verify"]
 
@@ -35,9 +36,10 @@ def verify(
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
     threads: Threads = None,
 ) -> None:
-    """Check a bundle: hashes, graph signatures, and the outputs that TensorFlow gave for the images stored in it.
+    """Check a bundle: hashes, graph signatures, and that the outputs are what they were at export.
 
-    A bundle in fp16 or int8 is held against what its own graphs gave when it was exported. Needs no TensorFlow. Exits
+    The probe in the bundle holds a few events, and what the exported model gave for them; of a bundle in fp16 or int8
+    it holds what its own graphs gave. A difference is relative to max(1, |value|) in fp32. Needs no TensorFlow. Exits
     with 3 where an output differs, with 1 where the bundle is damaged or cannot be used.
 
     \b
@@ -47,18 +49,18 @@ def verify(
     """
     vae = load(bundle, provider, provider_option, threads)
     from vae_edge.runtime import probe
+    from vae_edge.runtime.bundle.manifest import FP32
 
     differences = probe.check(vae, tolerance)
-    allowed = probe.allowed(vae) if tolerance is None else dict.fromkeys(probe.OUTPUTS, tolerance)
+    allowed = probe.allowed(vae) if tolerance is None else dict.fromkeys(differences, tolerance)
     manifest = vae.manifest
+    relative = " of max(1, |value|)" if manifest.precision == FP32 else ""
     lines = [f"{manifest.name} is whole and works on {vae.provider}"]
     lines += [f"  sha256     {file.name}: {file.bytes:,} bytes" for file in manifest.files]
+    lines += [f"  signature  {name}: {_signature(graph)}" for name, graph in _graphs(manifest)]
     lines += [
-        f"  signature  {name}: {', '.join(t.name for t in graph.inputs)} -> {', '.join(t.name for t in graph.outputs)}"
-        for name, graph in (("encoder", manifest.encoder), ("decoder", manifest.decoder))
-    ]
-    lines += [
-        f"  probe      {name}: differs by {value:.2g} at most, {allowed[name]:.2g} allowed"
+        f"  probe      {name}: differs from what it was at export by {value:.2g} at most, {allowed[name]:.2g} allowed"
+        f"{relative}"
         for name, value in differences.items()
     ]
     context.obj.result(
@@ -75,7 +77,7 @@ def verify(
 
 
 def info(context: typer.Context, bundle: Which = "mnist") -> None:
-    """Show what a bundle says of itself: shapes, sizes, training, figures. Runs nothing, needs no ONNX Runtime.
+    """Show what a bundle says of itself: events, labels, distributions, graphs, training, figures. Runs nothing.
 
     \b
     Examples:
@@ -89,40 +91,112 @@ def info(context: typer.Context, bundle: Which = "mnist") -> None:
 
 
 def _describe(manifest: Manifest) -> list[str]:
-    image, training = manifest.image, manifest.training
-    pixel = "in [0, 1]" if image.threshold is None else f"1 where > {image.threshold:g}, else 0"
-    prior = {
-        "normal": "standard normal",
-        "mixture": f"mixture of {manifest.prior.components} normals",
-        "none": "none (an autoencoder: it reconstructs, and has nothing to generate from)",
-    }[manifest.prior.kind]
     rows = [
         ("bundle", f"{manifest.name} (schema {manifest.schema}, {manifest.producer})"),
-        ("images", f"{image.height} x {image.width} x {image.channels}, pixels {pixel}"),
-        ("latent", f"{manifest.latent_size}, prior: {prior}"),
-        ("likelihood", f"{manifest.likelihood}, images binarized {manifest.binarize}"),
+        _event(manifest),
+        ("latent", f"{manifest.latent_size}, prior: {_prior(manifest)}"),
+        ("condition", _condition(manifest)),
+        ("posterior", _family(manifest.posterior)),
+        ("likelihood", _family(manifest.likelihood)),
         ("precision", manifest.precision),
     ]
-    rows += [
-        (
-            name,
-            f"{graph.file.name}, {graph.file.bytes:,} bytes, opset {graph.opset}, {graph.parameters:,} parameters, "
-            f"{graph.multiply_adds:,} multiply-adds an image",
-        )
-        for name, graph in (("encoder", manifest.encoder), ("decoder", manifest.decoder))
-    ]
-    rows += [
-        (
-            "trained on",
-            f"{training.dataset}, {training.images:,} images, {training.epochs} epochs, seed {training.seed}",
-        ),
-        ("objective", training.objective),
-        ("command", training.command or "-"),
-        ("commit", training.commit or "-"),
-    ]
+    for name, graph in _graphs(manifest):
+        rows += [
+            (
+                name,
+                f"{graph.file.name}, {graph.file.bytes:,} bytes, opset {graph.opset}, {graph.parameters:,} parameters, "
+                f"{graph.multiply_adds:,} multiply-adds {_an(manifest)}",
+            ),
+            ("", _signature(graph)),
+        ]
+    rows += _training(manifest)
     rows += [(f"metric {name}", f"{value:.4g}") for name, value in manifest.metrics.items()]
     rows += [(f"parity {name}", f"{value:.2g}") for name, value in manifest.parity.items()]
     rows += [("versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items()) or "-")]
     rows += [("digest", manifest.digest)]
     width = max(len(name) for name, _ in rows)
     return [f"{name:{width}}  {value}" for name, value in rows]
+
+
+def _graphs(manifest: Manifest) -> list[tuple[str, Graph]]:
+    """The graphs in the order in which an event passes through them."""
+    return [(name, manifest.graphs[name]) for name in ("encoder", "decoder")]
+
+
+def _an(manifest: Manifest) -> str:
+    return "a row" if len(manifest.event_shape) == 1 else "an image"
+
+
+def _event(manifest: Manifest) -> tuple[str, str]:
+    from vae_edge.runtime.bundle.manifest import Vector
+
+    event = manifest.event
+    if isinstance(event, Vector):
+        names = f": {_few(event.names)}" if event.names else ", without names"
+        scaled = ", each standardised for the encoder" if event.scale or event.shift else ""
+        return "table", f"{event.size} columns{names}{scaled}"
+    pixel = "in [0, 1]" if event.threshold is None else f"1 where > {event.threshold:g}, else 0"
+    scaled = f", read as (pixel - {event.shift:g}) / {event.scale:g}" if (event.shift, event.scale) != (0, 1) else ""
+    return "images", f"{event.height} x {event.width} x {event.channels}, pixels {pixel}{scaled}"
+
+
+def _condition(manifest: Manifest) -> str:
+    condition = manifest.condition
+    if condition is None:
+        return "none"
+    if condition.is_label:
+        return f"a label, one of {condition.size}: {_few(condition.names)}"
+    return f"{condition.size} numbers" + (f": {_few(condition.names)}" if condition.names else "")
+
+
+def _prior(manifest: Manifest) -> str:
+    prior = manifest.prior
+    return {
+        "normal": "standard normal",
+        "mixture": f"mixture of {prior.constants.get('components', 0):.0f} normals",
+        "none": "none (an autoencoder: it reconstructs, and has nothing to generate from)",
+    }[prior.family]
+
+
+def _family(spec: Spec) -> str:
+    """The family, the graph's output behind each parameter where it has another name, and the constants."""
+    said = [
+        parameter if parameter == output else f"{parameter} = {output}" for parameter, output in spec.outputs.items()
+    ]
+    said += [f"{name} = {value:g}" for name, value in spec.constants.items()]
+    return f"{spec.family} ({', '.join(said)})"
+
+
+def _signature(graph: Graph) -> str:
+    """The inputs with what each takes, and the outputs."""
+    inputs = (f"{tensor.name} ({tensor.role} {_shape(tensor)})" for tensor in graph.inputs)
+    outputs = (f"{tensor.name} {_shape(tensor)}" for tensor in graph.outputs)
+    return f"{', '.join(inputs)} -> {', '.join(outputs)}"
+
+
+def _shape(tensor: Tensor) -> str:
+    kind = "" if tensor.dtype == "float32" else f"{tensor.dtype} "
+    return f"{kind}[{', '.join(map(str, tensor.shape))}]"
+
+
+def _training(manifest: Manifest) -> list[tuple[str, str]]:
+    training = manifest.training
+    if training is None:
+        return [("training", "not by vae-edge: nothing is recorded of it")]
+    binarised = "" if training.binarize == "none" else f", made black and white ({training.binarize})"
+    events = "rows" if len(manifest.event_shape) == 1 else "images"
+    return [
+        (
+            "trained on",
+            f"{training.dataset}, {training.images:,} {events}{binarised}, {training.epochs} epochs, "
+            f"seed {training.seed}",
+        ),
+        ("objective", training.objective),
+        ("command", training.command or "-"),
+        ("commit", training.commit or "-"),
+    ]
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - 20:,} more" if len(names) > 20 else ""
+    return ", ".join(names[:20]) + more

@@ -1,26 +1,36 @@
-"""`vae-edge evaluate`: how likely bundles find images they have not learned from, and how real theirs look."""
+"""`vae-edge evaluate`: how likely bundles find events they have not learned from, and how real theirs look."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vae_edge.cli import figures as tables
+from vae_edge.cli.nouns import counted, singular
 from vae_edge.cli.options import MAX_SEED, Device, DeviceOptions, Threads, keyed, load, one_of
 from vae_edge.cli.progress import Progress
-from vae_edge.runtime.errors import BundleError, DataError, InputError
+from vae_edge.cli.reading import dataset as datasets
+from vae_edge.cli.reading.conditions import Condition, Given, Label
+from vae_edge.cli.reading.dataset import Reader
+from vae_edge.cli.reading.events import LabelColumn
+from vae_edge.runtime.errors import BundleError, InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from vae_edge.runtime import VAE
     from vae_edge.runtime.evaluation.figures import Figure, Judge
     from vae_edge.train.data import Dataset
 
 __all__ = ["evaluate"]
+
+DIGITS = ("mnist", "digits")  # the data sets whose images the classifier of digits can judge
 
 
 def evaluate(
@@ -32,9 +42,9 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="mnist|digits|PATH",
-            help="The images: a data set, or a path (IDX folder, .npz, folder of pictures).",
-            show_default="mnist or digits, where it was trained on that",
+            metavar="mnist|fashion-mnist|digits|PATH",
+            help="A data set, or a path: IDX folder, .npz, folder of pictures, or a table (.csv, .npy).",
+            show_default="what it was trained on, where that has a name",
         ),
     ] = None,
     split: Annotated[
@@ -50,20 +60,20 @@ def evaluate(
         typer.Option(
             metavar="static|dynamic",
             callback=one_of("static", "dynamic"),
-            help="static: 1 where pixel > 0.5; dynamic: one draw of each grey pixel, by the seed.",
+            help="Of black-and-white bundles. static: 1 where pixel > 0.5; dynamic: one draw of each grey pixel.",
             show_default="as it was trained",
         ),
     ] = None,
     samples: Annotated[
         int,
-        typer.Option("--samples", "-k", min=0, metavar="K", help="Samples of z an image for the NLL; 0 leaves it out."),
+        typer.Option("--samples", "-k", min=0, metavar="K", help="Samples of z an event for the NLL; 0 leaves it out."),
     ] = 100,
     generated: Annotated[
         int,
         typer.Option(min=0, metavar="N", help="Generated digits to hold against as many real ones; 0 leaves it out."),
     ] = 10_000,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="The first N images only.", show_default="all")
+        int | None, typer.Option(min=1, metavar="N", help="The first N images or rows only.", show_default="all")
     ] = None,
     seed: Annotated[
         int,
@@ -71,9 +81,15 @@ def evaluate(
             min=0, max=MAX_SEED, metavar="S", help="Of all draws: z, generated digits, pixels under --binarize dynamic."
         ),
     ] = 0,
+    label: Label = None,
+    label_column: LabelColumn = "",
+    condition: Condition = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where MNIST's four files lie; else $VAE_EDGE_DATA, cache, network."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the four files of mnist or fashion-mnist lie; else $VAE_EDGE_DATA, cache, network.",
+        ),
     ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Put the figures into the bundle's manifest and card, and seal it again.")
@@ -82,48 +98,58 @@ def evaluate(
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
     threads: Threads = None,
 ) -> None:
-    """Measure bundles on images: likelihood, reconstruction, how real their samples look, and what they cost.
+    """Measure bundles on data: likelihood, reconstruction, how real their samples look, and what they cost.
 
-    ELBO = E_q[log p(x|z)] - KL(q || p) by one z an image; NLL by the importance-weighted bound with K of them (Burda et
-    al. 2016), which falls towards -log p(x) as K grows: the field reports K = 5000. The +- is a standard error.
-    Reconstructions come from z = the posterior's mean. Samples of 28x28 digits are held against real ones in a digit
-    classifier's features: Frechet distance, precision and recall, density and coverage (5 neighbours), by the heads
-    sample and mode, and beside each what other real images get.
+    ELBO = E_q[log p(x|z)] - KL(q || p) by one z an event; NLL by the importance-weighted bound with K of them (Burda et
+    al. 2016), which falls towards -log p(x) as K grows: the field reports K = 5000. The +- is a standard error. Both
+    are in nats; where pixels have levels, also in bits a dimension. Reconstructions come from z = the posterior's mean.
+    Samples of black-and-white 28x28 digits (mnist, digits) are held against real ones in a digit classifier's features:
+    Frechet distance, precision and recall, density and coverage (5 neighbours), by the heads sample and mode, and
+    beside each what other real images get.
+
+    A conditional bundle is given the labels of the data, or one --label for all. A bundle that vae-edge has not trained
+    needs --data.
 
     \b
     Examples:
       vae-edge evaluate
       vae-edge evaluate ./my-bundle --samples 5000 --limit 1000 --json
       vae-edge evaluate ./my-bundle --data my-pictures/ --split all
+      vae-edge evaluate ./my-labels --data fashion-mnist
+      vae-edge evaluate ./my-table --data rows.csv --split all
       vae-edge evaluate mnist-tiny mnist mnist-large
     """
     vaes = [load(name, provider, provider_option, threads) for name in bundles]
-    source = data or _agreed("--data", *(vae.manifest.training.dataset for vae in vaes))
+    source = data or datasets.recorded_name(vaes)
     from vae_edge.runtime.evaluation import figures
 
-    how = binarize or _agreed("--binarize", *(vae.manifest.binarize for vae in vaes))
-    read = partial(_images, source, data_dir=data_dir, how=how, seed=seed)
-    whole = read(split) if data else _recorded(vaes, read, split)
+    how = datasets.binarisation(vaes, binarize)
+    reader = Reader(source, how, seed, data_dir, label_column)
+    whole = reader.read(split) if data else reader.recorded(vaes, split)
     if write:
         _check_writable(vaes, whole, split, limit, how, generated)
-    dataset = dataclasses.replace(whole, images=whole.images[:limit])
+    dataset = dataclasses.replace(
+        whole, events=whole.events[:limit], labels=None if whole.labels is None else whole.labels[:limit]
+    )
+    events = [datasets.events(vae, dataset) for vae in vaes]
+    given = datasets.conditions(vaes, dataset, label, condition)
     device = {"provider": vaes[0].provider, "provider_options": keyed(provider_option), "threads": threads}
-    judge, note = _judge(dataset, generated, read, split, device)
+    judge, note = _judge(vaes, dataset, generated, reader, split, device)
     count = judge.n if judge else 0
     notes = [note] if note else []
     measured = []
-    for vae in vaes:
-        measured.append(_measure(vae, dataset, samples, seed, judge))
-        if vae.manifest.prior.kind == "none":
-            notes.append(f"{vae.manifest.name} is an autoencoder: it has neither likelihood nor samples")
+    for vae, values, condition_of in zip(vaes, events, given, strict=True):
+        measured.append(_measure(vae, values, condition_of, samples, seed, judge))
+        notes += _absent(vae, judge)
     costs = figures.costs(vaes)
+    event = singular(vaes[0].event_shape)
     who = vaes[0].manifest.name if len(vaes) == 1 else f"{len(vaes)} bundles"
-    where = f"{len(dataset):,} images of {dataset.name} ({split}), {vaes[0].provider}"
+    where = f"{counted(len(dataset), vaes[0].event_shape)} of {dataset.name} ({split}), {vaes[0].provider}"
     if len(vaes) == 1:
-        table = tables.single(measured[0], costs[0], samples, count)
+        table = tables.single(measured[0], costs[0], samples, count, event)
     else:
-        table = tables.several([vae.manifest.name for vae in vaes], measured, costs, samples, count)
-    lines = [f"{who} on {where}; nats per image", *table]
+        table = tables.several([vae.manifest.name for vae in vaes], measured, costs, samples, count, event)
+    lines = [f"{who} on {where}; nats per {event}", *table]
     if write:
         try:
             notes += _write(vaes, measured, samples, count)
@@ -140,7 +166,7 @@ def evaluate(
         "generated": count,
         "seed": seed,
         "provider": vaes[0].provider,
-        "unit": "nats per image",
+        "unit": f"nats per {event}",
         "notes": notes,
     }
     each = [
@@ -159,44 +185,6 @@ def _write(vaes: list[VAE], measured: list[dict[str, Figure]], samples: int, gen
     return [f"the figures stand in {vae.bundle.folder}" for vae in vaes]
 
 
-def _agreed(option: str, *said: str) -> str:
-    """What all bundles say of their training images, where they say the same."""
-    if len(set(said)) > 1:
-        different = ", ".join(sorted(set(said)))
-        raise InputError(f"these bundles were trained on {different}: say with {option} on what to compare them")
-    return said[0]
-
-
-def _images(source: str, split: str, data_dir: Path | None, how: str, seed: int) -> Dataset:
-    """A split of the data set, its grey pixels drawn as black or white where they are to be."""
-    from vae_edge.train import data
-
-    dataset = data.load(source, split, data_dir)  # type: ignore[arg-type]  # one_of has checked the split
-    if how == "static":
-        return dataset
-    drawn = data.binarise(dataset.images, "dynamic", seed=seed) * 255
-    return dataclasses.replace(dataset, images=drawn.astype("uint8"))
-
-
-def _recorded(vaes: list[VAE], read: Callable[[str], Dataset], split: str) -> Dataset:
-    """What the name of the bundles' data set leads to, where that is what they were trained on; raises DataError.
-
-    A path is recorded by its last part alone, which may be `mnist` or lead nowhere.
-    """
-    try:
-        dataset = read(split)
-    except DataError as error:
-        name, said = vaes[0].manifest.training.dataset, vaes[0].manifest.name
-        raise DataError(f"{said!r} was trained on {name!r}: name its data by --data ({error})") from error
-    for vae in vaes:
-        if vae.manifest.training.dataset_sha256 != dataset.sha256:
-            raise DataError(
-                f"{vae.manifest.name!r} was trained on another {dataset.name!r} than the one "
-                "that is found by that name: name its data by --data"
-            )
-    return dataset
-
-
 def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None, how: str, generated: int) -> None:
     """A manifest's metrics are those of the whole test split of the bundle's own data set."""
     if split != "test" or limit is not None:
@@ -209,23 +197,26 @@ def _check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | 
             param_hint="--generated",
         )
     for vae in vaes:
-        if vae.manifest.binarize != how:
+        training = vae.manifest.training
+        if training is None:  # nothing says what its own data set is: the user does, by --data
+            continue
+        if how != datasets.NONE and training.binarize != how:
             raise BundleError(
-                f"--write: {vae.manifest.name!r} has learned from images binarized {vae.manifest.binarize}, "
+                f"--write: {vae.manifest.name!r} has learned from images binarized {training.binarize}, "
                 f"these are {how}; leave --binarize or --write out"
             )
-        if vae.manifest.training.dataset_sha256 != dataset.sha256:
+        if training.dataset_sha256 != dataset.sha256:
             raise BundleError(
-                f"--write: {vae.manifest.name!r} was trained on {vae.manifest.training.dataset}, "
+                f"--write: {vae.manifest.name!r} was trained on {training.dataset}, "
                 f"not on this {dataset.name}; leave --write out, or name its own data set by --data"
             )
 
 
 def _judge(
-    dataset: Dataset, generated: int, others: Callable[[str], Dataset], split: str, device: dict[str, Any]
+    vaes: list[VAE], dataset: Dataset, generated: int, reader: Reader, split: str, device: dict[str, Any]
 ) -> tuple[Judge | None, str]:
-    """What judges samples, or None and why not; `others` gives another split, the classifier runs on `device`."""
-    if not generated:
+    """What judges samples, or None and why not; `reader` gives another split, the classifier runs on `device`."""
+    if not generated or dataset.is_table:
         return None, ""
     from vae_edge.runtime.evaluation.classifier import Classifier
     from vae_edge.runtime.evaluation.figures import Judge
@@ -236,9 +227,15 @@ def _judge(
     if shape != classifier.image_shape:
         size = "x".join(map(str, shape))
         return None, f"no figures of samples: the classifier knows digits of 28x28x1, these images are {size}"
+    records = [vae.manifest.training for vae in vaes]
+    known = [each.dataset_sha256 for each in records if each is not None and each.dataset in DIGITS]
+    if dataset.name not in DIGITS and dataset.sha256 not in known:
+        return None, f"no figures of samples: the classifier knows digits, {dataset.name} is neither mnist nor digits"
+    if not any(_is_judged(vae) for vae in vaes):
+        return None, "no figures of samples: the classifier knows digits in black and white"
     real, other = dataset.images, None  # of all images, no others are left to say what real ones get
     if split != "all":
-        other = others("test" if split == "train" else "train").images
+        other = reader.read("test" if split == "train" else "train").images
     n = min(generated, len(real), generated if other is None else len(other))
     if n <= NEIGHBOURS:
         return None, f"no figures of samples: they take more than {NEIGHBOURS} images"
@@ -246,16 +243,51 @@ def _judge(
         return Judge(classifier, real, other, n, progress=progress.advance), ""
 
 
-def _measure(vae: VAE, dataset: Dataset, samples: int, seed: int, judge: Judge | None) -> dict[str, Figure]:
+def _is_judged(vae: VAE) -> bool:
+    """Whether a bundle generates images of black and white."""
+    return getattr(vae.manifest.event, "threshold", None) is not None and vae.manifest.prior.family != "none"
+
+
+def _absent(vae: VAE, judge: Judge | None) -> list[str]:
+    """Why some figures of a bundle are not there."""
+    from vae_edge.runtime.evaluation.likelihood import has_bound
+
+    name, notes = vae.manifest.name, []
+    if vae.manifest.prior.family == "none":
+        notes.append(f"{name} is an autoencoder: it has neither likelihood nor samples")
+    elif not has_bound(vae.manifest):
+        notes.append(f"{name} encodes to points: it has no likelihood")
+    if judge is not None and vae.manifest.prior.family != "none" and not _is_judged(vae):
+        notes.append(f"{name} has no figures of samples: the classifier knows digits in black and white")
+    return notes
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A VAE that is given the labels of the data in turn, so that its samples have their classes."""
+
+    vae: VAE
+    given: Given
+
+    def stream(self, n: int, *, head: str, seed: int) -> Iterator[npt.NDArray[np.float32]]:
+        """n new images in batches (b, H, W, C)."""
+        return self.vae.stream(n, head=head, seed=seed, **self.given.of(0, n))
+
+
+def _measure(
+    vae: VAE, events: npt.NDArray[Any], given: Given, samples: int, seed: int, judge: Judge | None
+) -> dict[str, Figure]:
     from vae_edge.runtime.evaluation import figures
 
-    with Progress("likelihood", len(dataset) * (1 + samples), "samples") as progress:
-        found = figures.likelihoods(vae, dataset.images, samples, seed=seed, progress=progress.advance)
-    with Progress("reconstruction", len(dataset)) as progress:
-        found |= figures.reconstructions(vae, dataset.images, progress=progress.advance)
-    if judge is not None and vae.manifest.prior.kind != "none":
+    n = len(events)
+    arguments = given.of(0, n)
+    with Progress("likelihood", n * (1 + samples), "samples") as progress:
+        found = figures.likelihoods(vae, events, samples, **arguments, seed=seed, progress=progress.advance)
+    with Progress("reconstruction", n) as progress:
+        found |= figures.reconstructions(vae, events, **arguments, progress=progress.advance)
+    if judge is not None and _is_judged(vae):
         with Progress("samples", 2 * judge.n) as progress:
-            found |= judge.judge(vae, seed=seed, progress=progress.advance)
+            found |= judge.judge(Labelled(vae, given), seed=seed, progress=progress.advance)
     return found
 
 

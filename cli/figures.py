@@ -18,12 +18,13 @@ GROUPS: dict[str, dict[str, _Row]] = {
         "elbo": ("elbo", 1, ".3f"),
         "reconstruction": ("reconstruction", 1, ".3f"),
         "kl": ("kl", 1, ".3f"),
+        "bits_per_dimension": ("bits/dim", 1, ".4f"),
         "active_units": ("active units", 1, ".0f"),
     },
     "reconstruction, z = the posterior's mean": {
         "cross_entropy": ("cross-entropy", 1, ".3f"),
         "wrong_pixels": ("wrong %", 100, ".3f"),
-        "squared_error": ("sq. error", 1, ".5f"),
+        "squared_error": ("sq. error", 1, ".5g"),
     },
     "samples": {
         "frechet": ("frechet", 1, ".3f"),
@@ -39,12 +40,12 @@ COST = {
     "decoder_multiply_adds": ("decoder MACs", ",.0f"),
     "parameters": ("parameters", ",.0f"),
     "bytes": ("bytes", ",.0f"),
-    "microseconds": ("us/image", ",.1f"),
+    "microseconds": ("us", ",.1f"),  # an event: an image, or a row
 }
 
 
 def document(found: Mapping[str, Figure]) -> dict[str, Any]:
-    """The figures for JSON: a mean over images as mean and standard_error; of samples value, mode and floor."""
+    """The figures for JSON: a mean over events as mean and standard_error; of samples value, mode and floor."""
     tree: dict[str, Any] = {}
     for name, figure in found.items():
         if name in GROUPS["samples"]:
@@ -56,8 +57,8 @@ def document(found: Mapping[str, Figure]) -> dict[str, Any]:
     return tree
 
 
-def single(found: Mapping[str, Figure], cost: Cost, samples: int, generated: int) -> list[str]:
-    """One bundle's figures, one a line."""
+def single(found: Mapping[str, Figure], cost: Cost, samples: int, generated: int, event: str = "image") -> list[str]:
+    """One bundle's figures, one a line; `event` is what an event is called."""
     lines = []
     for group, rows in GROUPS.items():
         here = [name for name in rows if name in found]
@@ -79,7 +80,7 @@ def single(found: Mapping[str, Figure], cost: Cost, samples: int, generated: int
                 line += "" if beside is None else f"{factor * beside:14{form}}"
             lines.append(line)
     lines.append("  cost")
-    return lines + [f"    {label:22}{getattr(cost, name):14{form}}" for name, (label, form) in COST.items()]
+    return lines + [f"    {_priced(name, event):22}{getattr(cost, name):14{form}}" for name, (_, form) in COST.items()]
 
 
 def several(
@@ -88,11 +89,12 @@ def several(
     costs: Sequence[Cost],
     samples: int,
     generated: int,
+    event: str = "image",
 ) -> list[str]:
     """Bundles below each other: their cost and likelihood, then reconstruction and samples."""
     likelihood, *others = GROUPS.values()
     rest = {name: row for group in others for name, row in group.items()}
-    first = [["bundle", *(label for label, _ in COST.values()), *_labels(likelihood, found, samples)]]
+    first = [["bundle", *(_priced(name, event) for name in COST), *_labels(likelihood, found, samples)]]
     drawn = f", {generated:,} samples" if any("frechet" in figures for figures in found) else ""
     second = [[f"bundle{drawn}", *_labels(rest, found, samples)]]
     floor: dict[str, float] = {}
@@ -108,6 +110,12 @@ def several(
     if floor:
         second.append(["(real images)", *_cells(rest, found, floor, absent="")])
     return [*_align(first), "", *_align(second)]
+
+
+def _priced(name: str, event: str) -> str:
+    """The label of a cost."""
+    label, _ = COST[name]
+    return f"{label}/{event}" if name == "microseconds" else label
 
 
 def _labels(rows: Mapping[str, _Row], found: Sequence[Mapping[str, Figure]], samples: int) -> list[str]:

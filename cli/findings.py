@@ -184,7 +184,7 @@ def _bundles() -> Iterator[Finding]:
                 subject, "problem", _line(error), "if ONNX Runtime works: pip install --force-reinstall vae-edge"
             )
         else:
-            yield Finding(subject, "ok", f"runs on {vae.provider}, within {worst:.2g} of TensorFlow's outputs")
+            yield Finding(subject, "ok", f"runs on {vae.provider}, within {worst:.2g} of what it gave at export")
 
 
 def _extras() -> Iterator[Finding]:

@@ -1,13 +1,14 @@
-"""`vae-edge generate`: new images, decoded from draws of the prior."""
+"""`vae-edge generate`: new events, decoded from draws of the prior."""
 
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vae_edge.cli.destination import Destination, Out
+from vae_edge.cli.nouns import counted, plural
 from vae_edge.cli.options import (
     Bundle,
     Columns,
@@ -20,6 +21,13 @@ from vae_edge.cli.options import (
     heads,
     load,
 )
+from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
+from vae_edge.cli.writing.destination import Destination, Out
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from vae_edge.runtime import VAE
 
 __all__ = ["generate"]
 
@@ -28,14 +36,19 @@ MAX_IMAGES = 10**12
 
 def generate(
     context: typer.Context,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, max=MAX_IMAGES, metavar="N", help="How many images.")] = 64,
-    out: Out = "generated.png",
+    n: Annotated[
+        int, typer.Option("--n", "-n", min=1, max=MAX_IMAGES, metavar="N", help="How many images, or rows of a table.")
+    ] = 64,
+    out: Out = None,
     head: Head = "mean",
     seed: Seed = 0,
     start: Annotated[
         int,
         typer.Option(min=0, max=MAX_IMAGES, metavar="I", help="Begin with image I of the seed's endless row."),
     ] = 0,
+    label: Label = None,
+    labels: Labels = None,
+    condition: Condition = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
@@ -43,12 +56,16 @@ def generate(
     columns: Columns = None,
     scale: Scale = None,
 ) -> None:
-    """Write new images, decoded from draws of the prior.
+    """Write new images, or rows of a table, decoded from draws of the prior.
 
     Image I of a seed has the same noise for every N, batch, machine and provider; its logits agree to rounding, so that
-    a pixel at the edge of its draw can flip. Arrays are float32 (N, H, W, C) with pixels in [0, 1], written as they
-    come: memory does not grow with N. With --head all, a sheet shows each z as its sample, its mean and its mode below
-    each other; .npz holds three arrays, .npy one of (3, N, H, W, C).
+    a pixel at the edge of its draw can flip. Arrays are float32 (N, H, W, C) with pixels in [0, 1], or (N, columns) in
+    the table's own units, written as they come: memory does not grow with N. With --head all, a sheet shows each z as
+    its sample, its mean and its mode below each other; .npz holds three arrays, .npy one of (3, N, ...), .csv three
+    lines an event. --out is generated.png where it is left out, of a table generated.csv.
+
+    A conditional bundle is told what to make by --label: several are taken in turn, `all` stands for each one that
+    there is.
 
     \b
     Examples:
@@ -56,18 +73,26 @@ def generate(
       vae-edge generate --n 8 --head all --seed 3 --out heads.png
       vae-edge generate --n 1000000 --head sample --out digits.npy
       vae-edge generate --n 100 --bundle ./my-bundle --provider cuda --out pictures/
+      vae-edge generate --bundle ./my-labels --label 7 --out sevens.png
+      vae-edge generate --bundle ./my-labels --label all --n 100 --out each.png
+      vae-edge generate --bundle ./my-table --head sample --n 1000 --out rows.csv
     """
-    destination = Destination.parse(out)
-    destination.check()
+    asked = Destination.asked(out)
     began = time.perf_counter()
     vae = load(bundle, provider, provider_option, threads)
+    shape = vae.event_shape
+    destination = Destination.choose(asked, "generated", shape)
+    given = resolve(vae, label, labels, condition)
+    if columns is None and 1 < len(given.rows) <= 32:
+        columns = len(given.rows)  # a label a column
     chosen = heads(head)
-    rows = {name if len(chosen) > 1 else "images": vae.stream(n, head=name, seed=seed, start=start) for name in chosen}
-    destination.write(rows, n, vae.image_shape, columns=columns, scale=scale, what="generate")
+    rows = {name if len(chosen) > 1 else plural(shape): _stream(vae, n, name, seed, start, given) for name in chosen}
+    names = getattr(vae.manifest.event, "names", ())
+    destination.write(rows, n, shape, names=names, columns=columns, scale=scale, what="generate")
     seconds = time.perf_counter() - began
     console = context.obj
     console.say(
-        f"wrote {destination.path}: {n:,} {'image' if n == 1 else 'images'} (head {head}, seed {seed}) "
+        f"wrote {destination.path}: {counted(n, shape)} (head {head}, seed {seed}) "
         f"from {vae.manifest.name} on {vae.provider}, {seconds:.2f} s"
     )
     console.result(
@@ -81,5 +106,19 @@ def generate(
             "bundle": vae.manifest.name,
             "provider": vae.provider,
             "seconds": round(seconds, 4),
+            **given.document,
         }
     )
+
+
+def _stream(vae: VAE, n: int, head: str, seed: int, start: int, given: Given) -> Iterator[npt.NDArray[Any]]:
+    """The events of `VAE.stream`; each batch with the labels of its own, so that memory does not grow with n."""
+    if len(given.rows) <= 1:
+        return vae.stream(n, head=head, seed=seed, start=start, **given.of(0, 1))
+    from vae_edge.runtime.model import BATCH_SIZE
+
+    def batch(at: int) -> npt.NDArray[Any]:
+        size = min(BATCH_SIZE, n - at)
+        return vae.generate(size, head=head, seed=seed, start=start + at, **given.of(start + at, size))
+
+    return (batch(at) for at in range(0, n, BATCH_SIZE))

@@ -56,7 +56,7 @@ Head = Annotated[
     typer.Option(
         metavar="sample|mean|mode|all",
         callback=one_of(*HEADS, "all"),
-        help="What to make of the decoder's Bernoulli: one draw (0 or 1), its mean, its mode, or all three.",
+        help="What to make of the decoder's p(x|z): one draw, its mean, its mode, or all three.",
     ),
 ]
 Seed = Annotated[

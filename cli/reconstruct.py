@@ -1,4 +1,4 @@
-"""`vae-edge reconstruct` and `encode`: images through the encoder, and back."""
+"""`vae-edge reconstruct` and `encode`: events through the encoder, and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vae_edge.cli.destination import Destination, Out
+from vae_edge.cli.nouns import counted
 from vae_edge.cli.options import (
     Bundle,
     Columns,
@@ -22,6 +22,9 @@ from vae_edge.cli.options import (
     load,
     one_of,
 )
+from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
+from vae_edge.cli.reading.events import LabelColumn
+from vae_edge.cli.writing.destination import Destination, Out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,17 +38,20 @@ BATCH = 512
 Images = Annotated[
     list[str],
     typer.Argument(
-        metavar="IMAGES...", help="Picture files, folders of them, IDX files (.gz too), .npy or .npz arrays."
+        metavar="IMAGES...",
+        help="Picture files, folders of them, IDX files (.gz too), .npy or .npz arrays; of a table .csv, .npy or .npz.",
     ),
 ]
-Start = Annotated[int, typer.Option(min=0, metavar="I", help="Leave out the images before image I.")]
-Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Take N images at most.", show_default="all")]
+Start = Annotated[int, typer.Option(min=0, metavar="I", help="Begin with image or row I.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Take N images or rows at most.", show_default="all")
+]
 
 
 def reconstruct(
     context: typer.Context,
     images: Images,
-    out: Out = "reconstructed.png",
+    out: Out = None,
     head: Head = "mode",
     latent: Annotated[
         str,
@@ -58,6 +64,10 @@ def reconstruct(
     seed: Seed = 0,
     start: Start = 0,
     limit: Limit = None,
+    label: Label = None,
+    labels: Labels = None,
+    label_column: LabelColumn = "",
+    condition: Condition = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
@@ -68,27 +78,37 @@ def reconstruct(
     """Write images above their reconstructions.
 
     The originals are shown as the encoder sees them: black or white where the bundle has a threshold. With --head all,
-    a sheet shows the original, the sample, the mean and the mode below each other.
+    a sheet shows the original, the sample, the mean and the mode below each other. --out is reconstructed.png where it
+    is left out; of a table it is reconstructed.csv, with two lines a row of the table. A table's columns are matched by
+    name.
+
+    A conditional bundle takes the labels that come with the data (a folder's subfolders, the labels file beside an IDX
+    file, an array (n,) in an .npz, --label-column of a .csv), those of --labels, or --label: one for all, or one each.
 
     \b
     Examples:
       vae-edge reconstruct three.png seven.png --out pairs.png
       vae-edge reconstruct t10k-images-idx3-ubyte.gz --limit 16 --head all --out heads.png
       vae-edge reconstruct images.npy --latent sample --seed 1 --out reconstructed.npz
+      vae-edge reconstruct three.png seven.png --bundle ./my-labels --label 3,7 --out pairs.png
+      vae-edge reconstruct rows.csv --bundle ./my-table --head mean --out back.csv
     """
-    from vae_edge.cli.images import read
-    from vae_edge.runtime.events import prepare
+    from vae_edge.cli.reading.events import read
 
-    destination = Destination.parse(out)
-    destination.check()
+    asked = Destination.asked(out)
     vae = load(bundle, provider, provider_option, threads)
-    originals = prepare(read(images, vae.image_shape, start, limit), vae.manifest.image)
+    shape = vae.event_shape
+    destination = Destination.choose(asked, "reconstructed", shape)
+    found = read(images, vae, start, limit, label_column)
+    given = resolve(vae, label, labels, condition, n=len(found), found=found.labels)
+    originals = vae.prepare(found.values)
     rows = {"original": _chunks(originals)} | {
-        name: _reconstructions(vae, originals, name, latent, seed) for name in heads(head)
+        name: _reconstructions(vae, originals, name, latent, seed, given) for name in heads(head)
     }
-    destination.write(rows, len(originals), vae.image_shape, columns=columns, scale=scale, what="reconstruct")
+    names = getattr(vae.manifest.event, "names", ())
+    destination.write(rows, len(originals), shape, names=names, columns=columns, scale=scale, what="reconstruct")
     console = context.obj
-    count = f"{len(originals):,} {'image' if len(originals) == 1 else 'images'}"
+    count = counted(len(originals), shape)
     console.say(f"wrote {destination.path}: {count} above their reconstructions (head {head}) on {vae.provider}")
     console.result(
         {
@@ -100,6 +120,7 @@ def reconstruct(
             "seed": seed,
             "bundle": vae.manifest.name,
             "provider": vae.provider,
+            **given.document,
         }
     )
 
@@ -118,25 +139,35 @@ def encode(
     ] = None,
     start: Start = 0,
     limit: Limit = None,
+    label: Label = None,
+    labels: Labels = None,
+    label_column: LabelColumn = "",
+    condition: Condition = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
     threads: Threads = None,
 ) -> None:
-    """Write the posterior q(z|x) = N(loc, scale^2) of each image: loc and scale, (N, latent size) each.
+    """Write the parameters of the posterior q(z|x) of each image or row, under their names.
+
+    A normal has loc and scale, (N, latent size) each; a normal of full covariance loc and scale_tril, (N, L, L), the
+    lower triangular T of N(loc, T T'); an autoencoder loc alone. Labels are given as to `reconstruct`.
 
     \b
     Examples:
       vae-edge encode t10k-images-idx3-ubyte.gz --out posteriors.npz
       vae-edge encode three.png
+      vae-edge encode seven.png --bundle ./my-labels --label 7
+      vae-edge encode rows.csv --bundle ./my-table --out posteriors.npz
     """
     import json
 
     import numpy as np
 
-    from vae_edge.cli.images import read
     from vae_edge.cli.progress import Progress
+    from vae_edge.cli.reading.events import read
     from vae_edge.runtime import atomic
+    from vae_edge.runtime.bundle import npz
 
     suffix = Path(out).suffix.lower() if out else ".json"
     if suffix not in {".npz", ".json"}:
@@ -144,45 +175,53 @@ def encode(
     if out:
         Destination(Path(out), "arrays").check()
     vae = load(bundle, provider, provider_option, threads)
-    pixels = read(images, vae.image_shape, start, limit)
-    n = len(pixels)
-    loc, scale = np.empty((2, n, vae.latent_size), np.float32)
+    found = read(images, vae, start, limit, label_column)
+    n = len(found)
+    given = resolve(vae, label, labels, condition, n=n, found=found.labels)
+    parts: dict[str, list[npt.NDArray[Any]]] = {}
     with Progress("encode", n) as progress:
         for at in range(0, n, BATCH):
-            q = vae.encode(pixels[at : at + BATCH])
-            loc[at : at + BATCH], scale[at : at + BATCH] = q.loc, q.scale
-            progress.advance(len(q.loc))
+            values = found.values[at : at + BATCH]
+            q = vae.encode(values, **given.of(at, len(values)))
+            for name in q.parameters:
+                parts.setdefault(name, []).append(getattr(q, name))
+            progress.advance(len(values))
+    arrays = {name: np.concatenate(each) for name, each in parts.items()}
     console = context.obj
     report: dict[str, Any] = {
         "bundle": vae.manifest.name,
         "n": n,
         "latent_size": vae.latent_size,
+        "posterior": vae.manifest.posterior.family,
         "provider": vae.provider,
     }
-    # Through str: the shortest decimals that give the same float32, not the 17 digits of its float64.
-    document = report | {"loc": _decimals(loc), "scale": _decimals(scale)} if suffix == ".json" else report
+    document = report | {name: _decimals(array) for name, array in arrays.items()} if suffix == ".json" else report
     if out is None:
         console.result(document, "" if console.json else json.dumps(document))
         return
     if suffix == ".json":
         atomic.write_bytes(Path(out), json.dumps(document).encode() + b"\n")
     else:
-        with atomic.replacing(Path(out)) as file:
-            np.savez(file, loc=loc, scale=scale)
-    console.say(f"wrote {out}: loc and scale of {n:,} images, ({n:,}, {vae.latent_size}) each, on {vae.provider}")
+        atomic.write_bytes(Path(out), npz.render(arrays))
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+    console.say(f"wrote {out}: {shapes} of {counted(n, vae.event_shape)}, on {vae.provider}")
     console.result(report | {"out": out})
 
 
-def _chunks(images: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    return (images[at : at + BATCH] for at in range(0, len(images), BATCH))
+def _chunks(events: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    return (events[at : at + BATCH] for at in range(0, len(events), BATCH))
 
 
 def _reconstructions(
-    vae: VAE, images: npt.NDArray[Any], head: str, latent: str, seed: int
+    vae: VAE, originals: npt.NDArray[Any], head: str, latent: str, seed: int, given: Given
 ) -> Iterator[npt.NDArray[Any]]:
-    for at in range(0, len(images), BATCH):
-        yield vae.reconstruct(images[at : at + BATCH], head=head, latent=latent, seed=seed, start=at)
+    for at in range(0, len(originals), BATCH):
+        x = originals[at : at + BATCH]
+        yield vae.reconstruct(x, head=head, latent=latent, seed=seed, start=at, **given.of(at, len(x)))
 
 
-def _decimals(array: npt.NDArray[Any]) -> list[list[float]]:
-    return [[float(str(value)) for value in row] for row in array]
+def _decimals(array: npt.NDArray[Any]) -> list[Any]:
+    """The array as lists: through str, the shortest decimals that give the same float32, not the 17 of its float64."""
+    if array.ndim > 1:
+        return [_decimals(each) for each in array]
+    return [float(str(value)) for value in array]

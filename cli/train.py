@@ -50,7 +50,11 @@ def train_with(
     ] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where MNIST's four files lie; else $VAE_EDGE_DATA, cache, network."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the four files of mnist or fashion-mnist lie, or a subfolder of that name with them; else "
+            "$VAE_EDGE_DATA, cache, network.",
+        ),
     ] = None,
     strategy: Annotated[
         str,
@@ -62,6 +66,7 @@ def train_with(
 ) -> None:
     """Learn a variational autoencoder into a run folder, which `vae-edge export` makes a bundle of.
 
+    The likelihood follows the data where it is not given: black-and-white images, grey and colour ones, or a table.
     Needs the extra `train`. Ctrl-C leaves a whole run, to export or to --resume.
 
     \b
@@ -70,6 +75,9 @@ def train_with(
       vae-edge train --preset mnist-tiny --seed 1
       vae-edge train --latent 16 --epochs 40 --out runs/sixteen
       vae-edge train --data digits --network mlp --out runs/digits
+      vae-edge train --data fashion-mnist --conditional
+      vae-edge train --data photos/ --latent 64 --out runs/photos
+      vae-edge train --data wine.csv --label-column kind --conditional --width 64 --out runs/wine
       vae-edge train --out runs/sixteen --resume
       vae-edge train --preset mnist --start runs/mnist --objective iwae --warmup 0 --epochs 20 --out runs/tuned
     """
@@ -82,6 +90,7 @@ def train_with(
     import_tensorflow(greet=console.debug)
     from vae_edge.train.fit import fit
     from vae_edge.train.pictures import draw  # now, so that a missing matplotlib is told before hours of training
+    from vae_edge.train.run import Run
 
     try:
         path = fit(
@@ -93,14 +102,16 @@ def train_with(
             start=start,
             strategy=strategy,  # type: ignore[arg-type]  # one_of has checked it
             verbose=1 if sys.stdout.isatty() else 2,
+            say=console.say,
         )
     except KeyboardInterrupt:
         console.say(f"stopped; go on with: vae-edge train --out {shlex.quote(str(out))} --resume")
         raise
     draw(path, data_dir)
+    learned = Run(path).record().config  # with what was chosen from the data
     name = shlex.quote(str(path))
     console.say(f"wrote {path} and its pictures; make a bundle of it with: vae-edge export {name} --out BUNDLE")
-    console.result({"run": path, "config": dataclasses.asdict(config)})
+    console.result({"run": path, "config": dataclasses.asdict(learned)})
 
 
 def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) -> Config:

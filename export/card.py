@@ -2,59 +2,116 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 
 from vae_edge.export import figures, variant
-from vae_edge.runtime.bundle.manifest import Manifest
-from vae_edge.train.config import Config
+from vae_edge.export.planning import condition_line, event_line
+from vae_edge.runtime.bundle.manifest import Image, Manifest, Spec, Training
 
 __all__ = ["render"]
 
+_POSTERIORS = {
+    "normal": "a normal over {size} latent dimensions, each on its own",
+    "multivariate_normal_tril": "a normal of full covariance over {size} latent dimensions",
+    "deterministic": "a point of {size} latent dimensions",
+}
+_LIKELIHOODS = {
+    "bernoulli": "a Bernoulli for each pixel",
+    "normal": "a normal for each number",
+    "discretized_logistic": "a logistic distribution over {levels:.0f} shades for each pixel",
+    "categorical": "a probability of each of {levels:.0f} shades for each pixel",
+}
 
-def render(manifest: Manifest, config: Config) -> str:
-    """CARD.md: data, command line, figures, limits."""
-    training, image = manifest.training, manifest.image
-    height, width, channels = manifest.image_shape
+
+def render(manifest: Manifest, options: Mapping[str, object]) -> str:
+    """CARD.md: event, distributions, graphs, figures, limits; `options` are those of the training run, if any."""
     prior = {
         "normal": "the standard normal",
-        "mixture": f"a learned mixture of {manifest.prior.components} normals of full covariance",
+        "mixture": f"a mixture of {manifest.prior.constants.get('components', 0):.0f} normals of full covariance",
         "none": "none: an autoencoder reconstructs, it does not generate",
-    }[manifest.prior.kind]
-    drawn = f"1 where above {image.threshold}, else 0"
-    if manifest.binarize == "dynamic":
-        drawn = (
-            f"drawn: 1 with that probability, anew in each epoch (the runtime takes 1 where above {image.threshold})"
-        )
-    bound = "importance-weighted bound" if training.objective == "iwae" else "ELBO"
-    chosen = dataclasses.asdict(config) | {"data": config.data_name}  # no folder of the machine that it was made on
-    options = "\n".join(f"- {name}: {value}" for name, value in chosen.items())
-    versions = ", ".join(f"{package} {version}" for package, version in sorted(manifest.versions.items()))
+    }[manifest.prior.family]
+    conditional = manifest.condition is not None
+    given = " and its condition" if conditional else ""
+    condition = f"Its condition: {condition_line(manifest.condition)}.\n" if manifest.condition else ""
+    about = f"\n{text}\n" if (text := variant.about(manifest)) else ""
+    rows = "\n".join(
+        f"| {name} | {graph.parameters:,} | {graph.multiply_adds:,} | {graph.file.bytes:,} |"
+        for name, graph in manifest.graphs.items()
+    )
     return f"""# {manifest.name}
 
-A variational autoencoder. Its encoder takes an image ({height}, {width}, {channels}) to q(z given x), a normal over
-{manifest.latent_size} latent dimensions; its decoder takes z to p(x given z), a Bernoulli for each pixel.
-The prior p(z) is {prior}.
-{f"{chr(10)}{about}{chr(10)}" if (about := variant.about(manifest)) else ""}
-| graph | weights | multiply-adds an image | bytes |
-|---|---|---|---|
-| encoder | {manifest.encoder.parameters:,} | {manifest.encoder.multiply_adds:,} | {manifest.encoder.file.bytes:,} |
-| decoder | {manifest.decoder.parameters:,} | {manifest.decoder.multiply_adds:,} | {manifest.decoder.file.bytes:,} |
+A variational autoencoder. Its encoder takes an event{given} to q(z given x), {_posterior(manifest)};
+its decoder takes z{given} to p(x given z), {_likelihood(manifest.likelihood)}. The prior p(z) is {prior}.
 
-## Data
-{training.dataset}, {training.images:,} training images (SHA-256 of the set {training.dataset_sha256[:16]}...), pixels
-divided by 255, then {drawn}. The weights are those of the epoch with the best {bound} on
-the validation split (epoch {training.epochs}).
+An event: {event_line(manifest.event)}.
+{condition}{about}
+| graph | weights | multiply-adds an event | bytes |
+|---|---|---|---|
+{rows}
+
+{_origin(manifest, options)}
+{figures.section(manifest)}## Limits
+{_limits(manifest)}
+"""
+
+
+def _posterior(manifest: Manifest) -> str:
+    return _POSTERIORS[manifest.posterior.family].format(size=manifest.latent_size)
+
+
+def _likelihood(spec: Spec) -> str:
+    text = _LIKELIHOODS[spec.family].format(levels=spec.constants.get("levels", 0))
+    return f"{text}, of scale {spec.constants['scale']:g}" if "scale" in spec.constants else text
+
+
+def _origin(manifest: Manifest, options: Mapping[str, object]) -> str:
+    versions = ", ".join(f"{package} {version}" for package, version in sorted(manifest.versions.items()))
+    if manifest.training is None:
+        return f"""## Made by
+Exported by {manifest.producer}, with {versions}.
+How the model was trained is not recorded here.
+"""
+    training = manifest.training
+    bound = "importance-weighted bound" if training.objective == "iwae" else "ELBO"
+    what = "images" if isinstance(manifest.event, Image) else "rows"
+    listed = "\n".join(f"- {name}: {value}" for name, value in options.items())
+    return f"""## Data
+{training.dataset}, {training.images:,} training {what} (SHA-256 of the
+set {training.dataset_sha256[:16]}...){_pixels(manifest, training)}. The weights are those of the epoch with the best
+{bound} on the validation split (epoch {training.epochs}).
 
 ## Made by
     {training.command}
 
 at commit {training.commit}, exported by {manifest.producer},
-with {versions}. All options of the run:
+with {versions}.
+{f"All options of the run:{chr(10)}{chr(10)}{listed}{chr(10)}" if listed else ""}"""
 
-{options}
 
-{figures.section(manifest)}## Limits
-It knows images like those it was trained on: of {height}x{width} pixels, black and white, one subject in the middle.
-Others come out as the nearest thing that it has learned. A drawn sample flips each pixel on its own, so it looks grainy
-where the mean is grey.
-"""
+def _pixels(manifest: Manifest, training: Training) -> str:
+    if not isinstance(manifest.event, Image):
+        return ", each column less its mean, divided by its standard deviation"
+    threshold = manifest.event.threshold
+    if threshold is None:
+        return ", pixels divided by 255"
+    if training.binarize == "dynamic":
+        return (
+            ", pixels divided by 255, then drawn: 1 with that probability, anew in each epoch (the runtime takes 1 "
+            f"where above {threshold})"
+        )
+    return f", pixels divided by 255, then 1 where above {threshold}, else 0"
+
+
+def _limits(manifest: Manifest) -> str:
+    if manifest.training is None:
+        return (
+            "It knows events like those that it was trained on, which are not recorded here. Others come out as the "
+            "nearest thing\nthat it has learned."
+        )
+    what = "images" if isinstance(manifest.event, Image) else "rows"
+    text = (
+        f"It knows {what} like those that it was trained on. Others come out as the nearest thing that it has learned."
+    )
+    if isinstance(manifest.event, Image) and manifest.likelihood.family == "bernoulli":
+        text += "\nA drawn sample flips each pixel on its own, so it looks grainy where the mean is grey."
+    return text

@@ -1,52 +1,124 @@
-"""The parity gate: the exported graphs, run by the runtime, against the TensorFlow networks that they came from."""
+"""The parity gate: the bundle, run by the runtime, against the user's own function.
+
+It is the function that is called, never the graph that was made of it. What it gives is compared as it gives it: a
+probability with a probability, a log-variance with a log-variance.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import VAE
+from vae_edge.export.parameters import Parameter, Reading
+from vae_edge.export.sources.members import Members
+from vae_edge.export.wiring import BATCH, Wired
+from vae_edge.runtime import VAE, events, probe
+from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.errors import CheckFailed
-from vae_edge.train.model import VariationalAutoencoder
 
-__all__ = ["TOLERANCE", "measure"]
+__all__ = ["PRIOR_DRAWS", "TOLERANCE", "Reference", "measure"]
 
-TOLERANCE = 1e-4  # max |difference| of loc, scale and logits; float32 rounding gives 1e-6 to 1e-5
+TOLERANCE = probe.TOLERANCE
 PRIOR_DRAWS = 2048
-BATCH = 500
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
+Values = dict[str, npt.NDArray[np.float32]]
 
 
-def measure(model: VariationalAutoencoder, vae: VAE, images: Array, tolerance: float = TOLERANCE) -> dict[str, float]:
-    """max |difference| of loc, scale (of `images` (n, H, W, C)) and logits (of posterior means and prior draws).
+class Reference:
+    """What a user's encoder and decoder give, as the parameters of a bundle."""
 
-    Raises CheckFailed where one is above `tolerance` or not a number.
+    def __init__(self, encoder: Wired, posterior: Reading, decoder: Wired, likelihood: Reading) -> None:
+        self._encoder, self._posterior = encoder, posterior
+        self._decoder, self._likelihood = decoder, likelihood
+
+    def encode(self, x: Array, condition: Array | None) -> Values:
+        """The posterior's parameters as the model gives them, by tensor; `x` is what the encoder's graph reads."""
+        return _values(self._posterior, self._encoder.call(x, condition), len(x))
+
+    def decode(self, z: Array, condition: Array | None) -> Values:
+        """The likelihood's parameters as the model gives them, by tensor."""
+        return _values(self._likelihood, self._decoder.call(z, condition), len(z))
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """All parameters, by tensor."""
+        return {each.tensor: each for each in (*self._posterior.parameters, *self._likelihood.parameters)}
+
+
+def measure(reference: Reference, vae: VAE, examples: Array, conditions: Array | None,
+            tolerance: float = TOLERANCE) -> dict[str, float]:  # fmt: skip
+    """max |difference| / max(1, |value|) by output: over the examples, their posteriors' means, draws of the prior.
+
+    `examples` are prepared events. Raises CheckFailed where one is above `tolerance` or not a number; the message says
+    where.
     """
-    worst = {"loc": 0.0, "scale": 0.0, "logits": 0.0}
+    worst = dict.fromkeys(reference.parameters, 0.0)
+    parameters = reference.parameters
 
-    def hold(name: str, ours: Array, theirs: Array) -> None:
-        difference = float(np.abs(ours - theirs).max())
-        if not difference <= tolerance:
-            raise CheckFailed(
-                f"{name}: ONNX Runtime and TensorFlow differ by {difference:.3g}, at most {tolerance:g} is allowed; "
-                "the bundle is not written"
-            )
-        worst[name] = max(worst[name], difference)
+    def hold(start: int, what: str, theirs: Values, ours: list[npt.NDArray[np.float32]], names: list[str]) -> None:
+        for name, found in zip(names, ours, strict=True):
+            parameter = parameters[name]
+            expected = theirs[name]
+            value = found if parameter.how == "identity" else parameter.back(found)
+            difference = probe.compare(value, expected)
+            if not difference <= tolerance:
+                raise CheckFailed(_told(parameter, value, expected, difference, tolerance, what, start))
+            worst[name] = max(worst[name], difference)
 
-    latents = []
-    for batch in _batches(images):
-        loc, scale = model.encoder(batch, training=False)
-        posterior = vae.encode(batch)
-        hold("loc", posterior.loc, loc.numpy())
-        hold("scale", posterior.scale, scale.numpy())
-        latents.append(loc.numpy())
-    if model.config.objective != "ae":
-        latents.append(model.prior.sample(PRIOR_DRAWS, seed=(0, 0)).numpy())
-    for z in latents:
-        hold("logits", vae.decode(z).logits, model.decoder(z, training=False).numpy())
+    manifest, model = vae.manifest, vae.model
+    encoded, decoded = ([*spec.outputs.values()] for spec in (manifest.posterior, manifest.likelihood))
+    latents: list[tuple[str, Array, Array | None]] = []
+    for at in range(0, len(examples), BATCH):
+        here = slice(at, at + BATCH)
+        given = None if conditions is None else conditions[here]
+        x = events.standardise(examples[here], manifest.event)
+        theirs = reference.encode(x, given)
+        hold(at, "event", theirs, model.encoder.run(x, given), encoded)
+        loc = parameters[manifest.posterior.outputs["loc"]]
+        latents.append(("posterior mean", loc.ours(theirs[loc.tensor]), given))
+    latents += _draws(vae, conditions)
+    for start, (what, z, given) in zip(_starts(latents), latents, strict=True):
+        hold(start, what, reference.decode(z, given), model.decoder.run(z, given), decoded)
     return worst
 
 
-def _batches(images: Array) -> list[Array]:
-    return [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+def _values(reading: Reading, members: Members, n: int) -> Values:
+    return {each.tensor: each.theirs(members, n) for each in reading.parameters}
+
+
+def _draws(vae: VAE, conditions: Array | None) -> Iterator[tuple[str, Array, Array | None]]:
+    if vae.manifest.prior.family == registry.NO_PRIOR:
+        return
+    z = vae.prior.sample(PRIOR_DRAWS, seed=0)
+    given = None if conditions is None else conditions[np.arange(PRIOR_DRAWS) % len(conditions)]
+    for at in range(0, PRIOR_DRAWS, BATCH):
+        here = slice(at, at + BATCH)
+        yield "prior draw", z[here], None if given is None else given[here]
+
+
+def _starts(latents: list[tuple[str, Array, Array | None]]) -> list[int]:
+    """Of each batch the index of its first latent among those of its kind."""
+    seen: dict[str, int] = {}
+    starts = []
+    for what, z, _ in latents:
+        starts.append(seen.get(what, 0))
+        seen[what] = starts[-1] + len(z)
+    return starts
+
+
+def _told(parameter: Parameter, value: Array, expected: Array, difference: float, tolerance: float, what: str,
+          start: int) -> str:  # fmt: skip
+    with np.errstate(invalid="ignore"):
+        each = np.abs(value.astype(np.float64) - expected) / np.maximum(1, np.abs(expected))
+    place = np.unravel_index(int(np.argmax(np.where(np.isnan(each), math.inf, each))), each.shape)
+    where = ", ".join(str(int(axis)) for axis in place[1:])
+    return (
+        f"{parameter.tensor}: the bundle and the model that it is made of differ by {difference:.3g} at ({where}) of "
+        f"{what} {start + int(place[0])}: {parameter.spelling} {float(value[place]):.6g}, the model gives "
+        f"{float(expected[place]):.6g}; at most {tolerance:g} * max(1, |value|) is allowed; nothing is written"
+    )

@@ -32,7 +32,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from vae_edge.export import graphs, passes
+from vae_edge.export import passes
 
 __all__ = ["float16", "int8", "prior"]
 
@@ -208,4 +208,5 @@ def _tidy(small: onnx.ModelProto, model: onnx.ModelProto) -> onnx.ModelProto:
     """`small` with the names and the opset of `model`."""
     del small.opset_import[:]
     small.opset_import.extend(model.opset_import)
-    return graphs.tidy(small, model.graph.input[0].name, [value.name for value in model.graph.output])
+    names = [[value.name for value in values] for values in (model.graph.input, model.graph.output)]
+    return passes.rename(small, *names)

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vae_edge.runtime.bundle.manifest import Manifest
-    from vae_edge.runtime.distributions import Bernoulli, Distribution, Mixture, Normal
+    from vae_edge.runtime.distributions import (
+        Bernoulli,
+        Categorical,
+        Deterministic,
+        DiscretizedLogistic,
+        Distribution,
+        Mixture,
+        MultivariateNormalTriL,
+        Normal,
+    )
     from vae_edge.runtime.distributions.heads import HEADS
     from vae_edge.runtime.errors import (
         BundleError,
@@ -37,8 +46,11 @@ __all__ = [
     "Bernoulli",
     "BundleError",
     "BundleNotFound",
+    "Categorical",
     "CheckFailed",
     "DataError",
+    "Deterministic",
+    "DiscretizedLogistic",
     "Distribution",
     "InputError",
     "IntegrityError",
@@ -46,6 +58,7 @@ __all__ = [
     "ManifestError",
     "MissingExtra",
     "Mixture",
+    "MultivariateNormalTriL",
     "Normal",
     "OutputError",
     "ProviderError",
@@ -58,9 +71,13 @@ _HOMES = {
     "HEADS": "distributions.heads",
     "VAE": "vae",
     "Bernoulli": "distributions",
+    "Categorical": "distributions",
+    "Deterministic": "distributions",
+    "DiscretizedLogistic": "distributions",
     "Distribution": "distributions",
     "Manifest": "bundle.manifest",
     "Mixture": "distributions",
+    "MultivariateNormalTriL": "distributions",
     "Normal": "distributions",
 }
 

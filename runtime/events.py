@@ -1,4 +1,8 @@
-"""Images as users have them -> images as the encoder takes them: float32 (B, H, W, C)."""
+"""Events as users have them -> events as a model knows them: images (B, H, W, C), or vectors (B, size), float32.
+
+There is one rule for all that takes events. An image's pixels lie in [0, 1], and are made 0 and 1 where the bundle has
+a threshold; a vector's numbers are in their own units. What was prepared may be prepared again: it stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +11,65 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime.bundle.manifest import Image
+from vae_edge.runtime.bundle.manifest import Image, Vector
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["check", "convert", "prepare"]
+__all__ = ["affine", "check", "convert", "prepare", "standardise"]
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
 
 
-def prepare(images: npt.ArrayLike, image: Image) -> npt.NDArray[np.float32]:
-    """Pixels in [0, 1], float32 (B, H, W, C), 1 where > threshold else 0 where the bundle has a threshold.
+def prepare(events: npt.ArrayLike, event: Image | Vector) -> Float32:
+    """Events as a model knows them, float32 (B, *event.shape).
 
-    `images` is bool, float in [0, 1], or uint8 in 0..255; of shape (B, H, W, C), or (B, H, W) where C is 1, or one
-    image. What was prepared may be prepared again: it stays as it is. Raises InputError.
+    Images are bool, float in [0, 1], or uint8 in 0..255; of shape (B, H, W, C), or (B, H, W) where C is 1, or one
+    image. Vectors are real numbers (B, size), or one vector. Raises InputError.
     """
-    return convert(check(images, image), image)
+    return convert(check(events, event), event)
 
 
-def check(images: npt.ArrayLike, image: Image) -> npt.NDArray[Any]:
-    """`images` as an array (B, H, W, C) of its own dtype, where `prepare` can use it; raises InputError."""
+def check(events: npt.ArrayLike, event: Image | Vector) -> Array:
+    """`events` as an array (B, *event.shape) of its own dtype, where `prepare` can use it; raises InputError."""
+    what = "images" if isinstance(event, Image) else "vectors"
     try:
-        array = np.asarray(images)
+        array = np.asarray(events)
     except (ValueError, TypeError) as error:
-        raise InputError(f"images should be one array, these are not ({error}): stack images of one size") from error
-    array = _check_shape(array, image)
+        raise InputError(f"{what} should be one array, these are not ({error}): stack {what} of one size") from error
+    return _check_images(array, event) if isinstance(event, Image) else _check_vectors(array, event)
+
+
+def convert(array: Array, event: Image | Vector) -> Float32:
+    """Checked events in float32, in C order: pixels in [0, 1], after the threshold; numbers as they are."""
+    if isinstance(event, Vector):
+        return array.astype(np.float32, order="C", copy=False)
+    threshold = event.threshold
+    if array.dtype == np.uint8:
+        levels = np.arange(256) / 255  # exactly what dividing the pixels gives
+        table = levels if threshold is None else levels > threshold
+        pixels: Float32 = table.astype(np.float32)[array]
+        return pixels
+    if threshold is not None and array.dtype != np.bool_:
+        array = array > threshold
+    return array.astype(np.float32, order="C", copy=False)
+
+
+def affine(event: Image | Vector) -> tuple[Float32, Float32] | None:
+    """shift and scale of the events, arrays that broadcast with them; None where they are 0 and 1."""
+    shift, scale = np.asarray(event.shift, np.float32), np.asarray(event.scale, np.float32)
+    if not shift.any() and (scale == 1).all():  # () too
+        return None
+    return (shift if shift.size else np.float32(0)), (scale if scale.size else np.float32(1))  # type: ignore[return-value]
+
+
+def standardise(x: Float32, event: Image | Vector) -> Float32:
+    """(x - shift) / scale, what the encoder reads of prepared events."""
+    both = affine(event)
+    return x if both is None else (x - both[0]) / both[1]
+
+
+def _check_images(array: Array, event: Image) -> Array:
+    array = _check_shape(array, event)
     if array.dtype == np.uint8:
         if array.max() == 1:
             raise InputError(
@@ -46,21 +87,8 @@ def check(images: npt.ArrayLike, image: Image) -> npt.NDArray[Any]:
     return array
 
 
-def convert(array: npt.NDArray[Any], image: Image) -> npt.NDArray[np.float32]:
-    """Checked images as float32 pixels in [0, 1], in C order."""
-    threshold = image.threshold
-    if array.dtype == np.uint8:
-        levels = np.arange(256) / 255  # exactly what dividing the pixels gives
-        table = levels if threshold is None else levels > threshold
-        pixels: npt.NDArray[np.float32] = table.astype(np.float32)[array]
-        return pixels
-    if threshold is not None and array.dtype != np.bool_:
-        array = array > threshold
-    return array.astype(np.float32, order="C", copy=False)
-
-
-def _check_shape(array: npt.NDArray[Any], image: Image) -> npt.NDArray[Any]:
-    height, width, channels = shape = (image.height, image.width, image.channels)
+def _check_shape(array: Array, event: Image) -> Array:
+    height, width, channels = shape = event.shape
     if array.shape[1:] == shape:
         pass
     elif array.shape[1:] == (height, width) and channels == 1:
@@ -72,4 +100,20 @@ def _check_shape(array: npt.NDArray[Any], image: Image) -> npt.NDArray[Any]:
         raise InputError(f"images should have shape {wanted}, they have {array.shape}: resize or reshape them")
     if len(array) == 0:
         raise InputError("images should be at least one, there are none")
+    return array
+
+
+def _check_vectors(array: Array, event: Vector) -> Array:
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"vectors should be real numbers, they are {array.dtype}: convert with .astype")
+    if array.shape == event.shape:
+        array = array[None]
+    if array.ndim != 2 or array.shape[1] != event.size or len(array) == 0:
+        raise InputError(f"vectors should have shape (B, {event.size}), B >= 1, they have {array.shape}")
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(array.astype(np.float32, copy=False)).all(axis=0)
+    if not finite.all():
+        column = int(np.argmin(finite))
+        name = f"{event.names[column]!r} (column {column})" if event.names else f"column {column}"
+        raise InputError(f"vectors should be finite in float32, there is a NaN or an infinity in {name}: clean them")
     return array

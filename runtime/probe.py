@@ -1,90 +1,129 @@
-"""The probe: a few images and what should come out for them, by which a bundle is checked where it runs.
+"""The probe: a few events and what should come out for them, by which a bundle is checked where it runs.
 
-Of a bundle in fp32 that is what TensorFlow gave, and TOLERANCE is allowed. One in fp16 or int8 is further from
-TensorFlow than any useful tolerance: its probe holds what its own graphs gave when it was exported, and how far from
-that another machine's kernels may come, as export measured it.
+A bundle in fp32 holds what the model gave that was exported, and TOLERANCE is allowed. One in fp16 or int8 is further
+from its model than any useful tolerance: its probe holds what its own graphs gave when it was exported, and how far
+from that another machine's kernels may come, as export measured it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.runtime import events
 from vae_edge.runtime.bundle import npz
-from vae_edge.runtime.bundle.manifest import FP32
+from vae_edge.runtime.bundle.manifest import FP32, Image, Manifest, Tensor
 from vae_edge.runtime.errors import CheckFailed, InputError, IntegrityError
 from vae_edge.runtime.vae import VAE
 
-__all__ = ["OUTPUTS", "TOLERANCE", "allowed", "check", "parse", "render"]
+__all__ = ["TOLERANCE", "allowed", "check", "compare", "differences", "outputs", "parse", "render"]
 
-TOLERANCE = 1e-4
-OUTPUTS = ("loc", "scale", "logits")
+TOLERANCE = 1e-4  # of a value v, TOLERANCE * max(1, |v|) is allowed
 
-_Arrays = dict[str, npt.NDArray[np.float32]]
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
 
 
-def render(
-    image: npt.ArrayLike,
-    loc: npt.ArrayLike,
-    scale: npt.ArrayLike,
-    z: npt.ArrayLike,
-    logits: npt.ArrayLike,
-    tolerance: npt.ArrayLike | None = None,
-) -> bytes:
-    """The bytes of a probe: image (P, H, W, C) of 0 and 1, its loc, scale (P, L); z (P, L), its logits.
+def outputs(manifest: Manifest) -> list[str]:
+    """The names of the outputs that the posterior and the likelihood read: the encoder's, then the decoder's."""
+    return [*manifest.posterior.outputs.values(), *manifest.likelihood.outputs.values()]
 
-    `tolerance` (3,), of loc, scale and logits, belongs to a bundle in fp16 or int8.
+
+def render(arrays: Arrays, manifest: Manifest, tolerance: npt.ArrayLike | None = None) -> bytes:
+    """The bytes of a probe: by the names of the graphs' tensors, inputs (P, ...) and what comes out for them.
+
+    The event is stored as it was prepared, not standardised. `tolerance`, one number an output of the encoder and then
+    of the decoder, belongs to a bundle in fp16 or int8.
     """
-    arrays = {"loc": loc, "scale": scale, "z": z, "logits": logits}
-    arrays |= {} if tolerance is None else {"tolerance": tolerance}
-    return npz.render(
-        {"image": np.asarray(image, np.uint8), **{key: np.asarray(value, np.float32) for key, value in arrays.items()}}
-    )
-
-
-def parse(vae: VAE) -> _Arrays:
-    """The arrays of a bundle's probe, by `render`'s names; raises IntegrityError where they do not fit the bundle."""
-    file, image, latent = vae.manifest.probe, (-1, *vae.image_shape), (-1, vae.latent_size)
-    expected: dict[str, tuple[str, tuple[int, ...]]] = {
-        "image": ("|u1", image),
-        "loc": ("<f4", latent),
-        "scale": ("<f4", latent),
-        "z": ("<f4", latent),
-        "logits": ("<f4", image),
+    stored = {
+        name: np.asarray(arrays[name]).astype(dtype) for name, (dtype, _) in _layout(manifest).items() if name in arrays
     }
-    if vae.manifest.precision != FP32:
-        expected["tolerance"] = ("<f4", (len(OUTPUTS),))
-    arrays = npz.parse(vae.bundle[file], file.name, expected)
-    if len({len(arrays[key]) for key in ("image", "z", *OUTPUTS)}) != 1 or len(arrays["z"]) == 0:
-        raise IntegrityError(f"{file.name} should hold as many of each, at least one; export the bundle again")
+    return npz.render(stored | ({} if tolerance is None else {"tolerance": np.asarray(tolerance, np.float32)}))
+
+
+def parse(vae: VAE) -> dict[str, Array]:
+    """The arrays of a bundle's probe, by `render`'s names; raises IntegrityError where they do not fit the bundle."""
+    manifest = vae.manifest
+    expected = _layout(manifest)
+    names = list(expected)
+    if manifest.precision != FP32:
+        expected["tolerance"] = ("<f4", (len(_all_outputs(manifest)),))
+    arrays = npz.parse(vae.bundle[manifest.probe], manifest.probe.name, expected)
+    if len({len(arrays[name]) for name in names}) != 1 or len(arrays[names[0]]) == 0:
+        raise IntegrityError(f"{manifest.probe.name} should hold as many of each, at least one; export it again")
     return arrays
 
 
 def allowed(vae: VAE) -> dict[str, float]:
-    """How far loc, scale and logits may be from what the probe says."""
-    tolerance = parse(vae).get("tolerance", np.full(len(OUTPUTS), TOLERANCE))
-    return dict(zip(OUTPUTS, map(float, tolerance), strict=True))
+    """How far each output may be from the probe: in fp32 this times max(1, |value|), in fp16 or int8 just this."""
+    found = dict.fromkeys(outputs(vae.manifest), TOLERANCE)
+    if vae.manifest.precision != FP32:
+        every = dict(zip(_all_outputs(vae.manifest), map(float, parse(vae)["tolerance"]), strict=True))
+        found = {name: every[name] for name in found}
+    return found
+
+
+def differences(vae: VAE, arrays: Arrays) -> dict[str, float]:
+    """The largest difference of each output from a probe's `arrays`; in fp32 it is |difference| / max(1, |value|)."""
+    manifest, model = vae.manifest, vae.model
+    encoder, decoder = manifest.encoder, manifest.decoder
+    event, latent = (_input(graph.input(role)) for graph, role in ((encoder, "event"), (decoder, "latent")))
+    given = [None if (each := graph.input("condition")) is None else arrays[each.name] for graph in (encoder, decoder)]
+    x = events.standardise(arrays[event.name].astype(np.float32), manifest.event)
+    found = [*model.encoder.run(x, given[0]), *model.decoder.run(arrays[latent.name], given[1])]
+    relative = manifest.precision == FP32
+    return {
+        name: compare(value, arrays[name], relative=relative)
+        for name, value in zip(outputs(manifest), found, strict=True)
+    }
+
+
+def compare(value: Array, expected: Array, *, relative: bool = True) -> float:
+    """max |value - expected| / max(1, |expected|), or max |value - expected|; NaN where one is NaN."""
+    with np.errstate(invalid="ignore"):  # what is not finite gives NaN, and fails
+        difference = np.abs(value.astype(np.float64) - expected)
+        return float((difference / np.maximum(1, np.abs(expected)) if relative else difference).max())
 
 
 def check(vae: VAE, tolerance: float | None = None) -> dict[str, float]:
-    """max |difference| of loc, scale and logits from the probe's; raises CheckFailed beyond what is `allowed`.
+    """The `differences` of a bundle's own probe; raises CheckFailed beyond what is `allowed`.
 
-    `tolerance`, where it is given, is allowed for all three.
+    `tolerance`, where it is given, is allowed for all outputs.
     """
     if tolerance is not None and not tolerance > 0:
         raise InputError(f"tolerance should be positive, it is {tolerance}")
-    arrays = parse(vae)
-    limits = allowed(vae) if tolerance is None else dict.fromkeys(OUTPUTS, tolerance)
-    q, p = vae.encode(arrays["image"].astype(np.float32)), vae.decode(arrays["z"])
-    found = {"loc": q.loc, "scale": q.scale, "logits": p.logits}
-    differences = {key: float(np.abs(value - arrays[key]).max()) for key, value in found.items()}
-    if beyond := [key for key, value in differences.items() if not value <= limits[key]]:
-        worst = max(beyond, key=lambda key: math.inf if math.isnan(differences[key]) else differences[key])
-        theirs = "TensorFlow's" if vae.manifest.precision == FP32 else "what it was at export"
+    limits = allowed(vae) if tolerance is None else dict.fromkeys(outputs(vae.manifest), tolerance)
+    found = differences(vae, parse(vae))
+    if beyond := [key for key, value in found.items() if not value <= limits[key]]:
+        worst = max(beyond, key=lambda key: math.inf if math.isnan(found[key]) else found[key])
         raise CheckFailed(
-            f"{vae.manifest.name!r} on {vae.provider}: {worst} differs from {theirs} by {differences[worst]:.2g}, "
-            f"at most {limits[worst]:.2g} was expected; try provider 'cpu', or export the bundle again"
+            f"{vae.manifest.name!r} on {vae.provider}: {worst} differs from what it was at export by "
+            f"{found[worst]:.2g}, at most {limits[worst]:.2g} was expected; try provider 'cpu', or export it again"
         )
-    return differences
+    return found
+
+
+def _layout(manifest: Manifest) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Each array of a probe: its dtype, and its shape with -1 for the number of events."""
+    thresholded = isinstance(manifest.event, Image) and manifest.event.threshold is not None
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for graph in (manifest.encoder, manifest.decoder):
+        for tensor in (*graph.inputs, *graph.outputs):
+            dtype = {"float32": "<f4", "int32": "<i4", "int64": "<i8"}[tensor.dtype]
+            if tensor.role == "event" and thresholded:
+                dtype = "|u1"
+            found[tensor.name] = (dtype, (-1, *(int(size) for size in tensor.shape[1:])))
+    return found
+
+
+def _all_outputs(manifest: Manifest) -> list[str]:
+    return [tensor.name for graph in (manifest.encoder, manifest.decoder) for tensor in graph.outputs]
+
+
+def _input(tensor: Tensor | None) -> Tensor:
+    assert tensor is not None  # the manifest has been checked
+    return tensor

@@ -20,6 +20,8 @@ from vae_edge.runtime.errors import BundleError, InputError, MissingExtra, Provi
 
 __all__ = ["AUTO", "PROVIDERS", "Session", "check_threads", "onnxruntime", "provider_name"]
 
+Float32 = npt.NDArray[np.float32]
+
 # Our names for ONNX Runtime's execution providers; its own names pass through.
 PROVIDERS = {
     "acl": "ACLExecutionProvider",
@@ -42,6 +44,7 @@ PROVIDERS = {
 AUTO = ("CUDAExecutionProvider", "DmlExecutionProvider", "CPUExecutionProvider")
 
 _CPU = "CPUExecutionProvider"
+_TYPES = {"float32": "tensor(float)", "int32": "tensor(int32)", "int64": "tensor(int64)"}  # ONNX Runtime's names
 _REMEDIES = {
     "CUDAExecutionProvider": "pip install 'vae-edge[cuda]' where onnxruntime is not installed, with an NVIDIA driver",
     "TensorrtExecutionProvider": "pip install 'vae-edge[cuda]' tensorrt, with an NVIDIA driver",
@@ -86,6 +89,7 @@ class Session:
         name: str,
         data: bytes,
         graph: Graph,
+        outputs: tuple[str, ...],
         *,
         provider: str = "auto",
         provider_options: Mapping[str, object] | None = None,
@@ -93,10 +97,16 @@ class Session:
         spin: bool = False,
         lazy: bool = False,
     ) -> None:
-        """`lazy` leaves the session to the first run; the provider must then be one that another session runs on."""
+        """`outputs` are those that a run gives, in their order; the graph may have others.
+
+        `lazy` leaves the session to the first run; the provider must then be one that another session runs on."""
         self._name, self._data, self._graph = name, data, graph
         self._threads, self._spin = check_threads(threads), spin
-        self._input, self._outputs = graph.inputs[0].name, [output.name for output in graph.outputs]
+        tensors = {output.name: output for output in graph.outputs}
+        self._outputs, self._tensors = list(outputs), [tensors[name] for name in outputs]
+        self.output_shapes = [tuple(map(int, tensor.shape[1:])) for tensor in self._tensors]
+        self._input = next(tensor.name for tensor in graph.inputs if tensor.role != "condition")
+        self._condition = graph.input("condition")
         self._options = {key: str(value) for key, value in (provider_options or {}).items()}
         if provider == "auto" and self._options:
             raise InputError("provider_options belong to a named provider, the provider is 'auto': name it")
@@ -107,16 +117,19 @@ class Session:
             self.provider, self._session = self._choose(provider)
         _sessions.add(self)
 
-    def run(self, batch: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """The graph's outputs for one batch, in the manifest's order."""
+    def run(self, batch: npt.NDArray[np.float32], condition: npt.NDArray[Any] | None = None) -> list[Float32]:
+        """The outputs for one batch, in the order of `outputs`; `condition` is left out where the graph takes none."""
         session = self._session
         if session is None:  # lazy, or in a forked child; two threads may both build one, and the last stays
             session = self._session = self._build(self.provider)
         try:
-            outputs: list[npt.NDArray[np.float32]] = session.run(self._outputs, {self._input: batch})
+            feeds = {self._input: batch}
+            if self._condition is not None and condition is not None:
+                feeds[self._condition.name] = np.ascontiguousarray(condition, self._condition.dtype)
+            outputs: list[Float32] = session.run(self._outputs, feeds)
         except Exception as error:
             raise BundleError(f"the {self._name} failed on a batch of {len(batch)}: {_line(error)}") from error
-        for tensor, output in zip(self._graph.outputs, outputs, strict=True):
+        for tensor, output in zip(self._tensors, outputs, strict=True):
             if output.shape != (len(batch), *tensor.shape[1:]):
                 raise BundleError(
                     f"{self._name} output {tensor.name!r} is {output.shape}, the manifest says "
@@ -179,13 +192,15 @@ class Session:
             ("output", self._graph.outputs, session.get_outputs()),
         )
         for side, wanted, found in sides:
-            if [tensor.name for tensor in wanted] != [node.name for node in found]:
+            if sorted(tensor.name for tensor in wanted) != sorted(node.name for node in found):
                 names = ", ".join(node.name for node in found)
                 raise BundleError(
                     f"{self._name} {side}s are {names}, not what the manifest says: export the bundle again"
                 )
-            for tensor, node in zip(wanted, found, strict=True):
-                if node.type != "tensor(float)" or list(node.shape[1:]) != list(tensor.shape[1:]):
+            nodes = {node.name: node for node in found}
+            for tensor in wanted:
+                node = nodes[tensor.name]
+                if node.type != _TYPES.get(tensor.dtype) or list(node.shape[1:]) != list(tensor.shape[1:]):
                     raise BundleError(
                         f"{self._name} {side} {node.name!r} is {node.type} {node.shape}, the manifest says "
                         f"{_shape(tensor)}: export the bundle again"

@@ -1,42 +1,43 @@
-"""The VAE at the edge: two graphs, a prior, and three heads."""
+"""The VAE at the edge: two graphs, a prior, and the heads of the likelihood."""
 
 from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import bundle as bundles
-from vae_edge.runtime import events, noise, parallel
-from vae_edge.runtime.bundle import Bundle, npz
-from vae_edge.runtime.bundle.manifest import Graph, Manifest
-from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal, heads
-from vae_edge.runtime.errors import InputError, IntegrityError
+from vae_edge.runtime import conditions, events, noise
+from vae_edge.runtime.bundle import Bundle, guard, priors
+from vae_edge.runtime.bundle.manifest import Manifest
+from vae_edge.runtime.conditions import Label
+from vae_edge.runtime.distributions import heads, registry
+from vae_edge.runtime.distributions.base import Distribution
+from vae_edge.runtime.distributions.mixture import Mixture
+from vae_edge.runtime.distributions.normal import Normal
+from vae_edge.runtime.errors import InputError
+from vae_edge.runtime.model import BATCH_SIZE, Model
 from vae_edge.runtime.noise import Purpose
-from vae_edge.runtime.session import PROVIDERS, Session, check_threads
 
 __all__ = ["BATCH_SIZE", "VAE"]
 
 Float32 = npt.NDArray[np.float32]
 
-BATCH_SIZE = 256  # images of a stream's batch, and the most of a session run
-
-# Where several threads share a call, each runs whole parts of it; graphs of more multiply-adds an image than this keep
-# all threads busy in each operator.
-_HEAVY = 30_000_000
-
 
 class VAE:
     """A variational autoencoder (Kingma & Welling 2014) that runs on NumPy and ONNX Runtime.
 
-    Images are float32 (B, H, W, C) with pixels in [0, 1]. A head makes them of the decoder's Bernoulli: `sample` one
-    draw (0 or 1), `mean` its mean, `mode` 1 where p >= 0.5. Image i has the noise of draw i of the seed, at any batch
-    size, number of threads or provider; its logits agree to rounding, so that a pixel at the edge of its draw can flip.
-    One VAE may be used from many threads, and in forked children.
+    An event is an image (H, W, C) with pixels in [0, 1], or a vector in its own units; all are float32. A head makes an
+    event of the decoder's p(x|z): `sample` is one draw, `mean` its mean, `mode` its likeliest value. Event i has the
+    noise of draw i of the seed, at any batch size, number of threads or provider. What a graph gives agrees to
+    rounding, so that a pixel at the edge of its draw can flip.
+
+    A conditional model also takes `label`, by name or number, one for all events or one each; or `condition`, real
+    numbers (size,) or (B, size). One VAE may be used from many threads, and in forked children.
     """
 
     def __init__(
@@ -47,33 +48,19 @@ class VAE:
         provider_options: Mapping[str, object] | None = None,
         threads: int | None = None,
         spin: bool = False,
+        max_elements: int = guard.MAX_ELEMENTS_ALIVE,
     ) -> None:
-        said, threads = bundle.manifest, check_threads(threads)
         self.bundle = bundle
+        self._condition = bundle.manifest.condition
         self._prior = _prior(bundle)
-        in_parts = max(said.encoder.multiply_adds, said.decoder.multiply_adds) < _HEAVY
-        within = 1 if in_parts else threads  # an operator
-        self._decoder = Session(
-            "decoder",
-            bundle[said.decoder.file],
-            said.decoder,
+        self.model = Model(
+            bundle,
             provider=provider,
             provider_options=provider_options,
-            threads=within,
+            threads=threads,
             spin=spin,
+            max_elements=max_elements,
         )
-        self._encoder = Session(
-            "encoder",
-            bundle[said.encoder.file],
-            said.encoder,
-            provider=self._decoder.provider,
-            provider_options=provider_options,
-            threads=within,
-            spin=spin,
-            lazy=True,  # who only generates never pays for it
-        )
-        self.threads = threads
-        self._workers = threads if in_parts and self.provider == PROVIDERS["cpu"] else 1
 
     @classmethod
     def load(
@@ -84,15 +71,23 @@ class VAE:
         provider_options: Mapping[str, object] | None = None,
         threads: int | None = None,
         spin: bool = False,
+        max_elements: int = guard.MAX_ELEMENTS_ALIVE,
+        max_file_bytes: int = bundles.MAX_FILE_BYTES,
     ) -> VAE:
         """The VAE of a bundle: a folder, or the name of one that is built in.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
         own names, with its `provider_options`. `threads` is how many a call may use (default: the CPUs that this
-        process may use); `spin` lets an operator's burn CPU time while they wait. Raises BundleError or ProviderError.
+        process may use). `spin=True` keeps worker threads busy-waiting between operators: lower latency, more CPU.
+        `max_elements` bounds the numbers that a session run may hold at once, of all parallel parts together, and
+        `max_file_bytes` a file of the bundle; raise them for a large model that you trust. Raises BundleError or
+        ProviderError.
         """
-        options = {"provider": provider, "provider_options": provider_options, "threads": threads, "spin": spin}
-        return cls(bundles.read(bundle), **options)  # type: ignore[arg-type]
+        found = bundles.read(bundle, max_elements=max_elements, max_file_bytes=max_file_bytes)
+        return cls(
+            found, provider=provider, provider_options=provider_options, threads=threads, spin=spin,
+            max_elements=max_elements,
+        )  # fmt: skip
 
     @property
     def manifest(self) -> Manifest:
@@ -102,7 +97,12 @@ class VAE:
     @property
     def provider(self) -> str:
         """The execution provider that the sessions run on, by ONNX Runtime's name."""
-        return self._decoder.provider
+        return self.model.decoder.provider
+
+    @property
+    def threads(self) -> int:
+        """How many threads a call may use."""
+        return self.model.threads
 
     @property
     def latent_size(self) -> int:
@@ -110,9 +110,15 @@ class VAE:
         return self.manifest.latent_size
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(H, W, C)."""
-        return self.manifest.image_shape
+    def event_shape(self) -> tuple[int, ...]:
+        """(H, W, C) of images, (size,) of vectors."""
+        return self.manifest.event_shape
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of a conditional model's labels; () where it takes none."""
+        condition = self._condition
+        return condition.names if condition is not None and condition.is_label else ()
 
     @property
     def prior(self) -> Normal | Mixture:
@@ -123,94 +129,127 @@ class VAE:
             )
         return self._prior
 
-    def encode(self, images: npt.ArrayLike) -> Normal:
-        """q(z|x) of each image, loc and scale (B, L); `images` as `events.prepare` takes them."""
-        checked = events.check(images, self.manifest.image)
-        loc = np.empty((len(checked), self.latent_size), np.float32)
-        scale = np.empty_like(loc)
+    def prepare(self, x: npt.ArrayLike) -> Float32:
+        """Events as the model knows them, float32 (B, *event_shape): what `log_prob` of a decoded distribution takes.
 
-        def encode(part: slice) -> None:
-            loc[part], scale[part] = self._encoder.run(events.convert(checked[part], self.manifest.image))
+        Images are bool, float in [0, 1] or uint8, (B, H, W, C), (B, H, W) where C is 1, or one image; the bundle's
+        threshold makes them 0 and 1, and where the likelihood is of discrete levels they are rounded to the nearest.
+        Vectors are real numbers (B, size), or one vector. Raises InputError.
+        """
+        return self.model.convert(events.check(x, self.manifest.event))
 
-        parallel.each(self._parts(len(checked), self.manifest.encoder), self._workers, encode)
-        return Normal(loc, scale)
+    def encode(
+        self, x: npt.ArrayLike, *, label: Label | None = None, condition: npt.ArrayLike | None = None
+    ) -> Distribution:
+        """q(z|x) of each event, batch_shape (B,) and event_shape (L,): Normal, MultivariateNormalTriL, Deterministic.
 
-    def decode(self, z: npt.ArrayLike) -> Bernoulli:
-        """p(x|z) of each latent vector, logits (B, H, W, C); `z` is real numbers (B, L)."""
+        `x` as `prepare` takes it. Raises InputError.
+        """
+        checked = events.check(x, self.manifest.event)
+        return self.model.encode(checked, conditions.check(self._condition, label, condition, len(checked)))
+
+    def decode(
+        self, z: npt.ArrayLike, *, label: Label | None = None, condition: npt.ArrayLike | None = None
+    ) -> Distribution:
+        """p(x|z) of each latent vector, batch_shape (B,) and event_shape that of x; `z` is real numbers (B, L)."""
         z = self._latents(z)
-        parts = self._parts(len(z), self.manifest.decoder)
-        if len(parts) == 1:
-            return Bernoulli(*self._decoder.run(z))
-        logits = np.empty((len(z), *self.image_shape), np.float32)
+        given = conditions.check(self._condition, label, condition, len(z))
+        return self.model.decode(z, given)
 
-        def decode(part: slice) -> None:
-            (logits[part],) = self._decoder.run(z[part])
-
-        parallel.each(parts, self._workers, decode)
-        return Bernoulli(logits)
-
-    def generate(self, n: SupportsIndex, *, head: str = "mean", seed: int = 0, start: int = 0) -> Float32:
-        """n new images, (n, H, W, C): images start to start + n of this seed's endless series."""
+    def generate(
+        self,
+        n: SupportsIndex,
+        *,
+        head: str = "mean",
+        seed: int = 0,
+        start: int = 0,
+        label: Label | None = None,
+        condition: npt.ArrayLike | None = None,
+    ) -> Float32:
+        """n new events, (n, *event_shape): events start to start + n of this seed's endless series."""
         n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
-        prior, paint = self.prior, heads.get(head)
-        return self._render(
-            n, lambda part: prior._draw(seed, start + part.start, part.stop - part.start, 0), paint, seed, start
-        )
+        prior = self.prior
+        heads.check(head)
+        given = conditions.check(self._condition, label, condition, n)
+
+        def latents(part: slice) -> Float32:
+            return prior.sample(part.stop - part.start, seed=seed, start=start + part.start)
+
+        return self.model.render(n, latents, head, seed, start, given)
 
     def stream(
-        self, n: SupportsIndex, *, head: str = "mean", seed: int = 0, start: int = 0, batch_size: int = BATCH_SIZE
+        self,
+        n: SupportsIndex,
+        *,
+        head: str = "mean",
+        seed: int = 0,
+        start: int = 0,
+        batch_size: int = BATCH_SIZE,
+        label: Label | None = None,
+        condition: npt.ArrayLike | None = None,
     ) -> Iterator[Float32]:
-        """The images of `generate` in batches (b, H, W, C), b <= batch_size; memory does not grow with n."""
+        """The events of `generate` in batches (b, *event_shape), b <= batch_size; memory does not grow with n."""
         n, size = _count("n", n), _count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
-        self.prior, heads.get(head)  # what is wrong is said now, not at the first batch
-        return (self.generate(min(size, n - at), head=head, seed=seed, start=start + at) for at in range(0, n, size))
+        self.prior, heads.check(head)  # what is wrong is said now, not at the first batch
+        given = conditions.check(self._condition, label, condition, n)
+
+        def batch(at: int) -> Float32:
+            here = slice(at, min(n, at + size))
+
+            def latents(part: slice) -> Float32:
+                return self.prior.sample(part.stop - part.start, seed=seed, start=start + at + part.start)
+
+            rows = None if given is None else given[here]
+            return self.model.render(here.stop - at, latents, head, seed, start + at, rows)
+
+        return (batch(at) for at in range(0, n, size))
 
     def reconstruct(
-        self, images: npt.ArrayLike, *, head: str = "mode", latent: str = "mean", seed: int = 0, start: int = 0
+        self,
+        x: npt.ArrayLike,
+        *,
+        head: str = "mode",
+        latent: str = "mean",
+        seed: int = 0,
+        start: int = 0,
+        label: Label | None = None,
+        condition: npt.ArrayLike | None = None,
     ) -> Float32:
-        """Each image through z and back, (B, H, W, C); z is the mean of q(z|x), or one sample of it."""
+        """Each event through z and back, (B, *event_shape); z is the mean of q(z|x), or one sample of it."""
         if latent not in ("mean", "sample"):
             raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")
-        paint, seed = heads.get(head), noise.check_seed(seed)
-        q = self.encode(images)
-        start = noise.check_draws(start, len(q.loc))
+        heads.check(head)
+        seed = noise.check_seed(seed)
+        checked = events.check(x, self.manifest.event)
+        start = noise.check_draws(start, len(checked))
+        given = conditions.check(self._condition, label, condition, len(checked))
+        q = self.model.encode(checked, given)
         z = q.mean() if latent == "mean" else q.sample(seed=seed, start=start)
-        return self._render(len(z), z.__getitem__, paint, seed, start)
+        return self.model.render(len(z), z.__getitem__, head, seed, start, given)
 
     def interpolate(
-        self, a: npt.ArrayLike, b: npt.ArrayLike, steps: SupportsIndex, *, head: str = "mean", seed: int = 0
+        self,
+        a: npt.ArrayLike,
+        b: npt.ArrayLike,
+        steps: SupportsIndex,
+        *,
+        head: str = "mean",
+        seed: int = 0,
+        label: Label | None = None,
+        condition: npt.ArrayLike | None = None,
     ) -> Float32:
-        """(steps, H, W, C): from image a to image b in equal steps between the means of their posteriors."""
-        steps, paint, seed = _count("steps", steps), heads.get(head), noise.check_seed(seed)
-        ends = [self.encode(end).mean() for end in (a, b)]
+        """(steps, *event_shape): from event a to event b in equal steps between the means of their posteriors."""
+        steps, seed = _count("steps", steps), noise.check_seed(seed)
+        heads.check(head)
+        ends = [self.encode(end, label=label, condition=condition).mean() for end in (a, b)]
         if any(len(end) != 1 for end in ends):
-            raise InputError(f"a and b should be one image each, they are {len(ends[0])} and {len(ends[1])}")
+            raise InputError(f"a and b should be one event each, they are {len(ends[0])} and {len(ends[1])}")
         t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         # z = (1 - t) z_a + t z_b meets both ends exactly
         z = (1 - t) * ends[0] + t * ends[1]
-        return self._render(steps, z.__getitem__, paint, seed, 0)
-
-    def _render(self, n: int, latents: Callable[[slice], Float32], paint: heads.Head, seed: int, start: int) -> Float32:
-        """The images (n, H, W, C) of latent vectors, which `latents` gives by parts."""
-        # More than fit in memory are refused before they are parted: a list of the parts of 10^15 would not fit either.
-        out = _empty((n, *self.image_shape)) if n > BATCH_SIZE else None
-        parts = self._parts(n, self.manifest.decoder)
-        if len(parts) == 1:
-            (logits,) = self._decoder.run(latents(slice(0, n)))
-            paint(logits, logits, seed, start)
-            return logits
-        out = _empty((n, *self.image_shape)) if out is None else out
-
-        def render(part: slice) -> None:
-            (logits,) = self._decoder.run(latents(part))
-            paint(logits, out[part], seed, start + part.start)
-
-        parallel.each(parts, self._workers, render)
-        return out
-
-    def _parts(self, n: int, graph: Graph) -> list[slice]:
-        return parallel.parts(n, self._workers, graph.multiply_adds, BATCH_SIZE)
+        given = conditions.check(self._condition, label, condition, steps)
+        return self.model.render(steps, z.__getitem__, head, seed, 0, given)
 
     def _latents(self, z: npt.ArrayLike) -> Float32:
         try:
@@ -232,25 +271,13 @@ class VAE:
 
 
 def _prior(bundle: Bundle) -> Normal | Mixture | None:
-    said, size = bundle.manifest.prior, bundle.manifest.latent_size
-    if said.kind == "none":
+    spec, precision = bundle.manifest.prior, bundle.manifest.precision
+    (size,) = spec.event_shape
+    if spec.family == registry.NO_PRIOR:
         return None
-    if said.file is None:
+    if spec.file is None:
         return Normal(np.zeros(size), np.ones(size), purpose=Purpose.PRIOR)
-    k, stored = said.components, {"fp32": "<f4", "fp16": "<f2", "int8": "|i1"}[bundle.manifest.precision]
-    wide = {"loc": size, "lower": size * (size + 1) // 2}
-    shapes = {"weights": ("<f4", (k,))} | {name: (stored, (k, width)) for name, width in wide.items()}
-    if bundle.manifest.precision == "int8":
-        shapes |= {f"{name}_step": ("<f4", (width,)) for name, width in wide.items()}
-    arrays = npz.parse(bundle[said.file], said.file.name, shapes)
-    with np.errstate(all="ignore"):  # what is not finite is refused below
-        loc, lower = (arrays[name] * arrays.get(f"{name}_step", np.float32(1)) for name in wide)
-    scale_tril = np.zeros((k, size, size), np.float32)
-    scale_tril[:, *np.tril_indices(size)] = lower
-    try:
-        return Mixture(arrays["weights"], loc, scale_tril)
-    except InputError as error:
-        raise IntegrityError(f"{said.file.name} is no mixture ({error}); export the bundle again") from error
+    return priors.parse(bundle[spec.file], spec.file.name, int(spec.constants["components"]), size, precision)
 
 
 def _count(name: str, value: SupportsIndex) -> int:
@@ -261,10 +288,3 @@ def _count(name: str, value: SupportsIndex) -> int:
     if not 1 <= count <= noise.MAX_DRAW or isinstance(value, bool):
         raise InputError(f"{name} should be a positive integer, it is {value!r:.60}")
     return count
-
-
-def _empty(shape: tuple[int, ...]) -> Float32:
-    try:
-        return np.empty(shape, np.float32)
-    except (MemoryError, ValueError) as error:
-        raise InputError(f"{shape[0]:,} images do not fit in memory: use VAE.stream") from error

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from vae_edge.runtime import VAE
-from vae_edge.runtime.bundle import manifest, read
+from vae_edge.runtime import VAE, UnsafeBundle
+from vae_edge.runtime.bundle import guard, manifest, read
 
 Make = Callable[..., Path]
 AtOnce = Callable[[], AbstractContextManager[None]]
@@ -59,12 +59,20 @@ def make_bundle(tiny: Path, tmp_path: Path) -> Make:
 
         if said.prior.file is not None:
             said = dataclasses.replace(said, prior=dataclasses.replace(said.prior, file=described(said.prior.file)))
-        said = dataclasses.replace(
-            said,
-            encoder=dataclasses.replace(said.encoder, file=described(said.encoder.file)),
-            decoder=dataclasses.replace(said.decoder, file=described(said.decoder.file)),
-            probe=described(said.probe),
-        )
+
+        def priced(graph: manifest.Graph) -> manifest.Graph:
+            """A changed graph costs something else; one that the guard refuses keeps what the manifest says."""
+            changed = dataclasses.replace(graph, file=described(graph.file))
+            if graph.file.name not in (files or {}):
+                return changed
+            try:
+                cost = guard.check(contents[graph.file.name], graph.file.name)
+            except UnsafeBundle:
+                return changed
+            return dataclasses.replace(changed, opset=cost.opset, multiply_adds=cost.multiply_adds)
+
+        graphs = {name: priced(graph) for name, graph in said.graphs.items()}
+        said = dataclasses.replace(said, graphs=graphs, probe=described(said.probe))
         target = tmp_path / folder
         target.mkdir()
         for name, data in contents.items():
@@ -73,6 +81,22 @@ def make_bundle(tiny: Path, tmp_path: Path) -> Make:
         return target
 
     return make
+
+
+@pytest.fixture(scope="session")
+def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the bundle of one of `tests.bundles.KINDS`, written once."""
+    pytest.importorskip("onnx")
+    from tests import bundles
+
+    folder, written = tmp_path_factory.mktemp("bundles"), dict[str, Path]()
+
+    def find(kind: str) -> Path:
+        if kind not in written:
+            written[kind] = bundles.build(kind).write(folder / kind)
+        return written[kind]
+
+    return find
 
 
 @pytest.fixture

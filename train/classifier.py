@@ -79,8 +79,11 @@ def export(
 ) -> edge.Record:
     """Writes the classifier's graph, record and card to `out`, once ONNX Runtime computes what TensorFlow computes."""
     from vae_edge.export import folder, graphs
+    from vae_edge.export.sources.models import convert_model
 
-    content, graph = graphs.describe(graphs.convert(model, ("features", "logits")), "classifier.onnx")
+    content, graph = graphs.describe(
+        convert_model(model, ("features", "logits")), "classifier.onnx", {"image": "event"}
+    )
     test = data.load(training.dataset, "test", data_dir)
     images = data.binarise(test.images)
     record = edge.Record(

@@ -22,14 +22,29 @@ def _option(default: Any, text: str) -> Any:
 class Config:
     """The options of a run; each field's `help` metadata says what it does. Raises InputError where they disagree."""
 
-    data: str = _option("mnist", "Data set: mnist, digits, or a path (IDX folder, .npz, folder of images).")
-    binarize: Literal["static", "dynamic"] = _option(
-        "static", "static: 1 where pixel > 0.5; dynamic: a Bernoulli draw of the grey value, new each epoch."
+    data: str = _option(
+        "mnist",
+        "Data set: mnist, fashion-mnist, digits, or a path (IDX folder, .npz, folder of images, table: .csv or .npy).",
     )
-    network: Literal["conv", "separable", "mlp"] = _option(
-        "conv",
+    likelihood: Literal["auto", "bernoulli", "normal", "discretized_logistic", "categorical"] = _option(
+        "auto",
+        "p(x|z) of a pixel or a column. auto: bernoulli for black-and-white images (mnist, digits, ink), "
+        "discretized_logistic for grey and colour ones, normal for a table; it says which. A bernoulli makes each "
+        "pixel black or white.",
+    )
+    conditional: bool = _option(
+        False, "Give encoder and decoder the label: the model then generates what a label asks for."
+    )
+    label_column: str = _option("", "The column of a .csv that holds the label, of numbers or text.")
+    binarize: Literal["static", "dynamic"] = _option(
+        "static",
+        "How a bernoulli's pixels become 0 and 1. static: 1 where pixel > 0.5; dynamic: a Bernoulli draw of the grey "
+        "value, new each epoch.",
+    )
+    network: Literal["auto", "conv", "separable", "mlp"] = _option(
+        "auto",
         "Blocks on 4x4 patches, of two convolutions (conv), or of one a channel and one that mixes channels, several "
-        "times faster (separable); or a multilayer perceptron (mlp).",
+        "times faster (separable); or a multilayer perceptron (mlp). auto: conv for images, mlp for a table.",
     )
     latent: int = _option(32, "Size of the latent vector z.")
     width: int = _option(32, "Channels of a convolution, or units of a layer (mlp).")
@@ -52,8 +67,8 @@ class Config:
     components: int = _option(50, "Components of the mixture prior, each with a covariance of its own.")
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
     free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")
-    epochs: int = _option(20, "Passes over the training images.")
-    batch: int = _option(128, "Images a step.")
+    epochs: int = _option(20, "Passes over the training data.")
+    batch: int = _option(128, "Images or rows a step.")
     learning_rate: float = _option(4e-3, "Adam's step size, the highest of the schedule.")
     schedule: Literal["cosine", "constant"] = _option("cosine", "How the step size falls: to 0 along a cosine, or not.")
     ramp: int = _option(200, "Steps over which the step size rises from 0, with the cosine schedule.")
@@ -91,6 +106,8 @@ class Config:
         # What has no effect must be the default, but for components: a preset's stay where --prior normal is given.
         self._expect(self.objective == "iwae" or self.samples == 5, "samples", "5 unless the objective is iwae")
         self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "200 unless the schedule is cosine")
+        drawn = self.binarize == "static" or self.likelihood in {"auto", "bernoulli"}
+        self._expect(drawn, "binarize", "static unless the likelihood is bernoulli")
 
     def _expect(self, holds: bool, name: str, expected: str) -> None:
         if not holds:
@@ -98,7 +115,7 @@ class Config:
 
     @property
     def data_name(self) -> str:
-        """What others may be told of `data`: mnist, digits, or the last part of its path."""
+        """What others may be told of `data`: the name of a set, or the last part of its path."""
         return Path(self.data).absolute().name
 
     def to_json(self) -> str:
@@ -107,11 +124,19 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The configuration that `to_json` wrote; raises InputError on an unknown field or a wrong value."""
+        """The configuration that `to_json` wrote; raises InputError on an unknown field or a wrong value.
+
+        One of release 0.1, which had no other likelihood, is a Bernoulli's.
+        """
         try:
-            return cls(**json.loads(text))
+            return cls(**({"likelihood": "bernoulli"} | json.loads(text)))
         except (TypeError, ValueError) as error:
             raise InputError(f"not a configuration of this release: {error}") from error
+
+    def settled(self, recorded: Config) -> Config:
+        """The same with what a run has recorded where this says 'auto'."""
+        chosen = {name: getattr(recorded, name) for name in ("likelihood", "network") if getattr(self, name) == "auto"}
+        return dataclasses.replace(self, **chosen)
 
     def differences(self, other: Config) -> list[str]:
         """'name: ours, theirs' for each field in which the two differ."""

@@ -1,12 +1,13 @@
-"""Feeds the step: which images a batch holds, and how they are binarised and moved; a function of (seed, step) alone.
+"""Feeds the step: which events a batch holds, and how images are binarised and moved; a function of (seed, step) alone.
 
-The images stay in memory as uint8 and travel to the step as indices. Nothing here depends on what ran before, so that
-a run which was cut off goes on with the very batches and the very noise that it would have had.
+The events stay in memory, images as uint8, and travel to the step as indices. Nothing here depends on what ran before,
+so that a run which was cut off goes on with the very batches and the very noise that it would have had.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,16 +40,23 @@ def seeds(seed: int, stream: Stream, step: tf.Tensor) -> tf.Tensor:
 
 
 class Feed:
-    """The training images (n, H, W, C) uint8 and the order in which the steps see them."""
+    """The training events and the order in which the steps see them.
 
-    def __init__(self, config: Config, images: npt.NDArray[np.uint8]) -> None:
+    `events` are images (n, H, W, C) uint8, or a table's standardised rows (n, size) float32; `labels` are one-hot,
+    (n, labels) float32, for a conditional model.
+    """
+
+    def __init__(self, config: Config, events: npt.NDArray[Any], labels: npt.NDArray[np.float32] | None = None) -> None:
         self.config = config
-        self.batch = min(config.batch, len(images))
-        self.steps = len(images) // self.batch
+        self.batch = min(config.batch, len(events))
+        self.steps = len(events) // self.batch
         margin = config.shift
-        self.images = tf.constant(np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0))))
-        self.size = len(images)
-        self.shape = images.shape[1:]
+        self.are_images = events.ndim == 4
+        padding = ((0, 0), (margin, margin), (margin, margin), (0, 0))
+        self.values = tf.constant(np.pad(events, padding) if self.are_images else events)
+        self.labels = None if labels is None else tf.constant(labels)
+        self.size = len(events)
+        self.shape = events.shape[1:]
 
     def batches(self, first_epoch: int) -> tf.data.Dataset:
         """Indices (batch,) int32, epoch after epoch from `first_epoch` on; each epoch in an order of its own."""
@@ -65,13 +73,24 @@ class Feed:
         options.threading.private_threadpool_size = 1  # the cores belong to the step
         return epochs.with_options(options).prefetch(4)
 
-    def pixels(self, indices: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        """The images of a batch as the network sees them at this step: (B, H, W, C) float32, 0 or 1."""
+    def label(self, indices: tf.Tensor) -> tf.Tensor | None:
+        """The labels of a batch, one-hot (B, labels) float32, or None where the model takes none."""
+        return None if self.labels is None else tf.gather(self.labels, indices)
+
+    def events(self, indices: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """The events of a batch as the network sees them at this step, (B, *event_shape) float32.
+
+        Pixels are 0 or 1 for a Bernoulli, else in [0, 1].
+        """
         config = self.config
-        images = tf.gather(self.images, indices)
+        values = tf.gather(self.values, indices)
+        if not self.are_images:
+            return values
         if config.shift:
-            images = self._shifted(images, step)
-        grey = tf.cast(images, tf.float32) / 255.0
+            values = self._shifted(values, step)
+        grey = tf.cast(values, tf.float32) / 255.0
+        if config.likelihood != "bernoulli":
+            return grey
         threshold: tf.Tensor | float = 0.5
         if config.binarize == "dynamic":
             threshold = tf.random.stateless_uniform(tf.shape(grey), seeds(config.seed, Stream.BINARISE, step))

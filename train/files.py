@@ -21,6 +21,8 @@ __all__ = [
     "as_images",
     "digest",
     "gunzip",
+    "picture_paths",
+    "read_array",
     "read_arrays",
     "read_idx",
     "read_images",
@@ -51,7 +53,7 @@ def read_images(path: str | Path) -> npt.NDArray[Any]:
     if suffix in PICTURES:
         return read_picture(path)[None]
     if suffix == ".npy":
-        return as_images(_load(path), path)
+        return as_images(read_array(path), path)
     if suffix == ".npz":
         images = {key: array for key, array in read_arrays(path).items() if array.ndim >= 3}
         if len(images) != 1:
@@ -175,7 +177,8 @@ def as_images(array: npt.NDArray[Any], name: str | Path) -> npt.NDArray[Any]:
     return array
 
 
-def _load(path: Path) -> npt.NDArray[Any]:
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """The array in a .npy, never unpickled; raises DataError."""
     try:
         with path.open("rb") as stream:
             array: npt.NDArray[Any] = np.load(stream, allow_pickle=False)
@@ -188,10 +191,16 @@ def _load(path: Path) -> npt.NDArray[Any]:
     return array
 
 
-def _read_folder(folder: Path) -> Pixels:
+def picture_paths(folder: Path) -> list[Path]:
+    """The pictures in a folder and its subfolders, in the order in which they are read; raises DataError for none."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
     if not paths:
         raise DataError(f"{folder}: no pictures in it ({', '.join(PICTURES)})")
+    return paths
+
+
+def _read_folder(folder: Path) -> Pixels:
+    paths = picture_paths(folder)
     pictures = [read_picture(path) for path in paths]
     for path, picture in zip(paths, pictures, strict=True):
         if picture.shape != pictures[0].shape:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -14,10 +17,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from vae_edge.runtime.errors import InputError, RunError
-from vae_edge.train import data
+from vae_edge.train import choice, data, events
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed
 from vae_edge.train.learner import Learner
+from vae_edge.train.likelihoods.families import DISCRETE
 from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.run import Record, Run, commit, restore, versions
 
@@ -36,37 +40,47 @@ def fit(
     start: str | Path | None = None,
     strategy: Strategy = "none",
     verbose: int = 1,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Learns a model into the run folder `out`, and returns its path.
 
     After each epoch the run is whole: the process may die at any moment, and `resume` goes on with the same weights,
     batches and noise as if it had not (to the bit on one CPU). The weights begin as the best ones of the run `start`,
     which must be of the same network and prior, or else at random. `strategy` 'mirrored' spreads a batch over all GPUs
-    (or logical CPUs). `verbose` is Keras's: 0 silent, 1 a progress bar, 2 a line an epoch. Raises DataError, or
-    RunError: a run lies there or none, or what is resumed had another configuration or other images.
+    (or logical CPUs). `verbose` is Keras's: 0 silent, 1 a progress bar, 2 a line an epoch. What the configuration
+    leaves to the data is chosen, recorded, and told to `say` (a line on stderr). Raises DataError, or RunError: a run
+    lies there or none, or what is resumed had another configuration or other data.
     """
     run = Run(Path(out))
     if run.exists and not resume:
         raise RunError(f"{run.path}: holds a run already; go on with --resume, or name another folder")
     if resume:
+        config = config.settled(run.record().config)
         _expect_same(run.record().config, config, run.path)
-    training = data.load(config.data, "train", data_dir)
+    training = data.load_for(config, "train", data_dir)
     if resume:
-        run.record().expect(training)
-    validation = data.load(config.data, "validation", data_dir)
+        record = run.record()
+        record.expect(training)
+    else:
+        config = choice.resolve(config, training, say or _say)
+        record = _record(config, training, command)
+    validation = data.load_for(config, "validation", data_dir)
+    count = len(record.labels)
     with _scope(strategy):
-        feed = Feed(config, training.images)
-        model = VariationalAutoencoder(config, feed.shape)
+        rows = events.as_input(record.event, training.events) if training.is_table else training.images
+        feed = Feed(config, rows, events.one_hot(training.labels, count))
+        model = VariationalAutoencoder(config, record.event_shape, count)
         if start is not None and not resume:
-            before = _take_weights(model, Path(start))
+            before = _take_weights(model, record.labels, Path(start))
             folder = f"START{before.count(' && ') + 1}"  # a run that has a start of its own names that too
-            command = f"{before} --out {folder} && {command} --start {folder}"
-        learner = Learner(model, feed)
-    keeper = Keeper(learner, run, data.binarise(validation.images, config.binarize), verbose)
+            record = dataclasses.replace(record, command=f"{before} --out {folder} && {command} --start {folder}")
+        learner = Learner(model, feed, events.log_scale(record.event))
+    held_out = events.as_input(record.event, validation.events, config.binarize)
+    keeper = Keeper(learner, run, held_out, events.one_hot(validation.labels, count), verbose)
     if resume:
         keeper.resume()
     else:
-        run.begin(_record(config, training, command))
+        run.begin(record)
         if start is not None:
             keeper.save()
     learner.fit(
@@ -91,7 +105,7 @@ def load(path: str | Path) -> tuple[VariationalAutoencoder, Record, dict[str, An
     best = run.load("best")
     if best is None:
         raise RunError(f"{run.path}: no epoch has been finished yet; go on with vae-edge train --resume")
-    model = VariationalAutoencoder(record.config, record.image_shape)
+    model = VariationalAutoencoder(record.config, record.event_shape, len(record.labels))
     restore(model.variables, best[0], run.path / "best.npz")
     return model, record, best[1]
 
@@ -99,13 +113,20 @@ def load(path: str | Path) -> tuple[VariationalAutoencoder, Record, dict[str, An
 class Keeper(keras.callbacks.Callback):
     """After each epoch: validates, keeps the best weights and the state of the run, and stops when patience ends."""
 
-    def __init__(self, learner: Learner, run: Run, images: npt.NDArray[np.float32], verbose: int = 0) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        run: Run,
+        held_out: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.float32] | None = None,
+        verbose: int = 0,
+    ) -> None:
         super().__init__()
         self.verbose = verbose
         self.begun = (time.monotonic(), 0)  # when, and how many epochs were done then
         self.learner = learner
         self.run = run
-        self.images = images
+        self.held_out, self.labels = held_out, labels
         self.rows: list[dict[str, float]] = []
         self.best, self.best_epoch = -math.inf, 0
 
@@ -135,7 +156,7 @@ class Keeper(keras.callbacks.Callback):
         """Best weights first, checkpoint last: what dies in between is repeated, and comes out the same."""
         with self.learner.averaged():
             self.learner.fit_prior()
-            logs |= self.learner.validate(self.images)
+            logs |= self.learner.validate(self.held_out, self.labels)
             bound = logs[self.learner.judged_by]
             if not math.isfinite(bound):
                 raise RunError(
@@ -146,6 +167,8 @@ class Keeper(keras.callbacks.Callback):
             if bound > self.best:
                 self.best, self.best_epoch = bound, epoch + 1
                 self.run.save("best", [v.numpy() for v in self.learner.model.variables], self.rows[-1])
+        if self.learner.config.likelihood in DISCRETE:  # for the line that Keras prints
+            logs["val_bits_per_dim"] = -bound / (math.log(2) * math.prod(self.held_out.shape[1:]))
         self.run.write_history(self.rows)
         self.save()
         if self._is_stale():
@@ -165,12 +188,19 @@ class Keeper(keras.callbacks.Callback):
         return 0 < patience <= self.epoch - self.best_epoch
 
 
-def _take_weights(model: VariationalAutoencoder, start: Path) -> str:
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _take_weights(model: VariationalAutoencoder, labels: tuple[str, ...], start: Path) -> str:
     """Gives the model the best weights of another run; returns the command line that made those."""
     run = Run(start)
     record, best = run.record(), run.load("best")
     if best is None:
         raise RunError(f"{start}: no epoch has been finished yet; start from another run, or finish this with --resume")
+    if record.labels != labels:
+        ours, theirs = (", ".join(names) or "none" for names in (labels, record.labels))
+        raise RunError(f"{start}: has the labels {theirs}, this one has {ours}; start from a run of the same")
     restore(model.variables, best[0], start / "best.npz")
     return record.command
 
@@ -194,10 +224,10 @@ def _expect_same(recorded: Config, asked: Config, path: Path) -> None:
 
 def _record(config: Config, training: data.Dataset, command: str) -> Record:
     packages = versions("vae-edge", "tensorflow", "keras", "tensorflow-probability", "numpy")
-    height, width, channels = training.images.shape[1:]
     return Record(
         config=config,
-        image_shape=(height, width, channels),
+        event=events.describe(training, config.likelihood),
+        labels=training.label_names if config.conditional else (),
         dataset=training.name,
         dataset_sha256=training.sha256,
         images=len(training),

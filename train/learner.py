@@ -20,15 +20,19 @@ from vae_edge.train.objective import Terms, importance_weighted, resampled, term
 __all__ = ["Learner"]
 
 VALIDATION_BATCH = 500
-CODES = 60_000  # at most so many images' codes tell the mixture prior
+CODES = 60_000  # at most so many events' codes tell the mixture prior
 EM_STEPS = 2  # of the mixture prior after each epoch
 
 
 class Learner(keras.Model):
-    """A model with what it takes to learn it; `fit` feeds it the indices of images."""
+    """A model with what it takes to learn it; `fit` feeds it the indices of events.
 
-    def __init__(self, model: VariationalAutoencoder, feed: Feed) -> None:
+    `log_scale` is what the figures of a table's rows lie lower by in the rows' own units than in standard ones.
+    """
+
+    def __init__(self, model: VariationalAutoencoder, feed: Feed, log_scale: float = 0.0) -> None:
         super().__init__(name="learner")
+        self.log_scale = log_scale
         self.model = model
         self.feed = feed
         self.config: Config = model.config
@@ -59,7 +63,7 @@ class Learner(keras.Model):
     def train_step(self, indices: tf.Tensor) -> dict[str, tf.Tensor]:
         """One step of Adam on loss = weight * KL - reconstruction, or -L_K; returns the epoch's means so far."""
         config, step = self.config, tf.convert_to_tensor(self.optimizer.iterations.value)
-        x = self.feed.pixels(indices, step)
+        x, label = self.feed.events(indices, step), self.feed.label(indices)
         warm = 1.0
         if config.warmup:
             warm = tf.minimum(1.0, tf.cast(step, tf.float32) / (config.warmup * self.feed.steps))
@@ -67,13 +71,13 @@ class Learner(keras.Model):
         noise = seeds(config.seed, Stream.NOISE, step)
         with tf.GradientTape() as tape:
             if config.objective == "iwae":
-                bound, both = importance_weighted(self.model, x, noise, config.samples, warm)
+                bound, both = importance_weighted(self.model, x, noise, config.samples, warm, label)
                 loss = -tf.reduce_mean(bound)
-                values = _values(both, bound)
+                values = self._values(both, bound)
             else:
-                both = terms(self.model, x, noise, free_bits)
+                both = terms(self.model, x, noise, free_bits, label)
                 loss = tf.reduce_mean(config.beta * warm * (both.kl + both.excess) - both.reconstruction)
-                values = _values(both)
+                values = self._values(both)
             loss /= tf.distribute.get_strategy().num_replicas_in_sync  # their gradients are summed
         weights = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -98,7 +102,7 @@ class Learner(keras.Model):
                 weight.assign(value)
 
     def fit_prior(self) -> None:
-        """Fits a mixture prior to the codes of training images, where there is one; EM goes on from where it was."""
+        """Fits a mixture prior to the codes of training events, where there is one; EM goes on from where it was."""
         prior = self.model.mixture
         if prior is None:
             return
@@ -114,43 +118,49 @@ class Learner(keras.Model):
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _codes(self, indices: tf.Tensor) -> tf.Tensor:
-        """A code for each of these training images, moved and drawn as at this step, (n, L).
+        """A code for each of these training events, moved and drawn as at this step, (n, L).
 
         A draw of q(z|x), and with the objective iwae one of several by their weights.
         """
         step = tf.convert_to_tensor(self.optimizer.iterations.value)
-        x = self.feed.pixels(indices, step)
+        x, label = self.feed.events(indices, step), self.feed.label(indices)
         noise = seeds(self.config.seed, Stream.CODES, step + tf.cast(indices[0], step.dtype))
         if self.config.objective == "iwae":
-            return resampled(self.model, x, noise, self.config.samples)
-        q = self.model.encode(x).distribution
+            return resampled(self.model, x, noise, self.config.samples, label)
+        q = self.model.encode(x, label).distribution
         return q.loc + q.scale * tf.random.stateless_normal(tf.shape(q.loc), noise)
 
-    def validate(self, images: npt.NDArray[np.float32]) -> dict[str, float]:
-        """Mean ELBO and its two terms over `images` (n, H, W, C), and the bound of the objective iwae; nats per image.
+    def validate(
+        self, events: npt.NDArray[np.float32], labels: npt.NDArray[np.float32] | None = None
+    ) -> dict[str, float]:
+        """Mean ELBO and its two terms over `events` (n, *event_shape), and the bound of the objective iwae.
 
-        The same noise each time.
+        In nats per event; `labels` are one-hot, (n, labels). The same noise each time.
         """
         sums = np.zeros(len(self.trackers))
-        for number, start in enumerate(range(0, len(images), VALIDATION_BATCH)):
-            batch = tf.constant(images[start : start + VALIDATION_BATCH])
-            sums += self._sums(batch, tf.constant(number)).numpy()
-        return {f"val_{tracker.name}": value for tracker, value in zip(self.trackers, sums / len(images), strict=True)}
+        for number, start in enumerate(range(0, len(events), VALIDATION_BATCH)):
+            some = slice(start, start + VALIDATION_BATCH)
+            label = None if labels is None else tf.constant(labels[some])
+            sums += self._sums(tf.constant(events[some]), tf.constant(number), label).numpy()
+        return {f"val_{tracker.name}": value for tracker, value in zip(self.trackers, sums / len(events), strict=True)}
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def _sums(self, x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    def _sums(self, x: tf.Tensor, number: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
         noise = seeds(self.config.seed, Stream.VALIDATE, number)
         if self.config.objective == "iwae":
-            bound, both = importance_weighted(self.model, x, noise, self.config.samples)
-            values = _values(both, bound)
+            bound, both = importance_weighted(self.model, x, noise, self.config.samples, label=label)
+            values = self._values(both, bound)
         else:
-            values = _values(terms(self.model, x, noise))
+            values = self._values(terms(self.model, x, noise, label=label))
         return tf.reduce_sum(tf.stack(values), -1)
 
-
-def _values(both: Terms, *bound: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """What the trackers follow, in their order."""
-    return (both.reconstruction - both.kl, both.reconstruction, both.kl, *bound)
+    def _values(self, both: Terms, *bound: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """What the trackers follow, in their order."""
+        reconstruction = both.reconstruction
+        if self.log_scale:  # log p(row) = log p(standard row) - log |d row / d standard row|
+            reconstruction -= self.log_scale
+            bound = tuple(each - self.log_scale for each in bound)
+        return (reconstruction - both.kl, reconstruction, both.kl, *bound)
 
 
 def _optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:

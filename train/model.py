@@ -1,6 +1,8 @@
 """The model: networks that return distributions.
 
-q(z|x) = N(loc(x), scale(x)^2), p(x|z) = Bernoulli(logits(z)), p(z) = N(0, 1) or a mixture of normals.
+q(z|x) = N(loc(x), scale(x)^2), p(x|z) of the family that the configuration names, p(z) = N(0, 1) or a mixture of
+normals. A conditional model's are q(z|x, y) and p(x|z, y) for a label y, and p(z), which does not depend on it
+(Sohn et al. 2015).
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from vae_edge.runtime.errors import InputError
 from vae_edge.train import networks
 from vae_edge.train.config import Config
+from vae_edge.train.likelihoods import families
+from vae_edge.train.likelihoods.outputs import PARAMETERS
 from vae_edge.train.mixture import Parts
 
 tfd = tfp.distributions
@@ -25,33 +30,53 @@ __all__ = ["MixturePrior", "VariationalAutoencoder"]
 
 
 class VariationalAutoencoder(keras.Model):
-    """A variational autoencoder (Kingma & Welling 2014) over images of one shape (H, W, C)."""
+    """A variational autoencoder (Kingma & Welling 2014) over events of one shape: images (H, W, C), or vectors (size,).
 
-    def __init__(self, config: Config, image_shape: tuple[int, int, int]) -> None:
+    `encoder` and `decoder` are Keras models of x and z, or of [x, label] and [z, label] where there are `labels`. The
+    decoder's outputs are the `parameters` of the likelihood, in that order. A table's rows are standardised ones.
+    """
+
+    def __init__(self, config: Config, event_shape: tuple[int, ...], labels: int = 0) -> None:
         super().__init__(name="vae")
         self.config = config
+        self.labels = labels
+        self.event_axes = len(event_shape)
         keras.utils.set_random_seed(config.seed)
-        self.encoder = networks.encoder(config, image_shape)
-        self.decoder = networks.decoder(config, image_shape)
+        self.encoder = networks.encoder(config, event_shape, labels)
+        self.decoder = networks.decoder(config, event_shape, labels)
         self.mixture = MixturePrior(config.components, config.latent) if config.prior == "mixture" else None
         self.built = True
 
-    def encode(self, x: tf.Tensor) -> Distribution:
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the decoder's outputs: ('logits',) or ('loc', 'scale')."""
+        return PARAMETERS[self.config.likelihood]
+
+    def encode(self, x: tf.Tensor, label: tf.Tensor | None = None) -> Distribution:
         """q(z|x), a tfd.Independent of a tfd.Normal: batch_shape (B,), event_shape (L,).
 
-        `x` is (B, H, W, C) float32 in [0, 1]. An autoencoder's is a tfd.VectorDeterministic.
+        `x` is (B, *event_shape) float32; `label` is one-hot (B, labels) float32, for a conditional model alone. An
+        autoencoder's is a tfd.VectorDeterministic.
         """
-        loc, scale = self.encoder(x)
+        loc, scale = self.encoder(self._inputs(x, label))
         if self.config.objective == "ae":
             return tfd.VectorDeterministic(loc)
         return tfd.Independent(tfd.Normal(loc, scale), 1)
 
-    def decode(self, z: tf.Tensor) -> Distribution:
-        """p(x|z), a tfd.Independent of a tfd.Bernoulli: batch_shape (B,), event_shape (H, W, C).
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> Distribution:
+        """p(x|z), a tfd.Independent of the likelihood: batch_shape (B,), event_shape that of the data.
 
-        `z` is (B, L) float32.
+        `z` is (B, L) float32; `label` as for `encode`.
         """
-        return tfd.Independent(tfd.Bernoulli(logits=self.decoder(z)), 3)
+        parameters = self.decoder(self._inputs(z, label))
+        parameters = [parameters] if len(self.parameters) == 1 else parameters
+        return families.distribution(self.config.likelihood, parameters, self.event_axes)
+
+    def _inputs(self, x: tf.Tensor, label: tf.Tensor | None) -> Any:
+        if (label is not None) != bool(self.labels):
+            expected = f"one-hot labels (B, {self.labels})" if self.labels else "no labels: the model is unconditional"
+            raise InputError(f"expected {expected}, came {'none' if label is None else label.shape}")
+        return x if label is None else [tf.convert_to_tensor(x), tf.convert_to_tensor(label)]
 
     @property
     def prior(self) -> Distribution:
@@ -60,10 +85,6 @@ class VariationalAutoencoder(keras.Model):
             return self.mixture.distribution()
         zeros = tf.zeros(self.config.latent)
         return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), 1)
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Logits of the reconstruction from the posterior's mean."""
-        return self.decoder(self.encoder(x)[0])
 
 
 class MixturePrior(keras.Layer):

@@ -1,78 +1,156 @@
-"""The networks: image -> (loc, scale) and z -> logits, as Keras 3 functional models.
+"""The networks: x -> (loc, scale) and z -> the parameters of p(x|z), as Keras 3 functional models.
 
-Both work on the grid of 4x4 patches, where a pixel of an image costs a sixteenth: for 28x28 that is 7x7. Residual
-blocks add before the ReLU, so that a runtime fuses each convolution with its sum and its activation. The tensor is
-transposed to channels-first where it is flattened: ONNX is channels-first, and the converter's own transposes cancel.
+For images both work on the grid of 4x4 patches, where a pixel of an image costs a sixteenth: for 28x28 that is 7x7.
+Residual blocks add before the ReLU, so that a runtime fuses each convolution with its sum and its activation. The
+tensor is transposed to channels-first where it is flattened: ONNX is channels-first, and the converter's own transposes
+cancel.
 
 A block is two 3x3 convolutions (`conv`), or one that keeps channels apart and a 1x1 one that mixes them (`separable`),
 which costs a sixteenth at 64 channels, of a kind that a processor is better at: 2.3 microseconds of ONNX Runtime
 beside 28. Blocks of 64 channels and their halves come in whole vector registers.
+
+A table's rows take multilayer perceptrons. A conditional model's networks have the label, one-hot, as a second input.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import keras
 from keras import layers, ops
 
-from vae_edge.runtime.errors import RunError
+from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
+from vae_edge.train.likelihoods.outputs import Output, outputs
 
 __all__ = ["decoder", "encoder"]
 
 PATCH = 4
-# Beyond +-15 a logit tells nothing: all 784 pixels at 15 cost 2.4e-4 nats, and the seed contract's 16-bit words
-# end at 11.8. Unbounded, the background's ran to -400, where float32 itself is 2e-4 off.
-BOUND = 15.0
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 if keras.backend.backend() != "tensorflow":
     raise RunError(f"Keras runs on {keras.backend.backend()}, expected tensorflow: unset KERAS_BACKEND")
 
 
-def encoder(config: Config, image_shape: Shape) -> keras.Model:
-    """image (B, H, W, C) in [0, 1] -> loc, scale (B, L), float32; scale > 0, or 0 throughout for an autoencoder."""
-    image = keras.Input(image_shape, name="image")
-    kind = config.network if config.encoder_network == "same" else config.encoder_network
+def encoder(config: Config, event_shape: Shape, labels: int = 0) -> keras.Model:
+    """x (B, H, W, C) in [0, 1] or (B, size) -> loc, scale (B, L), float32; scale > 0, or 0 for an autoencoder.
+
+    With `labels` of them a second input holds the label, one-hot (B, labels) float32.
+    """
+    event = keras.Input(event_shape, name="image" if len(event_shape) == 3 else "x")
+    label = keras.Input((labels,), name="label") if labels else None
+    kind = _kind(config.network if config.encoder_network == "same" else config.encoder_network, event_shape)
     width, depth = config.encoder_width or config.width, config.encoder_depth or config.depth
-    x = _perceptron(image, width, depth) if kind == "mlp" else _convolutions(image, kind, width, depth)
+    if kind == "mlp":
+        x = _perceptron(_beside(layers.Flatten()(event), label), width, depth)
+    else:
+        x = _convolutions(event, kind, width, depth)
+    x = _beside(_gated(x, label), label)
     loc = layers.Dense(config.latent, name="loc")(x)
     if config.objective == "ae":
         scale = layers.Lambda(ops.zeros_like, name="scale")(loc)
     else:
         scale = layers.Dense(config.latent, activation="softplus", name="scale")(x)
-    return keras.Model(image, [loc, scale], name="encoder")
+    return keras.Model(event if label is None else [event, label], [loc, scale], name="encoder")
 
 
-def decoder(config: Config, image_shape: Shape) -> keras.Model:
-    """z (B, L) -> logits (B, H, W, C), float32."""
+def decoder(config: Config, event_shape: Shape, labels: int = 0) -> keras.Model:
+    """z (B, L) -> the likelihood's parameters in the order of outputs.PARAMETERS, each (B, *event_shape), float32.
+
+    A categorical's logits have the levels as one axis more. With `labels` of them a second input holds the label,
+    one-hot (B, labels) float32.
+    """
     z = keras.Input((config.latent,), name="z")
-    if config.network == "mlp":
-        x = layers.Dense(math.prod(image_shape))(_perceptron(z, config.width, config.depth))
-        return keras.Model(z, Bounded()(layers.Reshape(image_shape)(x)), name="decoder")
-    height, width, channels = image_shape
-    rows, columns = -(-height // PATCH), -(-width // PATCH)
+    label = keras.Input((labels,), name="label") if labels else None
+    kind = _kind(config.network, event_shape)
+    wanted = outputs(config.likelihood, event_shape)
+    if kind == "mlp":
+        # A layer draws its seed where it is made: the last ones first, as runs were recorded with.
+        last = [_dense(output, event_shape) for output in wanted]
+        x = _gated(_perceptron(layers.Flatten()(_beside(z, label)), config.width, config.depth), label)
+        parameters = [make(x) for make in last]
+    else:
+        x = _grid(z, label, config, kind, event_shape)
+        parameters = [_painted(x, output, event_shape) for output in wanted]
+    single = parameters[0] if len(parameters) == 1 else parameters
+    return keras.Model(z if label is None else [z, label], single, name="decoder")
+
+
+def _kind(network: str, event_shape: Shape) -> str:
+    """conv, separable or mlp; raises InputError where a table's rows are to be convolved."""
+    is_image = len(event_shape) == 3
+    if network == "auto":
+        return "conv" if is_image else "mlp"
+    if network != "mlp" and not is_image:
+        raise InputError(f"network should be mlp for the rows of a table, it is {network!r}")
+    return network
+
+
+def _beside(x: keras.KerasTensor, label: keras.KerasTensor | None) -> keras.KerasTensor:
+    return x if label is None else layers.Concatenate()([x, label])
+
+
+def _gated(x: keras.KerasTensor, label: keras.KerasTensor | None) -> keras.KerasTensor:
+    """Features (B, n), each times (1 + a weight of the label), Perez et al. 2018: each label has features of its own.
+
+    With the label beside z and beside the last features alone, z goes on telling the class: after 6 epochs of MNIST 66
+    of 100 generated digits were what was asked for, with gates 83, at an ELBO 1.9 nats higher.
+    """
+    if label is None:
+        return x
+    weight = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer="zeros")(label)
+    return layers.Add()([x, layers.Multiply()([x, weight])])
+
+
+def _grid(
+    z: keras.KerasTensor, label: keras.KerasTensor | None, config: Config, kind: str, image_shape: Shape
+) -> keras.KerasTensor:
+    """The decoder's features on the grid of patches."""
+    rows, columns = -(-image_shape[0] // PATCH), -(-image_shape[1] // PATCH)
     # A dense layer has no neighbours to share weights with: half of the channels are enough where blocks are cheap (0.3
     # nats for a sixth of the time), and cost 0.8 nats where they are not.
-    first = max(1, config.width // 2) if config.network == "separable" else config.width
-    x = layers.Dense(first * rows * columns, activation="relu")(z)
+    first = max(1, config.width // 2) if kind == "separable" else config.width
+    x = layers.Dense(first * rows * columns, activation="relu")(_beside(z, label))
+    x = _gated(x, label)
     x = layers.Permute((2, 3, 1))(layers.Reshape((first, rows, columns))(x))
     # With a convolution first, ONNX Runtime keeps its blocked layout through all blocks; it cannot where a residual sum
     # reads the dense layer. The decoder is 4 to 6 % faster for it.
     x = layers.Conv2D(config.width, 1, activation="relu")(x)
-    x = _blocks(x, config.network, config.width, config.depth)
-    # Each cell paints its own patch. A 3x3 convolution here costs a tenth of the decoder, and is better spent on width.
-    x = layers.Conv2D(channels * PATCH**2, 1)(x)
-    x = DepthToSpace(PATCH)(Bounded()(x))
-    if (surplus := (rows * PATCH - height, columns * PATCH - width)) != (0, 0):
+    return _blocks(x, kind, config.width, config.depth)
+
+
+def _painted(x: keras.KerasTensor, output: Output, image_shape: Shape) -> keras.KerasTensor:
+    """One output of features on the grid: each cell paints its own patch.
+
+    A 3x3 convolution here costs a tenth of the decoder, and is better spent on width.
+    """
+    height, width, channels = image_shape
+    x = layers.Conv2D(channels * output.numbers * PATCH**2, 1, bias_initializer=_constant(output.bias))(x)
+    x = DepthToSpace(PATCH)(x if output.activation is None else output.activation()(x))
+    if (surplus := (-height % PATCH, -width % PATCH)) != (0, 0):
         x = layers.Cropping2D(((0, surplus[0]), (0, surplus[1])))(x)
-    return keras.Model(z, x, name="decoder")
+    return x if output.numbers == 1 else layers.Reshape((*image_shape, output.numbers))(x)
+
+
+def _dense(output: Output, event_shape: Shape) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+    """What makes one output of a perceptron's features."""
+    shape = event_shape if output.numbers == 1 else (*event_shape, output.numbers)
+    dense = layers.Dense(math.prod(shape), bias_initializer=_constant(output.bias))
+
+    def make(x: keras.KerasTensor) -> keras.KerasTensor:
+        x = layers.Reshape(shape)(dense(x))
+        return x if output.activation is None else output.activation()(x)
+
+    return make
+
+
+def _constant(value: float) -> keras.Initializer:
+    return keras.initializers.Constant(value)
 
 
 def _perceptron(x: keras.KerasTensor, width: int, depth: int) -> keras.KerasTensor:
-    x = layers.Flatten()(x)
     for _ in range(depth):
         x = layers.Dense(width, activation="relu")(x)
     return x
@@ -102,14 +180,6 @@ def _blocks(x: keras.KerasTensor, kind: str, width: int, depth: int) -> keras.Ke
             y = layers.Conv2D(width, 3, padding="same", **last)(y)
         x = layers.ReLU()(layers.Add()([x, y]))
     return x
-
-
-class Bounded(layers.Layer):
-    """Logits held in [-BOUND, BOUND]."""
-
-    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """`x`, clipped."""
-        return ops.clip(x, -BOUND, BOUND)
 
 
 class DepthToSpace(layers.Layer):

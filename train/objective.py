@@ -1,4 +1,4 @@
-"""The objectives, nats per image: the evidence lower bound (Kingma & Welling 2014), and the tighter one of K samples.
+"""The objectives, nats per event: the evidence lower bound (Kingma & Welling 2014), and the tighter one of K samples.
 
 log p(x) >= L_K = E[log 1/K sum_k w_k] >= ELBO = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z)),
 w_k = p(x|z_k) p(z_k) / q(z_k|x) (Burda et al. 2016)
@@ -30,20 +30,26 @@ class Terms(NamedTuple):
     excess: tf.Tensor | float = 0.0
 
 
-def terms(model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, free_bits: tf.Tensor | float = 0.0) -> Terms:
-    """The two terms for images `x` (B, H, W, C); the noise is a function of `seed` (2,) int32.
+def terms(
+    model: VariationalAutoencoder,
+    x: tf.Tensor,
+    seed: tf.Tensor,
+    free_bits: tf.Tensor | float = 0.0,
+    label: tf.Tensor | None = None,
+) -> Terms:
+    """The two terms for events `x` (B, *event_shape); the noise is a function of `seed` (2,) int32.
 
     The KL is exact for the normal prior, and by the same draw of z for the mixture. With `excess` a latent dimension's
     mean KL counts at least `free_bits` (Kingma et al. 2016).
     """
-    q = model.encode(x)
+    q = model.encode(x, label)
     if model.config.objective == "ae":
         z = q.mean()
-        return Terms(model.decode(z).log_prob(x), tf.zeros(tf.shape(x)[0]))
+        return Terms(model.decode(z, label).log_prob(x), tf.zeros(tf.shape(x)[0]))
     # z = loc + scale * eps
     loc, scale = q.distribution.loc, q.distribution.scale
     z = loc + scale * tf.random.stateless_normal(tf.shape(loc), seed)
-    reconstruction = model.decode(z).log_prob(x)
+    reconstruction = model.decode(z, label).log_prob(x)
     if model.mixture is not None:
         return Terms(reconstruction, q.log_prob(z) - model.prior.log_prob(z))
     kl = tfd.kl_divergence(q.distribution, model.prior.distribution)
@@ -52,14 +58,19 @@ def terms(model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, free_bit
 
 
 def importance_weighted(
-    model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, samples: int, kl_weight: tf.Tensor | float = 1.0
+    model: VariationalAutoencoder,
+    x: tf.Tensor,
+    seed: tf.Tensor,
+    samples: int,
+    kl_weight: tf.Tensor | float = 1.0,
+    label: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, Terms]:
-    """L_K of images `x` (B, H, W, C) by K = `samples` draws of z each, (B,), and the two terms of the ELBO by the same.
+    """L_K of events `x` (B, *event_shape) by K = `samples` draws of z each, (B,), and the ELBO's two terms by the same.
 
     Its gradient is the doubly reparameterised one (Tucker et al. 2019), whose signal does not fade as K grows: q is
     held still inside w, and what reaches the encoder through z_k has w_k / sum w as a second factor.
     """
-    q = model.encode(x)
+    q = model.encode(x, label)
     loc, scale = q.distribution.loc, q.distribution.scale
     eps = tf.random.stateless_normal(tf.concat([[samples], tf.shape(loc)], 0), seed)
     shares: list[tf.Tensor] = []  # filled below, read when the gradient is taken
@@ -71,7 +82,7 @@ def importance_weighted(
     z = reweighted(loc + scale * eps)
     still = tfd.Independent(tfd.Normal(tf.stop_gradient(loc), tf.stop_gradient(scale)), 1)
     flat = tf.reshape(z, (-1, model.config.latent))
-    log_p = model.decode(flat).log_prob(tf.tile(x, (samples, 1, 1, 1)))
+    log_p = model.decode(flat, _tiled(label, samples)).log_prob(_tiled(x, samples))
     reconstruction = tf.reshape(log_p, tf.shape(z)[:2])
     kl = still.log_prob(z) - tf.reshape(model.prior.log_prob(flat), tf.shape(z)[:2])
     log_w = reconstruction - kl_weight * kl
@@ -80,17 +91,24 @@ def importance_weighted(
     return bound, Terms(tf.reduce_mean(reconstruction, 0), tf.reduce_mean(kl, 0))
 
 
-def resampled(model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, samples: int) -> tf.Tensor:
-    """One of K = `samples` draws of q(z|x) for each image, taken with probability w_k / sum w, (B, L).
+def resampled(
+    model: VariationalAutoencoder, x: tf.Tensor, seed: tf.Tensor, samples: int, label: tf.Tensor | None = None
+) -> tf.Tensor:
+    """One of K = `samples` draws of q(z|x) for each event, taken with probability w_k / sum w, (B, L).
 
     The gradient of L_K by the prior's parameters is that of log p(z) at such draws, so a prior fitted to them raises
     L_K. With one they are draws of q; with many they come close to draws of p(z|x) (Cremer et al. 2017).
     """
-    q = model.encode(x).distribution
+    q = model.encode(x, label).distribution
     noise, choice = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     z = q.loc + q.scale * tf.random.stateless_normal(tf.concat([[samples], tf.shape(q.loc)], 0), noise)
     flat = tf.reshape(z, (-1, model.config.latent))
-    log_p = model.decode(flat).log_prob(tf.tile(x, (samples, 1, 1, 1))) + model.prior.log_prob(flat)
+    log_p = model.decode(flat, _tiled(label, samples)).log_prob(_tiled(x, samples)) + model.prior.log_prob(flat)
     log_w = tf.reshape(log_p, tf.shape(z)[:2]) - tf.reduce_sum(q.log_prob(z), -1)
     chosen = tf.random.stateless_categorical(tf.transpose(log_w), 1, choice, dtype=tf.int32)
     return tf.gather(tf.transpose(z, (1, 0, 2)), chosen, axis=1, batch_dims=1)[:, 0]
+
+
+def _tiled(x: tf.Tensor | None, times: int) -> tf.Tensor | None:
+    """`x` (B, ...) `times` over, (times B, ...)."""
+    return None if x is None else tf.tile(x, (times, *[1] * (len(x.shape) - 1)))

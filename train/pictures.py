@@ -13,16 +13,20 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from vae_edge.runtime import atomic
-from vae_edge.train import data
+from vae_edge.runtime.bundle.manifest import Vector
+from vae_edge.train import data, events
 from vae_edge.train.fit import load
 from vae_edge.train.model import VariationalAutoencoder
-from vae_edge.train.run import Run
+from vae_edge.train.run import Record, Run
 
 __all__ = ["draw"]
 
 matplotlib.use("agg")
 
 COLUMNS = 12
+LABELS = 20  # rows of a conditional run's samples
+DRAWS = 1000  # rows that a table's histograms are of
+HISTOGRAMS = 16  # columns of a table that are shown
 GRID = 20  # images a side of the manifold of a two-dimensional latent
 HEADS = ("sample", "mean", "mode")
 
@@ -30,23 +34,33 @@ Array = npt.NDArray[Any]
 
 
 def draw(path: str | Path, data_dir: str | Path | None = None) -> list[Path]:
-    """Writes curves.png, reconstructions.png and samples.png; for a latent plane manifold.png and posteriors.png too.
+    """Writes curves.png, and pictures by the best weights of validation data, into the run's folder; returns the files.
 
-    All by the best weights, of validation images, into the run's folder; returns the files. An autoencoder, which has
-    no prior, gets no samples; a manifold takes a normal prior. Of 2 or of more than 4 channels the first is shown.
-    Raises RunError, DataError.
+    Of images reconstructions.png and samples.png, a row a label for a conditional run; of a table columns.png, its
+    columns beside generated ones. For a latent plane manifold.png and posteriors.png too. An autoencoder, which has no
+    prior, gets no samples; a manifold takes a normal prior and no label. Of 2 or of more than 4 channels the first is
+    shown. Raises RunError, DataError.
     """
     run = Run(Path(path))
     model, record, _ = load(run.path)
-    validation = data.load(record.config.data, "validation", data_dir)
-    images = data.binarise(validation.images, record.config.binarize)
-    figures = {"curves": _curves(run), "reconstructions": _reconstructions(model, images[:COLUMNS])}
-    if record.config.objective != "ae":
-        figures["samples"] = _samples(model)
+    validation = data.load_for(record.config, "validation", data_dir)
+    x = events.as_input(record.event, validation.events, record.config.binarize)
+    label = events.one_hot(validation.labels, len(record.labels))
+    generates = record.config.objective != "ae"
+    figures = {"curves": _curves(run)}
+    if isinstance(record.event, Vector):
+        if generates:
+            figures["columns"] = _columns(model, record.event, validation.events, label)
+    else:
+        first = None if label is None else label[:COLUMNS]
+        figures["reconstructions"] = _reconstructions(model, x[:COLUMNS], first)
+        if generates:
+            figures["samples"] = _samples(model, record)
     if record.config.latent == 2:
-        if record.config.objective != "ae" and record.config.prior == "normal":
+        is_plain = record.config.prior == "normal" and not record.labels and not isinstance(record.event, Vector)
+        if generates and is_plain:
             figures["manifold"] = _manifold(model)
-        figures["posteriors"] = _posteriors(model, images, validation.labels)
+        figures["posteriors"] = _posteriors(model, x, label, validation.labels)
     files = []
     for name, figure in figures.items():
         content = io.BytesIO()
@@ -63,25 +77,57 @@ def _curves(run: Run) -> Figure:
     for axes, term in zip(figure.subplots(1, len(terms)), terms, strict=True):
         axes.plot(table["epoch"], table[term], label="training")
         axes.plot(table["epoch"], table[f"val_{term}"], label="validation")
-        axes.set(title=term, xlabel="epoch", ylabel="nats an image" if term == terms[0] else "")
+        axes.set(title=term, xlabel="epoch", ylabel="nats an event" if term == terms[0] else "")
         late = np.concatenate([table[key][len(table) // 10 :] for key in (term, f"val_{term}")])
         axes.set_ylim(late.min() - 1, late.max() + 1)  # the first epochs would flatten the rest
     axes.legend()
     return figure
 
 
-def _reconstructions(model: VariationalAutoencoder, images: Array) -> Figure:
-    posterior = model.decode(model.encode(images).mean())
+def _reconstructions(model: VariationalAutoencoder, images: Array, label: Array | None) -> Figure:
+    posterior = model.decode(model.encode(images, label).mean(), label)
     return _rows({"original": images} | _heads(posterior))
 
 
-def _samples(model: VariationalAutoencoder) -> Figure:
-    return _rows(_heads(model.decode(model.prior.sample(COLUMNS, seed=(0, 0)))))
+def _samples(model: VariationalAutoencoder, record: Record) -> Figure:
+    """Draws of the prior: a row a head, or for a conditional run the means, a row a label of the same draws."""
+    z = model.prior.sample(COLUMNS, seed=(0, 0))
+    if not record.labels:
+        return _rows(_heads(model.decode(z)))
+    every = np.eye(len(record.labels), dtype=np.float32)
+    names = record.labels[:LABELS]
+    return _rows({name: _mean(model, z, every[[k] * COLUMNS]) for k, name in enumerate(names)})
+
+
+def _columns(model: VariationalAutoencoder, event: Vector, rows: Array, label: Array | None) -> Figure:
+    """Histograms of a table's columns beside those of rows drawn from the model, given the same labels."""
+    rows = rows[:DRAWS]
+    z = model.prior.sample(len(rows), seed=(0, 0))
+    drawn = model.decode(z, None if label is None else label[:DRAWS]).sample(seed=(0, 1)).numpy()
+    drawn = drawn * np.array(event.scale) + np.array(event.shift)
+    count = min(event.size, HISTOGRAMS)
+    across = min(count, 4)
+    figure = Figure(figsize=(3 * across, 2.4 * -(-count // across)), layout="constrained")
+    for k, axes in enumerate(figure.subplots(-(-count // across), across, squeeze=False).flat):
+        if k >= count:
+            axes.set_axis_off()
+            continue
+        bins = np.histogram_bin_edges(np.concatenate([rows[:, k], drawn[:, k]]), 30)
+        for values, name in ((rows[:, k], "validation"), (drawn[:, k], "generated")):
+            axes.hist(values, bins, histtype="step", label=name)
+        axes.set(title=event.names[k] if event.names else f"column {k + 1}", yticks=[])
+    figure.axes[0].legend()
+    return figure
 
 
 def _heads(distribution: Any) -> dict[str, Array]:
     made = (distribution.sample(seed=(0, 1)), distribution.mean(), distribution.mode())
     return {name: np.asarray(pixels, np.float32) for name, pixels in zip(HEADS, made, strict=True)}
+
+
+def _mean(model: VariationalAutoencoder, z: Any, label: Array) -> Array:
+    mean: Array = model.decode(z, label).mean().numpy()
+    return mean
 
 
 def _rows(rows: dict[str, Array]) -> Figure:
@@ -103,17 +149,18 @@ def _manifold(model: VariationalAutoencoder) -> Figure:
     return figure
 
 
-def _posteriors(model: VariationalAutoencoder, images: Array, labels: Array | None) -> Figure:
-    loc = model.encode(images).mean().numpy()
+def _posteriors(model: VariationalAutoencoder, x: Array, label: Array | None, labels: Array | None) -> Figure:
+    loc = model.encode(x, label).mean().numpy()
     figure = Figure(figsize=(7, 6))
     axes = figure.subplots()
     points = axes.scatter(loc[:, 0], loc[:, 1], c=labels, s=4, cmap="tab10" if labels is not None else None)
-    axes.set(title="mean of q(z|x), validation images", xlabel="z[0]", ylabel="z[1]", aspect="equal")
+    axes.set(title="mean of q(z|x), validation data", xlabel="z[0]", ylabel="z[1]", aspect="equal")
     if labels is not None:
         figure.colorbar(points, label="class")
     return figure
 
 
 def _show(axes: Any, pixels: Array) -> None:
+    pixels = np.clip(pixels, 0, 1)  # a normal has no edges
     axes.imshow(pixels if pixels.shape[-1] in (3, 4) else pixels[..., 0], cmap="gray", vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[])

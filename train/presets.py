@@ -8,7 +8,9 @@ from vae_edge.train.config import Config
 
 __all__ = ["PRESETS"]
 
-_MNIST = Config(prior="mixture", components=100, learning_rate=8e-3, shift=1, epochs=100)
+_MNIST = Config(
+    likelihood="bernoulli", network="conv", prior="mixture", components=100, learning_rate=8e-3, shift=1, epochs=100
+)
 
 # Decoders of separable blocks, which cost a third of the time at equal likelihood; the encoder is better off without.
 # The decoder's multiply-adds an image: 0.27 M, 0.66 M, 7.6 M.

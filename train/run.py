@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import atomic
+from vae_edge.runtime.bundle.manifest import Condition, Image, Vector
 from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
 from vae_edge.train.data import Dataset
@@ -35,10 +36,16 @@ Arrays = list[npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Record:
-    """What run.json holds."""
+    """What run.json holds.
+
+    `config` names the likelihood and the network that were learned, never 'auto'; `event` is what the networks read, as
+    the manifest holds it (of a table in standard units by its shift and scale); `labels` are the names of a conditional
+    model's labels, or (); `images` is the number of training images or rows.
+    """
 
     config: Config
-    image_shape: tuple[int, int, int]
+    event: Image | Vector
+    labels: tuple[str, ...]
     dataset: str
     dataset_sha256: str
     images: int
@@ -46,12 +53,28 @@ class Record:
     commit: str
     versions: dict[str, str]
 
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """(H, W, C) or (size,)."""
+        return self.event.shape
+
+    @property
+    def condition(self) -> Condition | None:
+        """The label, one-hot, of a conditional model."""
+        return Condition("one_hot", len(self.labels), self.labels) if self.labels else None
+
     def expect(self, dataset: Dataset) -> None:
         """Raises RunError where `dataset` is not the one that the run has learned from."""
+        things = "rows" if isinstance(self.event, Vector) else "images"
         if dataset.sha256 != self.dataset_sha256:
             raise RunError(
-                f"{dataset.name}: the run has learned from other images (SHA-256 {self.dataset_sha256[:12]}..., these "
-                f"have {dataset.sha256[:12]}...); restore those, or train again into another folder"
+                f"{dataset.name}: the run has learned from other {things} (SHA-256 {self.dataset_sha256[:12]}..., "
+                f"these have {dataset.sha256[:12]}...); restore those, or train again into another folder"
+            )
+        if self.labels and dataset.label_names != self.labels:
+            raise RunError(
+                f"{dataset.name}: the run has learned the labels {', '.join(self.labels)}, here they are "
+                f"{', '.join(dataset.label_names)}; restore those, or train again into another folder"
             )
 
 
@@ -77,7 +100,8 @@ class Run:
         try:
             tree = json.loads(path.read_bytes())
             config = Config.from_json(json.dumps(tree.pop("config")))
-            return Record(config=config, image_shape=tuple(tree.pop("image_shape")), **tree)
+            event = _event(tree.pop("event") if "event" in tree else _image(*tree.pop("image_shape")))
+            return Record(config=config, event=event, labels=tuple(tree.pop("labels", ())), **tree)
         except FileNotFoundError as error:
             raise RunError(
                 f"{self.path}: no run lies here (run.json is missing); make one with vae-edge train"
@@ -119,6 +143,18 @@ def restore(variables: list[Any], arrays: Arrays, path: Path) -> None:
         raise RunError(f"{path}: holds the weights of another network ({len(found)} arrays, expected {len(shapes)})")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+def _event(tree: dict[str, Any]) -> Image | Vector:
+    if tree["kind"] == Image.kind:
+        return Image(**tree)
+    lists = {key: tuple(tree[key]) for key in ("names", "shift", "scale")}
+    return Vector(**(tree | lists))
+
+
+def _image(height: int, width: int, channels: int) -> dict[str, Any]:
+    """The event of a run of release 0.1, which knew black-and-white images alone."""
+    return {"kind": Image.kind, "height": height, "width": width, "channels": channels, "threshold": 0.5}
 
 
 def commit() -> str:

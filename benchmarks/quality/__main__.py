@@ -26,6 +26,7 @@ import numpy.typing as npt
 from benchmarks.quality import evaluate, learn, pythae_default, tables
 from benchmarks.quality.baselines import BASELINES, Baseline
 from vae_edge.export import graphs
+from vae_edge.export.sources.models import translate_model
 from vae_edge.runtime import VAE, atomic
 from vae_edge.runtime.errors import CheckFailed, InputError, VaeEdgeError
 from vae_edge.runtime.evaluation import likelihood
@@ -132,15 +133,17 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _ours(vae: VAE, options: argparse.Namespace, key: Mapping[str, Any], measure: Measure) -> Row:
-    said = vae.manifest
+    said, training = vae.manifest, vae.manifest.training
+    if training is None:
+        raise InputError(f"{said.name!r} was not trained by this project: expected a bundle of a run")
 
     def make() -> Row:
         return {
             "name": said.name,
             "ours": True,
-            "command": said.training.command,
+            "command": training.command,
             "latent": said.latent_size,
-            "epochs": said.training.epochs,
+            "epochs": training.epochs,
             "parameters": said.encoder.parameters + said.decoder.parameters,
             "decoder_multiply_adds": said.decoder.multiply_adds,
             "figures": measure(evaluate.of_bundle(vae)),
@@ -177,7 +180,7 @@ def _baseline(
             "validation_elbo": trained.validation_elbo,
             "cpu_minutes": trained.cpu_minutes,
             "parameters": trained.networks.parameters,
-            "decoder_multiply_adds": graphs.multiply_adds(graphs.translate(decoder, ("logits",))),
+            "decoder_multiply_adds": graphs.multiply_adds(translate_model(decoder, ("logits",))),
             "figures": measure(evaluate.of_baseline(baseline, trained.networks)),
         }
 
@@ -191,10 +194,9 @@ def _dynamic(options: argparse.Namespace, grey: npt.NDArray[np.uint8]) -> Row:
     """The bundle's NLL on test images binarised as it learned them: 1 with the grey value's probability, drawn once."""
     vae = VAE.load(options.dynamic)
     said, samples = vae.manifest, options.dynamic_samples
-    if said.binarize != "dynamic":
+    if said.training is None or said.training.binarize != "dynamic":
         raise InputError(
-            f"--dynamic: {options.dynamic} was learned by '{said.training.command}', "
-            "expected a bundle learned with --binarize dynamic"
+            f"--dynamic: expected a bundle learned by this project with --binarize dynamic, got {options.dynamic}"
         )
     drawn = data.binarise(grey[: options.dynamic_images], "dynamic", seed=options.seed)
     key = {"digest": said.digest, "samples": samples, "seed": options.seed, "limit": options.limit}

@@ -17,7 +17,7 @@ import tensorflow_probability as tfp
 
 from benchmarks.quality.baselines import IMAGE, Baseline, Distribution, Networks, standard_normal
 from vae_edge.runtime import VAE, noise
-from vae_edge.runtime.distributions import Mixture
+from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal
 from vae_edge.runtime.errors import CheckFailed, InputError
 from vae_edge.runtime.evaluation import likelihood
 from vae_edge.runtime.evaluation.figures import Judge
@@ -85,10 +85,13 @@ def of_bundle(vae: VAE) -> Model:
 
     def encode(x: Float32) -> Distribution:
         q = vae.encode(x)
+        assert isinstance(q, Normal)
         return tfd.MultivariateNormalDiag(q.loc, q.scale)
 
     def decode(z: tf.Tensor) -> tf.Tensor:
-        return vae.decode(z.numpy()).logits
+        p = vae.decode(z.numpy())
+        assert isinstance(p, Bernoulli)
+        return p.logits
 
     prior = vae.prior
     if not isinstance(prior, Mixture):

@@ -8,12 +8,21 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from vae_edge.runtime.bundle import manifest
-from vae_edge.runtime.bundle.guard import reader as graphcheck
+from vae_edge.runtime.bundle import guard, manifest
 from vae_edge.runtime.bundle.manifest import File, Manifest
 from vae_edge.runtime.errors import BundleError, BundleNotFound, IntegrityError, ManifestError, UnsafeBundle
 
-__all__ = ["MANIFEST", "MAX_FILE_BYTES", "Bundle", "built_in", "locate", "read", "read_file", "read_verified"]
+__all__ = [
+    "MANIFEST",
+    "MAX_FILE_BYTES",
+    "Bundle",
+    "assemble",
+    "built_in",
+    "locate",
+    "read",
+    "read_file",
+    "read_verified",
+]
 
 MANIFEST = "manifest.json"
 MAX_FILE_BYTES = 1 << 26
@@ -21,11 +30,12 @@ MAX_FILE_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class Bundle:
-    """A manifest and the bytes of each file that it vouches for, all verified."""
+    """A manifest and the bytes of each file that it vouches for, all verified, and what each graph costs to run."""
 
     folder: Path
     manifest: Manifest
     files: dict[str, bytes]
+    costs: dict[str, guard.Cost]
 
     def __getitem__(self, file: File) -> bytes:
         """The bytes of one of the manifest's files."""
@@ -58,9 +68,15 @@ def locate(name: str | os.PathLike[str]) -> Path:
     raise BundleNotFound(f"there is no bundle {str(name)!r}: it is no folder, and {names}")
 
 
-def read(name: str | os.PathLike[str]) -> Bundle:
+def read(
+    name: str | os.PathLike[str],
+    *,
+    max_elements: int = guard.MAX_ELEMENTS_ALIVE,
+    max_file_bytes: int = MAX_FILE_BYTES,
+) -> Bundle:
     """The bundle in a folder, or built in under `name`, once its hashes fit and its graphs hold nothing but a VAE.
 
+    `max_elements` bounds what a session run may hold at once, `max_file_bytes` the size of a file.
     Raises BundleNotFound, ManifestError, IntegrityError (not the bytes that the manifest describes) or UnsafeBundle.
     """
     folder = locate(name)
@@ -70,16 +86,36 @@ def read(name: str | os.PathLike[str]) -> Bundle:
         raise BundleNotFound(f"{folder} is no bundle: it has no {MANIFEST}") from error
     except ManifestError as error:
         raise ManifestError(f"{folder}: {error}") from error
-    files = {file.name: read_verified(folder, file) for file in said.files}
-    for graph in (said.encoder, said.decoder):
-        graphcheck.check(files[graph.file.name], str(folder / graph.file.name))
-    return Bundle(folder, said, files)
+    files = {file.name: read_verified(folder, file, max_file_bytes) for file in said.files}
+    return assemble(folder, said, files, max_elements=max_elements)
 
 
-def read_verified(folder: Path, file: File) -> bytes:
+def assemble(
+    folder: Path, said: Manifest, files: dict[str, bytes], *, max_elements: int = guard.MAX_ELEMENTS_ALIVE
+) -> Bundle:
+    """The bundle of a manifest and its files' bytes, once the guard has looked at the graphs.
+
+    Raises UnsafeBundle, or IntegrityError where a graph is of another opset or cost than the manifest says.
+    """
+    costs = {}
+    for name, graph in said.graphs.items():
+        where = str(folder / graph.file.name)
+        cost = costs[name] = guard.check(files[graph.file.name], where, max_elements=max_elements)
+        if (cost.opset, cost.multiply_adds) != (graph.opset, graph.multiply_adds):
+            raise IntegrityError(
+                f"{where} should be of opset {graph.opset} and {graph.multiply_adds:,} multiply-adds as its manifest "
+                f"says, it is of {cost.opset} and {cost.multiply_adds:,}: export the bundle again"
+            )
+    return Bundle(folder, said, files, costs)
+
+
+def read_verified(folder: Path, file: File, limit: int = MAX_FILE_BYTES) -> bytes:
     """The bytes of `file` in `folder`; raises IntegrityError where they are not those that the manifest describes."""
-    if file.bytes > MAX_FILE_BYTES:
-        raise UnsafeBundle(f"{folder / file.name} should be at most {MAX_FILE_BYTES:,} bytes, it claims {file.bytes:,}")
+    if file.bytes > limit:
+        raise UnsafeBundle(
+            f"{folder / file.name} should be at most {limit:,} bytes, it claims {file.bytes:,}; where you trust it, "
+            "raise max_file_bytes of VAE.load"
+        )
     try:
         data = read_file(folder / file.name, file.bytes)
     except FileNotFoundError as error:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
+from vae_edge.runtime.distributions import heads
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["LOG_2_PI", "Distribution", "Float32", "Float64", "numbers", "total"]
+__all__ = [
+    "LOG_2_PI",
+    "Distribution",
+    "Float32",
+    "Float64",
+    "check_finite",
+    "check_positive",
+    "empty",
+    "numbers",
+    "owned",
+    "spread",
+    "total",
+]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -22,7 +35,60 @@ LOG_2_PI = math.log(2.0 * math.pi)
 
 
 class Distribution:
-    """What all of them promise; a method that has no closed form raises InputError, and says what to do instead."""
+    """What all of them promise; a method that has no closed form raises InputError, and says what to do instead.
+
+    The class attributes describe a family to whoever exports, seals or reads a bundle; none of them imports anything.
+    """
+
+    family: ClassVar[str] = ""  # its name in a manifest
+    roles: ClassVar[tuple[str, ...]] = ()  # of "posterior", "likelihood", "prior"
+    # The parameters that a graph gives, and where each lies: "real", "positive", "nonnegative" or "lower_triangular".
+    parameters: ClassVar[Mapping[str, str]] = {}
+    # What is one number for all events, with its range: the levels of a pixel, the components of a mixture.
+    settings: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    # Other parameters that a model may give: its name -> (parameter, how to calculate that: a key of export's
+    # transforms, as "exp" or "exp_half").
+    spellings: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    # TFP's classes that are of this family: class -> parameter or setting -> where it stands on the object.
+    # A class is "A", or "A(B(C))" where an A whose `.distribution` is a B whose `.distribution` is a C is meant.
+    # A place is a path of attributes and calls, "scale.diag_part()"; two places with " / " between them, or a place
+    # and " + 1", are calculated. A value "= -0.5" says what has to stand at the place that is its key: where something
+    # else stands there, the object is not of this family.
+    tfp: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    is_location_scale: ClassVar[bool] = False  # x -> shift + scale x stays in the family
+    is_discrete: ClassVar[bool] = False  # log_prob is of a mass, not of a density
+    writes_in_place: ClassVar[bool] = False  # `write` may write over a parameter that has the shape of `out`
+
+    @classmethod
+    def parameter_shapes(
+        cls, event_shape: tuple[int, ...], settings: Mapping[str, float]
+    ) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter without its batch; a graph may give 1 where all are alike along an axis."""
+        return dict.fromkeys(cls.parameters, event_shape)
+
+    @classmethod
+    def from_parameters(
+        cls,
+        parameters: Mapping[str, Float32],
+        settings: Mapping[str, float],
+        event_shape: tuple[int, ...],
+        purpose: noise.Purpose,
+    ) -> Self:
+        """The distribution of a graph's outputs (B, *shape), whose shapes the manifest has checked.
+
+        A parameter that is the same for all events has no axis for the batch, or no axes at all. Nothing is copied, and
+        looked at only once: a NaN, or what is not in the parameter's range, raises InputError.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def _spread(
+        cls, parameters: Mapping[str, Float32], settings: Mapping[str, float], event_shape: tuple[int, ...]
+    ) -> dict[str, Float32]:
+        """Each parameter as a view of its full shape (B, *shape)."""
+        shapes = cls.parameter_shapes(event_shape, settings)
+        batch = [len(array) for name, array in parameters.items() if array.ndim == len(shapes[name]) + 1]
+        return {name: spread(parameters[name], (*batch[:1], *shape)) for name, shape in shapes.items()}
 
     def __init__(self, batch_shape: tuple[int, ...], event_shape: tuple[int, ...]) -> None:
         if 0 in batch_shape + event_shape:
@@ -30,41 +96,74 @@ class Distribution:
         self.batch_shape = batch_shape  # () or (B,)
         self.event_shape = event_shape
 
-    def sample(self, sample_shape: int | Sequence[int] = (), *, seed: int, start: int = 0) -> Float32:
+    def sample(self, sample_shape: int | Sequence[int] = (), *, seed: int, start: int = 0, stream: int = 0) -> Float32:
         """Draws, float32 of shape sample_shape + batch_shape + event_shape; the same for the same seed, everywhere.
 
-        Member i of the batch takes draw start + i; each place of the sample shape has a stream of its own. Without a
-        batch, as for a prior, the draws run along the sample shape.
+        Member i of the batch takes draw start + i; place k of the sample shape has stream `stream` + k. Without a
+        batch, as for a prior, the draws run along the sample shape, all of them of `stream`. Raises InputError where
+        they do not fit in memory.
         """
         seed = noise.check_seed(seed)
         try:
-            shape = tuple(map(operator.index, sample_shape if isinstance(sample_shape, Sequence) else (sample_shape,)))
+            sizes = (sample_shape,) if isinstance(sample_shape, int) else sample_shape
+            shape = tuple(map(operator.index, sizes if isinstance(sizes, Sequence) else (sizes,)))
         except TypeError:
             shape = (-1,)
-        if any(size < 1 for size in shape):
+        if min(shape, default=1) < 1:
             raise InputError(f"sample_shape should hold positive integers, it is {sample_shape!r:.60}")
         n = math.prod(shape)
         if not self.batch_shape:
             start = noise.check_draws(start, n)
-            return self._draw(seed, start, n, stream=0).reshape(shape + self.event_shape)
+            out = empty((n, *self.event_shape))
+            self._write_sample(out, seed, start, stream)
+            return out.reshape(shape + self.event_shape)
         start = noise.check_draws(start, self.batch_shape[0])
-        draws = [self._draw(seed, start, self.batch_shape[0], stream) for stream in range(n)]
-        return np.stack(draws).reshape(shape + self.batch_shape + self.event_shape)
+        out = empty((n, *self.batch_shape, *self.event_shape))
+        for place, draws in enumerate(out):
+            self._write_sample(draws, seed, start, stream + place)
+        return out.reshape(shape + self.batch_shape + self.event_shape)
 
-    def _draw(self, seed: int, start: int, n: int, stream: int) -> Float32:
-        """Draws start to start + n of one stream, (n, *event_shape)."""
+    def write(self, head: str, out: Float32, *, seed: int = 0, start: int = 0, stream: int = 0) -> None:
+        """Writes what a head makes, 'sample', 'mean' or 'mode', into `out`, float32 of batch_shape + event_shape.
+
+        The sample of member i is draw start + i of the stream. No other array of that size is made; where
+        `writes_in_place`, `out` may be the array of a parameter. Raises InputError.
+        """
+        heads.check(head)
+        wanted = self.batch_shape + self.event_shape
+        if out.shape != wanted or out.dtype != np.float32 or not out.flags.c_contiguous:
+            raise InputError(f"out should be float32 of shape {wanted} in C order, it is {out.dtype} of {out.shape}")
+        if head == "sample":
+            self._write_sample(out if self.batch_shape else out[None], seed, start, stream)
+        elif head == "mean":
+            self._write_mean(out)
+        else:
+            self._write_mode(out)
+
+    def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
+        """Writes draws start to start + n of one stream into `out` (n, *event_shape); n is B where there is a batch."""
         raise NotImplementedError
 
-    def mean(self) -> Float32:
-        """E[x], of shape batch_shape + event_shape."""
+    def _write_mean(self, out: Float32) -> None:
         raise self._no("mean")
 
-    def mode(self) -> Float32:
-        """The likeliest value, of shape batch_shape + event_shape."""
+    def _write_mode(self, out: Float32) -> None:
         raise self._no("mode")
 
+    def mean(self) -> Float32:
+        """E[x], a new array of shape batch_shape + event_shape."""
+        out = empty(self.batch_shape + self.event_shape)
+        self._write_mean(out)
+        return out
+
+    def mode(self) -> Float32:
+        """The likeliest value, a new array of shape batch_shape + event_shape."""
+        out = empty(self.batch_shape + self.event_shape)
+        self._write_mode(out)
+        return out
+
     def variance(self) -> Float32:
-        """Var[x], of shape batch_shape + event_shape."""
+        """Var[x], a new array of shape batch_shape + event_shape; inf where float32 does not hold it."""
         raise self._no("variance")
 
     def stddev(self) -> Float32:
@@ -81,9 +180,13 @@ class Distribution:
 
     def kl_divergence(self, other: Distribution) -> Float64:
         """E_self[log self(x) - log other(x)] in nats, of the two batch shapes broadcast."""
+        return other._divergence_from(self)
+
+    def _divergence_from(self, other: Distribution) -> Float64:
+        """KL(other || self), asked where the other knows no closed form."""
         raise InputError(
-            f"KL({type(self).__name__} || {type(other).__name__}) has no closed form: estimate it from samples, "
-            "mean(self.log_prob(x) - other.log_prob(x)) over x of self.sample(...)"
+            f"KL({type(other).__name__} || {type(self).__name__}) has no closed form: estimate it from samples, "
+            "mean(p.log_prob(x) - q.log_prob(x)) over x of p.sample(...)"
         )
 
     def _no(self, method: str) -> InputError:
@@ -117,11 +220,56 @@ def numbers(name: str, values: npt.ArrayLike, dtype: type[np.floating[Any]]) -> 
             raise TypeError(f"dtype {array.dtype}")
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} should be one array of real numbers, it is not: {error}") from error
-    return array.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # an infinity is refused where it has no place
+        return array.astype(dtype, copy=False)
+
+
+def owned(name: str, values: npt.ArrayLike, dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
+    """A copy of what a caller handed in, as `numbers` gives it, that nobody can write to."""
+    array = numbers(name, values, dtype).copy()
+    array.setflags(write=False)
+    return array
+
+
+def check_finite(name: str, array: Float32) -> None:
+    """Raises InputError where an array holds a NaN or an infinity; makes no array of its size."""
+    if not (np.isfinite(array.min()) and np.isfinite(array.max())):
+        raise InputError(f"{name} should be finite, there is a NaN or an infinity in it")
+
+
+def check_positive(name: str, array: Float32) -> None:
+    """Raises InputError where an array holds what is not finite and > 0; makes no array of its size."""
+    if not (array.min() > 0 and np.isfinite(array.max())):
+        raise InputError(f"{name} should be finite and > 0 in float32, the smallest is {array.min():g}, "
+                         f"the largest {array.max():g}")  # fmt: skip
+
+
+def empty(shape: tuple[int, ...]) -> Float32:
+    """An array to write to; raises InputError where it does not fit in memory."""
+    try:
+        return np.empty(shape, np.float32)
+    except (MemoryError, ValueError) as error:
+        raise InputError(
+            f"{shape[0]:,} draws do not fit in memory: draw fewer at a time, each from its `start`"
+        ) from error
+
+
+def spread(array: Float32, shape: tuple[int, ...]) -> Float32:
+    """A view of `array` in `shape`, to which it broadcasts, with which arithmetic is quick.
+
+    NumPy's inner loop runs along the last axes: where only some of the event's axes are of size 1, as of a scale for
+    each channel, it would run over a few numbers at a time, so that one event is written out.
+    """
+    if array.shape == shape:
+        return array
+    full = (1,) * (len(shape) - array.ndim) + array.shape
+    if full[1:] != shape[1:] and max(full[1:]) > 1:
+        array = np.ascontiguousarray(np.broadcast_to(array.reshape(full), (*full[:1], *shape[1:])))
+    return np.broadcast_to(array, shape)
 
 
 def total(terms: npt.NDArray[Any], axes: int) -> Float64:
-    """The sum over the last `axes` axes, accumulated in float64."""
+    """The sum over the last `axes` axes, accumulated in float64: an array, also where it has no axes."""
     flat = terms.reshape((*terms.shape[: terms.ndim - axes], -1))
     result: Float64 = np.asarray(flat.sum(axis=-1, dtype=np.float64))
     return result

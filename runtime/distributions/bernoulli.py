@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.runtime import noise
 from vae_edge.runtime.distributions import heads
-from vae_edge.runtime.distributions.base import Distribution, Float32, Float64, numbers, total
+from vae_edge.runtime.distributions.base import Distribution, Float32, Float64, owned, total
 from vae_edge.runtime.errors import InputError
+from vae_edge.runtime.noise import Purpose
 
 __all__ = ["Bernoulli"]
 
@@ -17,31 +22,65 @@ __all__ = ["Bernoulli"]
 class Bernoulli(Distribution):
     """Independent pixels, 1 with probability sigmoid(logits), else 0: logits (B, H, W, C) or (H, W, C), also +-inf."""
 
+    family = "bernoulli"
+    roles = ("likelihood",)
+    parameters = MappingProxyType({"logits": "real"})
+    spellings = MappingProxyType({"probs": ("logits", "logit")})
+    tfp = MappingProxyType({"Bernoulli": {"logits": "logits"}})
+    is_discrete = True
+    writes_in_place = True
+
     def __init__(self, logits: npt.ArrayLike) -> None:
-        self.logits = numbers("logits", logits, np.float32)
-        if self.logits.ndim not in (3, 4):
-            raise InputError(f"logits should have shape (B, H, W, C) or (H, W, C), they have {self.logits.shape}")
-        super().__init__(self.logits.shape[:-3], self.logits.shape[-3:])
-        if np.isnan(self.logits).any():
+        array = owned("logits", logits)
+        if array.ndim not in (3, 4):
+            raise InputError(f"logits should have shape (B, H, W, C) or (H, W, C), they have {array.shape}")
+        self._hold(array, array.shape[-3:])
+
+    @classmethod
+    def from_parameters(  # noqa: D102 - told by the base class, as below
+        cls,
+        parameters: Mapping[str, Float32],
+        settings: Mapping[str, float],
+        event_shape: tuple[int, ...],
+        purpose: Purpose,
+    ) -> Self:
+        self = cls.__new__(cls)
+        logits = parameters["logits"]
+        if logits.shape[1:] != event_shape:
+            logits = cls._spread(parameters, settings, event_shape)["logits"]
+        self._hold(logits, event_shape)
+        return self
+
+    def _hold(self, logits: Float32, event_shape: tuple[int, ...]) -> None:
+        super().__init__(logits.shape[: logits.ndim - len(event_shape)], event_shape)
+        if np.isnan(np.maximum.reduce(logits, axis=None)):
             raise InputError("logits should be numbers, there is a NaN among them")
+        self.logits = logits
 
-    def _draw(self, seed: int, start: int, n: int, stream: int) -> Float32:
-        logits = self.logits if self.batch_shape else np.broadcast_to(self.logits, (n, *self.event_shape))
-        out = np.empty(logits.shape, np.float32)
-        heads.sample(logits, out, seed, start, stream)
-        return out
+    def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
+        """A pixel is lit where its 16-bit word w is below p: (w + 1/2) / 2**16 < p, a bias of at most 2**-17.
 
-    def mean(self) -> Float32:
-        """P(x = 1), in [0, 1], of shape batch_shape + event_shape."""
-        out = np.empty_like(self.logits)
-        heads.mean(self.logits, out)
-        return out
+        p = 0 and p = 1 are exact. Compared as logits, against a table of 2**16 of them: that needs no exp, so that a
+        pixel depends on no platform's libm, and takes 0.7 ns where the sigmoid took 1.0 (beside 0.7 for the words).
+        """
+        logits = self.logits if self.logits.shape == out.shape else np.broadcast_to(self.logits, out.shape)
+        table = noise.logistic_quantiles()
+        size = math.prod(self.event_shape)
+        for rows in heads.blocks(len(out), size):
+            part = logits[rows]
+            raw = noise.words16(seed, Purpose.PIXEL, start + rows.start, len(part), size, stream)
+            below = table.take(raw, mode="wrap").reshape(part.shape)  # unchecked: no word is out of range
+            np.less(below, part, out=out[rows], casting="unsafe")
 
-    def mode(self) -> Float32:
-        """1 where P(x = 1) >= 0.5, else 0, of shape batch_shape + event_shape."""
-        out = np.empty_like(self.logits)
-        heads.mode(self.logits, out)
-        return out
+    def _write_mean(self, out: Float32) -> None:
+        np.negative(self.logits, out=out)  # p = 1 / (1 + exp(-logits))
+        with np.errstate(over="ignore"):  # exp(89) is inf, and 1 / inf is the p = 0 that is meant
+            np.exp(out, out=out)
+        out += np.float32(1)
+        np.reciprocal(out, out=out)
+
+    def _write_mode(self, out: Float32) -> None:
+        np.greater_equal(self.logits, 0, out=out, casting="unsafe")  # 1 where p >= 0.5
 
     def variance(self) -> Float32:  # noqa: D102
         e = np.exp(-np.abs(self.logits))
@@ -52,13 +91,14 @@ class Bernoulli(Distribution):
         """log p(value) in nats, also for grey pixels in [0, 1]: x log p + (1 - x) log (1 - p)."""
         x = self._value(value, np.float32)
         if not (x.min() >= 0 and x.max() <= 1):
-            raise InputError("pixels should lie in [0, 1] to have a probability: use image.prepare")
+            raise InputError("pixels should lie in [0, 1] to have a probability: use VAE.prepare")
         log_p0, log_p1 = _log_probs(self.logits)
-        return total(_expectation(x, log_p1) + _expectation(1 - x, log_p0), 3)
+        return total(_expectation(x, log_p1) + _expectation(1 - x, log_p0), len(self.event_shape))
 
     def entropy(self) -> Float64:  # noqa: D102
         log_p0, log_p1 = _log_probs(self.logits)
-        return -total(_expectation(np.exp(log_p1), log_p1) + _expectation(np.exp(log_p0), log_p0), 3)
+        each = _expectation(np.exp(log_p1), -log_p1) + _expectation(np.exp(log_p0), -log_p0)
+        return total(each, len(self.event_shape))
 
     def kl_divergence(self, other: Distribution) -> Float64:  # noqa: D102
         if not isinstance(other, Bernoulli):
@@ -69,7 +109,8 @@ class Bernoulli(Distribution):
         with np.errstate(invalid="ignore"):  # inf - inf, whose weight is 0
             ratio0, ratio1 = log_p0 - log_q0, log_p1 - log_q1
         each = _expectation(np.exp(log_p1), ratio1) + _expectation(np.exp(log_p0), ratio0)
-        return total(np.maximum(each, 0.0), 3)  # where p and q all but agree, rounding leaves -1e-16
+        # where p and q all but agree, rounding leaves -1e-16
+        return total(np.maximum(each, 0.0), len(self.event_shape))
 
 
 def _log_probs(logits: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from types import MappingProxyType
+
 import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
-from vae_edge.runtime.distributions.base import LOG_2_PI, Distribution, Float32, Float64, numbers
+from vae_edge.runtime.distributions import heads, triangular
+from vae_edge.runtime.distributions.base import LOG_2_PI, Distribution, Float32, Float64, check_finite, owned
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
 
 __all__ = ["Mixture"]
 
-_DRAWS_AT_ONCE = 256  # each with its component's scale_tril: 2 MiB, for 32 latent dimensions
+_ENTRIES_AT_ONCE = 1 << 18  # of the matrices that draws read: 2 MiB, 256 draws of 32 latent dimensions
 _TERMS_AT_ONCE = 1 << 20  # of squares that a log_prob sums: 8 MiB
 
 
@@ -23,70 +27,99 @@ class Mixture(Distribution):
     component from Purpose.COMPONENT and its noise from Purpose.PRIOR.
     """
 
+    family = "mixture"
+    roles = ("prior",)
+    settings = MappingProxyType({"components": (1, 4096)})
+
     def __init__(self, weights: npt.ArrayLike, loc: npt.ArrayLike, scale_tril: npt.ArrayLike) -> None:
-        self.weights = numbers("weights", weights, np.float64)
-        self.loc, self.scale_tril = numbers("loc", loc, np.float32), numbers("scale_tril", scale_tril, np.float32)
-        shapes = self.weights.shape, self.loc.shape, self.scale_tril.shape
+        given = owned("weights", weights, np.float64)
+        self.loc, self.scale_tril = owned("loc", loc), owned("scale_tril", scale_tril)
+        shapes = given.shape, self.loc.shape, self.scale_tril.shape
         if self.loc.ndim != 2 or shapes != (self.loc.shape[:1], self.loc.shape, (*self.loc.shape, self.loc.shape[1])):
             raise InputError(
                 "weights, loc and scale_tril should have shapes (K,), (K, L) and (K, L, L), "
                 f"they have {shapes[0]}, {shapes[1]} and {shapes[2]}"
             )
         super().__init__((), self.loc.shape[1:])
-        if not (np.isfinite(self.loc).all() and np.isfinite(self.scale_tril).all()):
-            raise InputError("loc and scale_tril should be finite, there is a NaN or an infinity in them")
-        total, diagonal = self.weights.sum(), self.scale_tril.diagonal(axis1=1, axis2=2)
-        if not (self.weights.min() >= 0 and abs(total - 1.0) < 1e-3 and diagonal.min() > 0):
-            raise InputError("a mixture's weights should be >= 0 and sum to 1, and the diagonals of scale_tril be > 0")
-        if np.triu(self.scale_tril, 1).any():
-            raise InputError("scale_tril should be lower triangular, something stands above its diagonal")
-        self.weights /= total
+        if 0 in self.loc.shape:
+            raise InputError("a Mixture should have at least one component, it has none")
+        check_finite("loc", self.loc)
+        triangular.check(self.scale_tril)
+        total = math.fsum(given)  # exact, so that no component's edge depends on the order of a sum
+        if not (given.min() >= 0 and abs(total - 1.0) < 1e-3):
+            raise InputError(f"a mixture's weights should be >= 0 and sum to 1, they sum to {total:.6g}")
+        self.weights = given / total
+        self.weights.setflags(write=False)
         self._cumulative = np.cumsum(self.weights)[:-1]
         self._wide = self.scale_tril.astype(np.float64)
+        self._norms = noise.row_norms(self._wide)
 
-    def _draw(self, seed: int, start: int, n: int, stream: int) -> Float32:
-        uniform = noise.uniforms(seed, Purpose.COMPONENT, start, n, stream)
-        k = self._cumulative.searchsorted(uniform, side="right")
-        z = noise.normals(seed, Purpose.PRIOR, start, n, self.event_shape[0], stream)
-        for at in range(0, n, _DRAWS_AT_ONCE):
-            part = slice(at, at + _DRAWS_AT_ONCE)
-            # T eps is summed in float64 and then rounded, so that the order in which a BLAS sums does not show
-            z[part] = np.matmul(self._wide.take(k[part], axis=0), z[part, :, None])[..., 0]
-        z += self.loc.take(k, axis=0)
-        return z
+    def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
+        """z = loc_k + T_k eps: the product rounded to float32 as the contract says, then the sum."""
+        size = self.event_shape[0]
+        for rows in heads.blocks(len(out), size * size, _ENTRIES_AT_ONCE):
+            first, n = start + rows.start, rows.stop - rows.start
+            k = self._cumulative.searchsorted(noise.uniforms(seed, Purpose.COMPONENT, first, n, stream), side="right")
+            eps = noise.normals(seed, Purpose.PRIOR, first, n, size, stream)
+            with np.errstate(over="ignore"):
+                z = noise.products(self._wide.take(k, axis=0), self._norms.take(k, axis=0), eps)
+                np.add(z, self.loc.take(k, axis=0), out=out[rows])
 
-    def mean(self) -> Float32:  # noqa: D102
-        mean: Float32 = (self.weights @ self.loc).astype(np.float32)
-        return mean
+    def _write_mean(self, out: Float32) -> None:
+        out[:] = self.weights @ self.loc
 
     def variance(self) -> Float32:  # noqa: D102
+        with np.errstate(over="ignore"):
+            variance: Float32 = self._wide_variance().astype(np.float32)
+        return variance
+
+    def stddev(self) -> Float32:  # noqa: D102
+        stddev: Float32 = np.sqrt(self._wide_variance()).astype(np.float32)
+        return stddev
+
+    def _wide_variance(self) -> Float64:
         # Var[x] = E[diag T T'] + Var[m]
-        spread = np.square(self.loc - self.weights @ self.loc) + np.square(self._wide).sum(axis=2)
-        variance: Float32 = (self.weights @ spread).astype(np.float32)
+        spread = np.square(self.loc - self.weights @ self.loc) + np.square(self._norms)
+        variance: Float64 = self.weights @ spread
         return variance
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
         x = self._value(value, np.float64)
-        flat = x.reshape(-1, *self.event_shape)
-        matrix, constant = self.whitening()
-        rows, out = max(1, _TERMS_AT_ONCE // matrix.shape[1]), np.empty(len(flat))
+        shape = np.broadcast_shapes(x.shape, self.event_shape)
+        flat = np.broadcast_to(x, shape).reshape(-1, *self.event_shape)
+        inverse, constant = self._inverse(), self._constant()
+        rows, out = max(1, _TERMS_AT_ONCE // self.loc.size), np.empty(len(flat))
         for at in range(0, len(flat), rows):
             part = flat[at : at + rows]
-            white = np.concatenate([part, np.ones((len(part), 1))], axis=1) @ matrix
-            joint = constant - np.square(white).reshape(-1, *self.loc.shape).sum(axis=2) / 2
-            top = joint.max(axis=1, keepdims=True)
-            out[at : at + rows] = np.log(np.exp(joint - top).sum(axis=1)) + top[:, 0]
-        return out.reshape(x.shape[:-1])
+            with np.errstate(over="ignore", invalid="ignore"):
+                # white = T^-1 (z - m), (K, n, L); the difference first: it is exact where z is close to m
+                white = (part - self.loc[:, None].astype(np.float64)) @ inverse.swapaxes(1, 2)
+                squares = np.square(white)
+                squares[np.isnan(squares) & np.isfinite(part).all(axis=1)[:, None]] = np.inf  # beyond float64
+                joint = constant - squares.sum(axis=2).T / 2  # (n, K)
+                top = joint.max(axis=1, keepdims=True)
+                log_sum = np.log(np.exp(joint - top).sum(axis=1)) + top[:, 0]
+            out[at : at + rows] = np.where(top[:, 0] == -np.inf, -np.inf, log_sum)
+        return out.reshape(shape[:-1])
 
     def whitening(self) -> tuple[Float64, Float64]:
         """A matrix (L + 1, K * L) and constants (K,) that give each component's weighted log-density of z (n, L).
 
-        log w_k N(z; m_k, T_k T_k') = constant_k - |white_k|^2 / 2, white (n, K, L) = [z, 1] @ matrix.
+        log w_k N(z; m_k, T_k T_k') = constant_k - |white_k|^2 / 2, white (n, K, L) = [z, 1] @ matrix. Quicker than
+        `log_prob`, but not exact where a mean is large beside its component's scale.
         """
         k, size = self.loc.shape
-        inverse = np.linalg.inv(self._wide)
+        inverse = self._inverse()
         # white = T^-1 z - T^-1 m
         rows = np.concatenate([inverse, -(inverse @ self.loc[..., None])], axis=2).reshape(k * size, size + 1)
+        return np.ascontiguousarray(rows.T), self._constant()
+
+    def _inverse(self) -> Float64:
+        return triangular.solve(self._wide, np.broadcast_to(np.eye(self.event_shape[0]), self._wide.shape))
+
+    def _constant(self) -> Float64:
+        """log w_k - log |T_k| - L log(2 pi) / 2, (K,)."""
         with np.errstate(divide="ignore"):  # a component of weight 0
-            constant = np.log(self.weights) - size * LOG_2_PI / 2
-        return np.ascontiguousarray(rows.T), constant - np.log(self._wide.diagonal(axis1=1, axis2=2)).sum(axis=1)
+            constant = np.log(self.weights) - self.event_shape[0] * LOG_2_PI / 2
+        result: Float64 = constant - np.log(self._wide.diagonal(axis1=1, axis2=2)).sum(axis=1)
+        return result

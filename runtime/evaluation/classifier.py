@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime.bundle import manifest, reading
-from vae_edge.runtime.bundle.guard import reader as graphcheck
+from vae_edge.runtime.bundle import guard, manifest, reading
 from vae_edge.runtime.bundle.manifest import Graph, Image, Tensor, Training
 from vae_edge.runtime.errors import BundleNotFound, InputError, ManifestError
 from vae_edge.runtime.session import Session
 
 __all__ = ["FOLDER", "RECORD", "SCHEMA", "Classifier", "Record", "parse", "render"]
 
-SCHEMA = 1
+SCHEMA = 2
 RECORD = "classifier.json"
 FOLDER = Path(__file__).parents[2] / "artifacts" / "classifier"  # rooms lie side by side, installed or not
 BATCH_SIZE = 256
@@ -54,12 +53,12 @@ def parse(data: bytes) -> Record:
         tree: Any = json.loads(data.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{RECORD} is not JSON ({error}); install vae-edge again") from error
-    record: Record = manifest._read(Record, tree, RECORD)
+    record: Record = manifest.read_as(Record, tree, RECORD)
     image = record.image
-    wanted = Tensor("image", "float32", ("batch", image.height, image.width, image.channels))
+    wanted = Tensor("image", "float32", ("batch", *image.shape), "event")
     outputs = [(tensor.name, tensor.dtype, len(tensor.shape)) for tensor in record.graph.outputs]
     expected = [("features", "float32", 2), ("logits", "float32", 2)]
-    plain = manifest._FILE_NAME.fullmatch(record.graph.file.name)
+    plain = manifest.FILE_NAME.fullmatch(record.graph.file.name)
     if record.schema != SCHEMA or record.graph.inputs != (wanted,) or outputs != expected or not plain:
         raise ManifestError(f"{RECORD} describes another kind of graph; install vae-edge again")
     return record
@@ -78,9 +77,15 @@ class Classifier:
         threads: int | None = None,
     ) -> None:
         self.record = record
-        graphcheck.check(data, record.graph.file.name)
+        guard.check(data, record.graph.file.name)
         self._session = Session(
-            "classifier", data, record.graph, provider=provider, provider_options=provider_options, threads=threads
+            "classifier",
+            data,
+            record.graph,
+            ("features", "logits"),
+            provider=provider,
+            provider_options=provider_options,
+            threads=threads,
         )
 
     @classmethod
@@ -107,7 +112,7 @@ class Classifier:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
-        return self.record.image.height, self.record.image.width, self.record.image.channels
+        return self.record.image.shape
 
     def run(self, images: Float32, *, progress: Callable[[int], None] | None = None) -> tuple[Float32, Float32]:
         """Features (n, F) and logits (n, classes) of images (n, H, W, C), pixels 0 or 1; `progress` is told of n."""

@@ -6,22 +6,26 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import events
 from vae_edge.runtime.bundle.manifest import Manifest
+from vae_edge.runtime.conditions import Label, example
+from vae_edge.runtime.conditions import check as conditions_of
+from vae_edge.runtime.distributions.bernoulli import Bernoulli
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.evaluation import likelihood, quality
 from vae_edge.runtime.evaluation.classifier import Classifier
+from vae_edge.runtime.events import prepare
 from vae_edge.runtime.vae import BATCH_SIZE, VAE
 
 __all__ = ["Cost", "Figure", "Judge", "Sampler", "costs", "likelihoods", "reconstructions"]
 
 SAMPLES = 10_000  # images a side for figures of samples
 Pixels = npt.NDArray[np.uint8]
+Events = npt.NDArray[Any]
 Progress = Callable[[int], None]
 
 
@@ -40,7 +44,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a bundle costs; microseconds are those of an image from z to its mean, in batches of 256."""
+    """What a bundle costs; microseconds are those of an event from z to its mean, in batches of 256."""
 
     decoder_multiply_adds: int
     parameters: int
@@ -56,40 +60,65 @@ class Sampler(Protocol):
 
 
 def likelihoods(
-    vae: VAE, images: Pixels, samples: int, *, seed: int = 0, progress: Progress | None = None
+    vae: VAE,
+    events: Events,
+    samples: int,
+    *,
+    label: Label | None = None,
+    condition: npt.ArrayLike | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> dict[str, Figure]:
-    """elbo, reconstruction, kl and nll (with `samples` > 0), nats an image, and active_units; none for an autoencoder.
+    """elbo, reconstruction, kl and nll (with `samples` > 0), nats an event, and active_units; {} for an autoencoder.
 
-    ELBO and its terms by one sample of z an image; the NLL is the importance-weighted bound (Burda et al. 2016).
-    `progress` is told of 1 + `samples` draws of z an image.
+    ELBO and its terms by one sample of z an event; the NLL is the importance-weighted bound (Burda et al. 2016). Where
+    the likelihood is of discrete levels, bits_per_dimension is the NLL, or without it the negative ELBO, in bits a
+    number of the event. `progress` is told of 1 + `samples` draws of z an event.
     """
-    if vae.manifest.prior.kind == "none":
+    if not likelihood.has_bound(vae.manifest):
         return {}
-    reconstruction, kl = likelihood.elbo(vae, images, seed=seed, progress=progress)
+    given: dict[str, Any] = {"label": label, "condition": condition, "seed": seed, "progress": progress}
+    reconstruction, kl = likelihood.elbo(vae, events, **given)
     figures = {"elbo": _mean(reconstruction - kl), "reconstruction": _mean(reconstruction), "kl": _mean(kl)}
+    nats = kl - reconstruction
     if samples:
-        figures["nll"] = _mean(likelihood.nll(vae, images, samples, seed=seed, progress=progress))
-    figures["active_units"] = Figure(likelihood.active_units(vae.encode(images).loc))
+        nats = likelihood.nll(vae, events, samples, **given)
+        figures["nll"] = _mean(nats)
+    if "levels" in vae.manifest.likelihood.constants:
+        figures["bits_per_dimension"] = _mean(nats / math.log(2) / math.prod(vae.event_shape))
+    codes = vae.encode(events, label=label, condition=condition).mean()
+    figures["active_units"] = Figure(likelihood.active_units(codes))
     return figures
 
 
-def reconstructions(vae: VAE, images: Pixels, *, progress: Progress | None = None) -> dict[str, Figure]:
-    """How near images come back from z = the posterior's mean: cross_entropy, wrong_pixels, squared_error.
+def reconstructions(
+    vae: VAE,
+    events: Events,
+    *,
+    label: Label | None = None,
+    condition: npt.ArrayLike | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Figure]:
+    """How near events come back from z = the posterior's mean: cross_entropy, squared_error, wrong_pixels.
 
-    The Bernoulli cross-entropy -log p(x|z) in nats an image, the share of pixels that the mode has wrong, and the mean
-    over pixels of (x - mean)^2. `progress` is told of the images.
+    cross_entropy is -log p(x|z) in nats an event, squared_error the mean of (x - mean)^2 over the event's numbers, and
+    for a Bernoulli wrong_pixels is the share of pixels that the mode has wrong. `progress` is told of the events.
     """
-    entropy, wrong, squared = [], [], []
-    for at in range(0, len(images), BATCH_SIZE):
-        x = events.prepare(images[at : at + BATCH_SIZE], vae.manifest.image)
-        p = vae.decode(vae.encode(x).mean())
-        entropy.append(-likelihood.log_likelihood(vae, x, p.logits))
-        wrong.append(((x > 0.5) != (p.logits >= 0)).mean(axis=(1, 2, 3)))
-        squared.append(np.square(x - p.mean()).mean(axis=(1, 2, 3), dtype=np.float64))
+    entropy, squared, wrong = [], [], []
+    conditions = conditions_of(vae.manifest.condition, label, condition, len(events))
+    for at in range(0, len(events), BATCH_SIZE):
+        x = vae.prepare(events[at : at + BATCH_SIZE])
+        given = None if conditions is None else conditions[at : at + BATCH_SIZE]
+        p = vae.model.decode(vae.model.encode(x, given).mean(), given)
+        axes = tuple(range(1, x.ndim))
+        entropy.append(-p.log_prob(x))
+        squared.append(np.square(x - p.mean()).mean(axis=axes, dtype=np.float64))
+        if isinstance(p, Bernoulli):
+            wrong.append(((x > 0.5) != (p.logits >= 0)).mean(axis=axes))
         if progress is not None:
             progress(len(x))
-    names = ("cross_entropy", "wrong_pixels", "squared_error")
-    return {name: _mean(np.concatenate(each)) for name, each in zip(names, (entropy, wrong, squared), strict=True)}
+    found = {"cross_entropy": entropy, "wrong_pixels": wrong, "squared_error": squared}
+    return {name: _mean(np.concatenate(each)) for name, each in found.items() if each}
 
 
 class Judge:
@@ -135,7 +164,7 @@ class Judge:
     def _look(
         self, images: Pixels, progress: Progress | None
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        return self.classifier.run(events.prepare(images, self.classifier.record.image), progress=progress)
+        return self.classifier.run(prepare(images, self.classifier.record.image), progress=progress)
 
     def _measure(self, values: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> dict[str, float]:
         features = quality.Features(values)
@@ -150,11 +179,12 @@ class Judge:
 def costs(vaes: Sequence[VAE], repeats: int = 9) -> list[Cost]:
     """The cost of each; times are medians of runs taken in turn, so that what else the machine does hits all alike."""
     latents = [np.zeros((BATCH_SIZE, vae.latent_size), np.float32) for vae in vaes]
+    given = [example(vae.manifest.condition, BATCH_SIZE) for vae in vaes]
     seconds: list[list[float]] = [[] for _ in vaes]
     for _ in range(repeats + 1):
-        for vae, z, times in zip(vaes, latents, seconds, strict=True):
+        for vae, z, condition, times in zip(vaes, latents, given, seconds, strict=True):
             begun = time.perf_counter()
-            vae.decode(z).mean()
+            vae.model.decode(z, condition).mean()
             times.append(time.perf_counter() - begun)
     return [
         _cost(vae.manifest, float(np.median(times[1:])) / BATCH_SIZE * 1e6)  # the first one warms up

@@ -1,4 +1,4 @@
-"""How likely images are under a bundle's model, in nats per image, from its two graphs alone."""
+"""How likely events are under a bundle's model, in nats per event, from its two graphs alone."""
 
 from __future__ import annotations
 
@@ -6,18 +6,27 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import events, noise
+from vae_edge.runtime import noise
+from vae_edge.runtime.bundle.manifest import Image, Manifest
+from vae_edge.runtime.conditions import Label
+from vae_edge.runtime.conditions import check as conditions_of
 from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal
+from vae_edge.runtime.distributions.base import Distribution
+from vae_edge.runtime.distributions.deterministic import Deterministic
+from vae_edge.runtime.distributions.registry import NO_PRIOR
 from vae_edge.runtime.errors import InputError
+from vae_edge.runtime.events import check
+from vae_edge.runtime.model import BATCH_SIZE
 from vae_edge.runtime.noise import Purpose
 from vae_edge.runtime.session import PROVIDERS, Session
-from vae_edge.runtime.vae import BATCH_SIZE, VAE
+from vae_edge.runtime.vae import VAE
 
-__all__ = ["ACTIVE", "active_units", "elbo", "log_likelihood", "nll"]
+__all__ = ["ACTIVE", "active_units", "elbo", "has_bound", "log_prior", "nll"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -29,28 +38,35 @@ ACTIVE = 0.01
 _SMALL_PRODUCT = 1 << 19
 
 
+def has_bound(manifest: Manifest) -> bool:
+    """Whether a bundle has an ELBO: a posterior with a density, and a prior."""
+    return manifest.posterior.family != Deterministic.family and manifest.prior.family != NO_PRIOR
+
+
 def elbo(
     vae: VAE,
-    images: npt.ArrayLike,
+    events: npt.ArrayLike,
     *,
+    label: Label | None = None,
+    condition: npt.ArrayLike | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Float64, Float64]:
     """E_q[log p(x|z)] and KL(q || p), each (n,): their difference is the ELBO, a lower bound on log p(x).
 
-    One sample of z an image. The KL is exact for a normal prior; for a mixture it is log q(z) - log p(z) of the same
-    sample; for an autoencoder, which has neither q nor p, it is NaN (Kingma & Welling 2014). `progress` is told of n.
+    One sample of z an event. The KL is exact for a normal prior; for a mixture it is log q(z) - log p(z) of the same
+    sample; for an autoencoder, which has no q or no p, it is NaN (Kingma & Welling 2014). `progress` is told of n.
     """
     reconstruction, kl = [], []
-    prior = None if vae.manifest.prior.kind == "none" else vae.prior
-    for x, q, start in _batches(vae, images, seed, batch_size):
+    prior = vae.prior if has_bound(vae.manifest) else None
+    for x, q, start, given in _batches(vae, events, label, condition, seed, batch_size):
         if prior is None:
-            z, divergence = q.loc, np.full(len(x), np.nan)
+            z, divergence = q.mean(), np.full(len(x), np.nan)
         else:
             z, log_q = _sampler(q, seed, start)(range(1))
             divergence = q.kl_divergence(prior) if isinstance(prior, Normal) else log_q - prior.log_prob(z)
-        reconstruction.append(log_likelihood(vae, x, vae.decode(z).logits))
+        reconstruction.append(vae.model.decode(z, given).log_prob(x))
         kl.append(divergence)
         if progress is not None:
             progress(len(x))
@@ -59,17 +75,19 @@ def elbo(
 
 def nll(
     vae: VAE,
-    images: npt.ArrayLike,
+    events: npt.ArrayLike,
     samples: int,
     *,
+    label: Label | None = None,
+    condition: npt.ArrayLike | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int], None] | None = None,
 ) -> Float64:
     """An upper bound on -log p(x) by importance weighting (Burda et al. 2016), (n,): the tighter, the more samples.
 
-    Sample k of image i is draw i of stream k. Memory does not grow with `samples`; `progress` is told how many were
-    drawn since it was last called, n * samples in all. On CPUs each thread has images and a decoder session of its own:
+    Sample k of event i is draw i of stream k. Memory does not grow with `samples`; `progress` is told how many were
+    drawn since it was last called, n * samples in all. On CPUs each thread has events and a decoder session of its own:
     then noise and sums of one run beside the decoder of another, and no operator waits for its slowest thread.
     """
     if samples < 1:
@@ -77,16 +95,20 @@ def nll(
     if batch_size < 1:
         raise InputError(f"batch_size should be positive, it is {batch_size}")
     prior = log_prior(vae.prior)  # an autoencoder has none, and says so
+    if not has_bound(vae.manifest):
+        raise InputError(f"{vae.manifest.name!r} has a posterior without a density: there is no bound on log p(x)")
     noise.check_seed(seed)
-    checked = events.check(images, vae.manifest.image)
+    checked = check(events, vae.manifest.event)
+    conditions = conditions_of(vae.manifest.condition, label, condition, len(checked))
     decoder, workers = _decoder(vae)
     rounds = math.ceil(len(checked) / batch_size / workers)
     parts = [part for part in np.array_split(np.arange(len(checked)), rounds * workers) if len(part)]
     out, told, stop = np.empty(len(checked)), threading.Lock(), threading.Event()
 
     def bound(part: npt.NDArray[np.intp]) -> None:
-        x = events.convert(checked[part[0] : part[-1] + 1], vae.manifest.image)
-        draw, likelihood = _sampler(vae.encode(x), seed, int(part[0])), _likelihood(vae, x)
+        here = slice(part[0], part[-1] + 1)
+        x, given = vae.model.convert(checked[here]), None if conditions is None else conditions[here]
+        draw, likelihood = _sampler(vae.model.encode(x, given), seed, int(part[0])), _likelihood(vae, x)
         # log 1/K sum_k w_k with log w = log p(x|z) + log p(z) - log q(z|x): the sum runs relative to the largest so far
         top, total = np.full(len(x), -np.inf), np.zeros(len(x))
         at_once = max(1, batch_size // len(x))  # few images take several samples each to fill a batch
@@ -95,8 +117,8 @@ def nll(
                 return
             streams = range(first, min(first + at_once, samples))
             z, log_q = draw(streams)
-            (logits,) = decoder.run(z)
-            log_w = (likelihood(logits) + prior(z) - log_q).reshape(-1, len(x))
+            repeated = None if given is None else np.concatenate([given] * len(streams))
+            log_w = (likelihood(decoder.run(z, repeated)) + prior(z) - log_q).reshape(-1, len(x))
             higher = np.maximum(top, log_w.max(axis=0))
             total = total * np.exp(top - higher) + np.exp(log_w - higher).sum(axis=0)
             top = higher
@@ -120,31 +142,27 @@ def active_units(loc: npt.NDArray[np.floating]) -> int:
     return int(np.count_nonzero(loc.astype(np.float64).var(axis=0) > ACTIVE))
 
 
-def log_likelihood(vae: VAE, x: Float32, logits: Float32) -> Float64:
-    """log p(x|z), (K * B,), of images x (B, H, W, C), prepared, and logits (K * B, H, W, C)."""
-    return _likelihood(vae, x)(logits.copy())
+def _likelihood(vae: VAE, x: Float32) -> Callable[[list[Float32]], Float64]:
+    """The decoder's outputs for K * B latents, which are overwritten -> log p(x|z), (K * B,), of B prepared events.
 
-
-def _likelihood(vae: VAE, x: Float32) -> Callable[[Float32], Float64]:
-    """Logits (K * B, H, W, C), which are overwritten -> log p(x|z), (K * B,).
-
-    For pixels of 0 and 1 it is -sum log(1 + exp(t)), t = (1 - 2x) logits, the logarithm taken once for the product of
-    four pixels. 1 + exp(t) drops what is below 2**-24: at most 5e-5 nats for an image of 784 pixels. Takes a fifth of
-    Bernoulli.log_prob's time.
+    For pixels of 0 and 1 a Bernoulli's is -sum log(1 + exp(t)), t = (1 - 2x) logits, the logarithm taken once for the
+    product of four pixels. 1 + exp(t) drops what is below 2**-24: at most 5e-5 nats for an image of 784 pixels. Takes
+    a fifth of Bernoulli.log_prob's time.
     """
     sign, size = 1 - 2 * x, math.prod(x.shape[1:])
 
-    def exact(logits: Float32) -> Float64:
-        each = np.broadcast_to(x, (len(logits) // len(x), *x.shape))
-        return Bernoulli(logits).log_prob(each.reshape(logits.shape))
+    def exact(outputs: list[Float32]) -> Float64:
+        count = len(outputs[0]) // len(x)
+        each = np.broadcast_to(x, (count, *x.shape)).reshape(count * len(x), *x.shape[1:])
+        return vae.model.likelihood(outputs).log_prob(each)
 
-    def quick(logits: Float32) -> Float64:
-        t = logits.reshape(-1, *x.shape)
+    def quick(outputs: list[Float32]) -> Float64:
+        t = outputs[0].reshape(-1, *x.shape)
         t *= sign
         worst = t.max()
         if not worst < 80:  # exp(89) is inf
             t *= sign
-            return exact(logits)
+            return exact(outputs)
         flat = t.reshape(-1, size)
         np.exp(flat, out=flat)
         flat += 1
@@ -157,7 +175,9 @@ def _likelihood(vae: VAE, x: Float32) -> Callable[[Float32], Float64]:
         total: Float64 = flat.sum(axis=1, dtype=np.float64)
         return -total
 
-    return exact if vae.manifest.image.threshold is None else quick
+    event, family = vae.manifest.event, vae.manifest.likelihood.family
+    is_binary = family == Bernoulli.family and isinstance(event, Image) and event.threshold is not None
+    return quick if is_binary else exact
 
 
 def log_prior(prior: Normal | Mixture) -> Callable[[Float32], Float64]:
@@ -188,24 +208,35 @@ def log_prior(prior: Normal | Mixture) -> Callable[[Float32], Float64]:
 def _decoder(vae: VAE) -> tuple[Session, int]:
     """The decoder's session to draw samples through, and how many threads may use it at once."""
     if vae.provider != PROVIDERS["cpu"]:
-        return vae._decoder, 1
-    graph = vae.manifest.decoder
-    return Session("decoder", vae.bundle[graph.file], graph, provider=vae.provider, threads=1), vae.threads
+        return vae.model.decoder, 1
+    graph, outputs = vae.manifest.decoder, tuple(vae.manifest.likelihood.outputs.values())
+    return Session("decoder", vae.bundle[graph.file], graph, outputs, provider=vae.provider, threads=1), vae.threads
 
 
-def _batches(vae: VAE, images: npt.ArrayLike, seed: int, batch_size: int) -> Iterator[tuple[Float32, Normal, int]]:
-    """Prepared images, q(z|x) and the index of the first, batch by batch."""
+def _batches(
+    vae: VAE,
+    events: npt.ArrayLike,
+    label: Label | None,
+    condition: npt.ArrayLike | None,
+    seed: int,
+    batch_size: int,
+) -> Iterator[tuple[Float32, Distribution, int, npt.NDArray[Any] | None]]:
+    """Prepared events, q(z|x), the index of the first, and their conditions, batch by batch."""
     noise.check_seed(seed)
     if batch_size < 1:
         raise InputError(f"batch_size should be positive, it is {batch_size}")
-    checked = events.check(images, vae.manifest.image)
+    checked = check(events, vae.manifest.event)
+    conditions = conditions_of(vae.manifest.condition, label, condition, len(checked))
     for at in range(0, len(checked), batch_size):
-        x = events.convert(checked[at : at + batch_size], vae.manifest.image)
-        yield x, vae.encode(x), at
+        here = slice(at, at + batch_size)
+        x, given = vae.model.convert(checked[here]), None if conditions is None else conditions[here]
+        yield x, vae.model.encode(x, given), at, given
 
 
-def _sampler(q: Normal, seed: int, start: int) -> Callable[[range], tuple[Float32, Float64]]:
-    """Streams -> z of q(z|x) and log q(z|x), (K * B, L) and (K * B,), from the noise: the draws of `q.sample`."""
+def _sampler(q: Distribution, seed: int, start: int) -> Callable[[range], tuple[Float32, Float64]]:
+    """Streams -> z of q(z|x) and log q(z|x), (K * B, L) and (K * B,): the draws of `q.sample`."""
+    if not isinstance(q, Normal):
+        return lambda streams: _drawn(q, seed, start, streams)
     count, size = q.loc.shape
     # log q = -sum (eps^2 / 2 + log scale + log(2 pi) / 2)
     constant = -np.log(q.scale).sum(axis=1, dtype=np.float64) - size * math.log(2 * math.pi) / 2
@@ -220,3 +251,8 @@ def _sampler(q: Normal, seed: int, start: int) -> Callable[[range], tuple[Float3
         return eps.reshape(-1, size), log_q.reshape(-1)
 
     return draw
+
+
+def _drawn(q: Distribution, seed: int, start: int, streams: range) -> tuple[Float32, Float64]:
+    z = np.stack([q.sample(seed=seed, start=start, stream=stream) for stream in streams])
+    return z.reshape(-1, z.shape[-1]), q.log_prob(z).reshape(-1)

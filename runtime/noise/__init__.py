@@ -1,6 +1,25 @@
-"""Noise by the seed contract: it depends on (seed, purpose, stream, draw) alone, on every machine."""
+"""Noise by the seed contract: it depends on (seed, purpose, stream, draw) alone, on every machine.
 
-from vae_edge.runtime.noise.bits import MAX_DRAW, Purpose, check_draws, check_seed, uniforms, words, words16
+`docs/seed-contract.md` specifies all of it for another language.
+"""
+
+from vae_edge.runtime.noise.bits import MAX_DRAW, Purpose, check_draws, check_seed, uniforms, words, words16, words32
 from vae_edge.runtime.noise.gaussian import normals
+from vae_edge.runtime.noise.products import products, row_norms
+from vae_edge.runtime.noise.tables import logistic_quantiles, normal_quantiles
 
-__all__ = ["MAX_DRAW", "Purpose", "check_draws", "check_seed", "normals", "uniforms", "words", "words16"]
+__all__ = [
+    "MAX_DRAW",
+    "Purpose",
+    "check_draws",
+    "check_seed",
+    "logistic_quantiles",
+    "normal_quantiles",
+    "normals",
+    "products",
+    "row_norms",
+    "uniforms",
+    "words",
+    "words16",
+    "words32",
+]

@@ -19,7 +19,7 @@ from numpy.random import Philox
 
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["MAX_DRAW", "Purpose", "check_draws", "check_seed", "uniforms", "words", "words16"]
+__all__ = ["MAX_DRAW", "Purpose", "check_draws", "check_seed", "uniforms", "words", "words16", "words32"]
 
 MAX_DRAW = 1 << 63
 
@@ -84,6 +84,12 @@ def words16(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: 
     """Draws of `size` random 16-bit words, (n, size): the parts of each 64-bit word, the lowest first."""
     raw = words(seed, purpose, start, n, -(-size // 4), stream)
     return raw.astype("<u8", copy=False).view("<u2")[:, :size]
+
+
+def words32(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: int = 0) -> npt.NDArray[np.uint32]:
+    """Draws of `size` random 32-bit words, (n, size): the halves of each 64-bit word, the lower first."""
+    raw = words(seed, purpose, start, n, -(-size // 2), stream)
+    return raw.astype("<u8", copy=False).view("<u4")[:, :size]
 
 
 def uniforms(seed: int, purpose: Purpose, start: int, n: int, stream: int = 0) -> npt.NDArray[np.float64]:

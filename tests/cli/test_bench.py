@@ -13,7 +13,7 @@ import pytest
 from vae_edge.cli import bench as verb
 from vae_edge.cli.measure import LEAST, MOST, Products, in_turn, percentile, starts
 from vae_edge.runtime import HEADS, VAE
-from vae_edge.runtime.bundle.manifest import Prior
+from vae_edge.runtime.bundle.manifest import Spec
 from vae_edge.runtime.session import Session
 
 WORK = ["bare session", "decode", *(f"generate, {head}" for head in HEADS), "reconstruct"]
@@ -144,7 +144,7 @@ def test_a_machine_too_busy_to_measure_is_said(vae_edge, quick, tiny, monkeypatc
 
 
 def test_an_autoencoder_only_reconstructs(make_bundle, vae_edge, quick):
-    bundle = make_bundle(folder="autoencoder", prior=Prior("none", 1, None))
+    bundle = make_bundle(folder="autoencoder", prior=Spec("none", (3,)))
     said = json.loads(vae_edge("bench", bundle, "--seconds", "0", "--json").stdout)
     assert [row["what"] for row in said["rows"]] == ["bare session", "decode", "reconstruct"] * 3
 
@@ -158,11 +158,14 @@ def test_each_call_is_about_as_many_images_as_it_says(tiny, n, monkeypatch):
         def run(self, outputs, feeds):
             bare.append(len(feeds["z"]))
 
-    def counting(self, batch):
+    def counting(self, batch, condition=None):
         decoded.append(len(batch))
-        return inner(self, batch)
+        return inner(self, batch, condition)
 
-    vae._encoder.run = lambda x: [np.zeros((len(x), 3), np.float32), np.ones((len(x), 3), np.float32)]
+    vae.model.encoder.run = lambda x, condition=None: [
+        np.zeros((len(x), 3), np.float32),
+        np.ones((len(x), 3), np.float32),
+    ]
     with monkeypatch.context() as patch:
         patch.setattr(Session, "_build", lambda self, provider: Counting())
         calls = verb._calls(vae, n, {})

@@ -11,7 +11,7 @@ import pytest
 import typer
 from PIL import Image
 
-from vae_edge.cli.destination import Destination
+from vae_edge.cli.writing.destination import Destination
 from vae_edge.runtime.errors import OutputError
 
 IMAGES = np.random.default_rng(0).random((10, 3, 5, 1)).astype(np.float32)
@@ -28,6 +28,7 @@ def chunks(images: np.ndarray, size: int = 4):
         ("A.PNG", "sheet"),
         ("a.npy", "array"),
         ("b.c/a.npz", "arrays"),
+        ("a.csv", "table"),
         ("folder", "folder"),
         ("folder/", "folder"),
         ("v1.0/", "folder"),
@@ -40,7 +41,7 @@ def test_the_name_says_what_is_written(name, kind):
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.txt", "a.npy.gz"])
 def test_other_names_are_wrong_usage(name):
-    with pytest.raises(typer.BadParameter, match=r"FILE\.png, FILE\.npy, FILE\.npz or FOLDER/"):
+    with pytest.raises(typer.BadParameter, match=r"FILE\.png, FILE\.npy, FILE\.npz, FILE\.csv or FOLDER/"):
         Destination.parse(name)
 
 

@@ -15,7 +15,7 @@ import pytest
 from vae_edge.cli.progress import Progress
 from vae_edge.runtime import OutputError
 from vae_edge.runtime.bundle import read
-from vae_edge.runtime.bundle.manifest import Prior, render, seal
+from vae_edge.runtime.bundle.manifest import Spec, render, seal
 
 SHAPE = (6, 4, 1)
 
@@ -87,7 +87,7 @@ def test_the_classifier_runs_as_the_bundles_do(vae_edge, tiny, arguments, built)
 
 def test_several_bundles_stand_side_by_side(vae_edge, tiny, make_bundle, arguments):
     other = make_bundle(name="other", folder="other")
-    points = make_bundle(name="points", folder="points", prior=Prior("none", 1, None))
+    points = make_bundle(name="points", folder="points", prior=Spec("none", (3,)))
     told = json.loads(vae_edge("evaluate", tiny, other, points, *arguments, "--json").stdout)
     assert [each["bundle"] for each in told["bundles"]] == ["tiny", "other", "points"]
     first, second, third = told["bundles"]

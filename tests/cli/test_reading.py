@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import gzip
 import struct
+import types
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as Picture
 
-from vae_edge.cli.images import read, read_one
+from vae_edge.cli.reading import events
+from vae_edge.runtime.bundle.manifest import Image
 from vae_edge.runtime.errors import DataError, InputError
 
 SHAPE = (6, 4, 1)
+
+
+def read(paths: list[str], shape: tuple[int, ...], start: int = 0, limit: int | None = None) -> np.ndarray:
+    return events.read(paths, knows(shape), start, limit).values
+
+
+def read_one(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    return events.read_one(name, knows(shape))
+
+
+def knows(shape: tuple[int, ...]) -> types.SimpleNamespace:
+    """What stands for a VAE of images of that shape."""
+    event = Image(*shape, None)
+    return types.SimpleNamespace(manifest=types.SimpleNamespace(event=event), event_shape=shape, labels=())
+
+
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 6, 4), np.uint8)
 
 
 @pytest.fixture
 def files(folder):
-    Image.fromarray(PIXELS[0]).save(folder / "grey.png")
-    Image.fromarray(np.repeat(PIXELS[0][..., None], 3, axis=2)).save(folder / "rgb.png")
-    Image.fromarray(np.random.default_rng(1).integers(0, 256, (6, 4, 3), np.uint8)).save(folder / "colours.png")
-    Image.fromarray(PIXELS[0].T).save(folder / "turned.png")
+    Picture.fromarray(PIXELS[0]).save(folder / "grey.png")
+    Picture.fromarray(np.repeat(PIXELS[0][..., None], 3, axis=2)).save(folder / "rgb.png")
+    Picture.fromarray(np.random.default_rng(1).integers(0, 256, (6, 4, 3), np.uint8)).save(folder / "colours.png")
+    Picture.fromarray(PIXELS[0].T).save(folder / "turned.png")
     np.save(folder / "bytes.npy", PIXELS)
     np.save(folder / "floats.npy", PIXELS / 255)
     header = struct.pack(">4B3I", 0, 0, 8, 3, 5, 6, 4)

@@ -22,6 +22,8 @@ def fit(monkeypatch):
 
     def stub(config, out, **options):
         calls.append(types.SimpleNamespace(config=config, out=out, **options))
+        recorded = types.SimpleNamespace(config=config)
+        monkeypatch.setattr("vae_edge.train.run.Run.record", lambda self: recorded)
         return out
 
     monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))

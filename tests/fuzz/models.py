@@ -8,6 +8,13 @@ from typing import Any
 
 from vae_edge.runtime.bundle.guard.rules import RULES
 
+# What attributes say in words: how to pad, to resize, and which axes to multiply
+WORDS = (b"", b"NOTSET", b"SAME_UPPER", b"VALID", b"linear", b"nearest", b"cubic", b"half_pixel", b"asymmetric",
+         b"tf_crop_and_resize", b"not_larger", b"edge", b"tanh", b"ab,bc->ac", b"aa->a", b"a,b")  # fmt: skip
+ATTRIBUTES = ("axis", "axes", "keepdims", "strides", "pads", "dilations", "kernel_shape", "group", "auto_pad", "mode",
+              "output_padding", "output_shape", "ceil_mode", "equation", "to", "split", "num_outputs", "perm",
+              "blocksize", "batch_dims", "antialias", "noop_with_empty_axes", "allowzero")  # fmt: skip
+
 Change = Callable[[bytes], bytes]
 Mutator = Callable[[bytes, random.Random, Change], bytes]
 
@@ -103,8 +110,10 @@ def _change_list(values: Any, field: Any, found: list[Any], dice: random.Random,
 
 def _scalar(field: Any, old: Any, found: list[Any], dice: random.Random, change: Change) -> Any:
     if field.type == field.TYPE_BYTES:
-        return change(old)
+        return dice.choice(WORDS) if field.name == "s" and dice.random() < 0.7 else change(old)
     if field.type == field.TYPE_STRING:
+        if field.containing_type.name == "AttributeProto" and dice.random() < 0.7:
+            return dice.choice(ATTRIBUTES)
         names = [name for message in found if message.DESCRIPTOR.name == "NodeProto" for name in message.output]
         return dice.choice([*TEXTS, *names, *names])
     if field.type == field.TYPE_FLOAT or field.type == field.TYPE_DOUBLE:

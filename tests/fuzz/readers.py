@@ -25,14 +25,13 @@ import numpy as np
 import seeds
 
 from vae_edge.runtime import VAE, probe
-from vae_edge.runtime.bundle import manifest, npz
-from vae_edge.runtime.bundle.guard import reader as graphcheck
+from vae_edge.runtime.bundle import guard, manifest, npz
 from vae_edge.runtime.errors import CheckFailed, VaeEdgeError
 from vae_edge.train import files
 
 MAX_SECONDS = 2.0  # of this thread's CPU: a busy machine is no finding
 MAX_BYTES = 384 << 20  # that one input may add to the most that the process has held, which is some 100 MiB
-MAX_TOTAL = 1 << 24  # elements that a graph may make: the runtime's bound is 2 GiB, beyond the limit above
+MAX_ELEMENTS = 1 << 24  # that a run may hold: the runtime's limit is 2 GiB, beyond the one above
 
 TINY = Path(__file__).parent.parent / "runtime" / "tiny"
 MEMORY = Path("/dev/shm")  # a disk would take most of the time
@@ -96,7 +95,7 @@ def _accept(data: bytes) -> None:
 
 def read_graph(data: bytes) -> None:
     """What is let through holds no subgraph, no function and no word of other files, as ONNX's own parser reads it."""
-    graphcheck.check(data, "fuzz")
+    guard.check(data, "fuzz", max_elements=MAX_ELEMENTS)
     if (model := models.parse(data)) is None:
         return
     for message in models.messages(model):
@@ -118,16 +117,22 @@ def read_bundle(data: bytes) -> None:
     said = SAID
     sealed = manifest.File(name, max(1, len(content)), hashlib.sha256(content).hexdigest())
     if name == "prior.npz":
-        said = dataclasses.replace(said, prior=manifest.Prior("mixture", 2, sealed))
+        said = dataclasses.replace(
+            said, prior=manifest.Spec("mixture", (3,), constants={"components": 2.0}, file=sealed)
+        )
     elif name == "probe.npz":
         said = dataclasses.replace(said, probe=sealed)
     elif name != "manifest.json":
         part = name.removesuffix(".onnx")
-        said = dataclasses.replace(said, **{part: dataclasses.replace(getattr(said, part), file=sealed)})
+        graph = dataclasses.replace(said.graphs[part], file=sealed)
+        with suppress(VaeEdgeError):  # a manifest whose word on the cost is true, so that the graph gets further
+            cost = guard.check(content, name, max_elements=MAX_ELEMENTS)
+            graph = dataclasses.replace(graph, opset=cost.opset, multiply_adds=cost.multiply_adds)
+        said = dataclasses.replace(said, graphs=said.graphs | {part: graph})
     (folder / "manifest.json").write_bytes(manifest.render(manifest.seal(said)))
     (folder / name).write_bytes(content)
     try:
-        vae = VAE.load(folder, provider="cpu", threads=1)
+        vae = VAE.load(folder, provider="cpu", threads=1, max_elements=MAX_ELEMENTS)
         with np.errstate(all="ignore"):
             vae.generate(2, head="sample")
             with suppress(CheckFailed):

@@ -28,11 +28,11 @@ def manifests() -> list[bytes]:
 
 
 def graphs() -> list[bytes]:
-    """The tiny bundle's, and sixty random ones of the operators that a graph may use."""
+    """The tiny bundle's, and a hundred and twenty random ones of the operators that a graph may use."""
     found = [(TINY / name).read_bytes() for name in ("encoder.onnx", "decoder.onnx")]
     try:
-        maker = runpy.run_path(str(TESTS / "soak" / "test_bounds.py"))["Maker"]
-        for seed in range(60):
+        maker = runpy.run_path(str(TESTS / "soak" / "random_graphs.py"))["Maker"]
+        for seed in range(120):
             made = maker(seed)
             for _ in range(6):
                 made.step()

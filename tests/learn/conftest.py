@@ -10,7 +10,9 @@ from vae_edge.train.config import Config
 if importlib.util.find_spec("tensorflow") is None:  # the report's header says so
     collect_ignore_glob = ["test_*.py"]
 
-SMALL = Config(data="digits", latent=4, width=8, depth=1, epochs=2, batch=64, warmup=1.0)
+SMALL = Config(
+    data="digits", likelihood="bernoulli", network="conv", latent=4, width=8, depth=1, epochs=2, batch=64, warmup=1.0
+)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from vae_edge.cli.app import app
-from vae_edge.export.bundle import export
+from vae_edge.export.sources.run import export
 from vae_edge.runtime import VAE
 from vae_edge.runtime.evaluation import figures
 from vae_edge.train import data
@@ -51,7 +51,7 @@ def test_images_of_any_size_train_export_and_evaluate(tmp_path: Path, small: Con
     path = make(tmp_path)
     config = dataclasses.replace(small, data=str(path), width=16, latent=8, epochs=epochs, batch=32)
     manifest = export(fit(config, tmp_path / "run", verbose=0), tmp_path / "bundle")
-    assert manifest.image_shape == shape
+    assert manifest.event_shape == shape
     vae, images = VAE.load(tmp_path / "bundle"), data.load(path, "test").images
     found = figures.likelihoods(vae, images, samples=20) | figures.reconstructions(vae, images)
     # far better than a model that knows each pixel's mean alone

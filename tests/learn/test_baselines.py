@@ -22,6 +22,7 @@ from benchmarks.quality import evaluate, learn, pythae_default, tables
 from benchmarks.quality.baselines import BASELINES, standard_normal
 from benchmarks.quality.published import PUBLISHED
 from vae_edge.export import graphs
+from vae_edge.export.sources.models import translate_model
 from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle import manifest
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError, RunError
@@ -109,7 +110,7 @@ def test_a_full_covariance_posterior_has_the_density_of_its_draws() -> None:
 @pytest.mark.parametrize("name", ["tiny", "mnist-tiny"])  # a normal prior, a mixture
 def test_on_a_bundle_this_evaluation_is_the_runtimes(name: str, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vae = VAE.load(tiny if name == "tiny" else ARTIFACTS / name, provider="cpu")
-    x = np.random.default_rng(0).integers(0, 2, (30, *vae.image_shape)).astype(np.float32)
+    x = np.random.default_rng(0).integers(0, 2, (30, *vae.event_shape)).astype(np.float32)
     assert max(evaluate.check(vae, x, 30).values()) < 1e-3
     exact = evaluate.nll
     monkeypatch.setattr(evaluate, "nll", lambda *args, **options: exact(*args, **options) + 0.06)
@@ -148,7 +149,7 @@ def test_a_decoders_cost_is_counted_as_ours_is() -> None:
         "cvae-2": 2 * 1568 + 9 * (49 * 32 * 64 + 196 * 64 * 32 + 784 * 32),
     }.items():
         networks = BY_NAME[name].build(BY_NAME[name].latent)
-        assert graphs.multiply_adds(graphs.translate(networks.decoder, ("logits",))) == cost
+        assert graphs.multiply_adds(translate_model(networks.decoder, ("logits",))) == cost
 
 
 def test_what_was_cut_off_goes_on_as_if_it_had_not_been(images: learn.Images, tmp_path: Path) -> None:
@@ -271,7 +272,7 @@ def test_what_is_not_the_whole_comparison_is_not_published() -> None:
 
 def test_only_a_bundle_learned_with_dynamic_binarisation_stands_beside_published_figures(tmp_path: Path) -> None:
     options = program._options(["--dynamic", str(ARTIFACTS / "mnist-tiny"), "--out", str(tmp_path)])
-    with pytest.raises(InputError, match="expected a bundle learned with --binarize dynamic"):
+    with pytest.raises(InputError, match="expected a bundle learned by this project with --binarize dynamic"):
         program._dynamic(options, np.zeros((2, 28, 28, 1), np.uint8))
 
 
@@ -282,7 +283,7 @@ def test_a_bundle_of_dynamic_binarisation_is_measured_on_images_that_were_drawn(
     bundle = tmp_path / "bundle"
     shutil.copytree(ARTIFACTS / "mnist-tiny", bundle)
     said = manifest.parse((bundle / "manifest.json").read_bytes())
-    said = dataclasses.replace(said, binarize="dynamic")
+    said = dataclasses.replace(said, training=dataclasses.replace(said.training, binarize="dynamic"))
     (bundle / "manifest.json").write_bytes(manifest.render(manifest.seal(said)))
     seen, exact = [], likelihood.nll
 

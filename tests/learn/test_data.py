@@ -1,5 +1,6 @@
 """Data sets have the splits and the pixels that they promise."""
 
+import dataclasses
 import gzip
 import hashlib
 import os
@@ -16,7 +17,8 @@ from vae_edge.train import data, mnist
 def mnist_folder() -> Path:
     """Real MNIST, where there is any: in $VAE_EDGE_DATA, or beside the checkout."""
     beside = Path(__file__).parents[3] / "shared" / "data" / "mnist"
-    for folder in (Path(os.environ.get("VAE_EDGE_DATA", beside)), beside):
+    named = Path(os.environ.get("VAE_EDGE_DATA", beside))
+    for folder in (named, named / "mnist", beside):
         if mnist.is_folder(folder):
             return folder
     pytest.skip("MNIST's four files are not here (set VAE_EDGE_DATA to their folder)")
@@ -99,12 +101,12 @@ def test_floats_outside_zero_to_one_are_named(tmp_path: Path) -> None:
 def test_an_unknown_split_and_an_unknown_set_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="it is 'dev'"):
         data.load("digits", "dev")  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="no such data set; give mnist, digits"):
+    with pytest.raises(DataError, match="no such data set; give mnist, fashion-mnist, digits"):
         data.load(tmp_path / "nothing")
 
 
 def test_a_mnist_file_of_other_content_is_never_used(tmp_path: Path) -> None:
-    for name in mnist.FILES:
+    for name in mnist.MNIST.files:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(b"not MNIST"))
     with pytest.raises(DataError, match="its SHA-256 is another"):
         mnist.load(tmp_path)
@@ -115,9 +117,9 @@ def test_without_data_and_without_network_the_error_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("VAE_EDGE_DATA", raising=False)
-    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
+    nowhere = dataclasses.replace(mnist.MNIST, mirrors=("http://127.0.0.1:9/",))
     with pytest.raises(DataError, match=r"no mirror gave it .*name it by --data-dir or VAE_EDGE_DATA"):
-        mnist.load()
+        mnist.load(None, nowhere)
     with pytest.raises(DataError, match="put MNIST's four files there"):
         mnist.load(tmp_path)
 
@@ -128,11 +130,12 @@ def test_a_download_is_kept_only_where_its_checksum_fits(tmp_path: Path, monkeyp
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / f"{name}.gz").write_bytes(packed)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(mnist, "MIRRORS", ((tmp_path / "mirror").as_uri() + "/",))
+    mirrors = ((tmp_path / "mirror").as_uri() + "/",)
     kept = tmp_path / "cache" / "vae-edge" / "mnist" / f"{name}.gz"
     with pytest.raises(DataError, match="wrong SHA-256"):
-        mnist._download(name, "nowhere")
+        mnist._download(name, dataclasses.replace(mnist.MNIST, mirrors=mirrors), "nowhere")
     assert not kept.exists()
-    monkeypatch.setitem(mnist.FILES, name, hashlib.sha256(content).hexdigest())
-    assert mnist._download(name, "nowhere") == content
+    files = {name: hashlib.sha256(content).hexdigest()}
+    published = dataclasses.replace(mnist.MNIST, mirrors=mirrors, files=files)
+    assert mnist._download(name, published, "nowhere") == content
     assert kept.read_bytes() == packed

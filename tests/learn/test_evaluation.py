@@ -10,7 +10,7 @@ import tensorflow as tf
 from typer.testing import CliRunner
 
 from vae_edge.cli.app import app
-from vae_edge.export.bundle import export
+from vae_edge.export.sources.run import export
 from vae_edge.runtime import VAE, noise
 from vae_edge.runtime.bundle import read
 from vae_edge.runtime.evaluation import likelihood
@@ -56,8 +56,8 @@ def test_tensorflows_elbo_and_nll_are_the_runtimes_for_the_same_noise(
 ) -> None:
     model, vae = pair
     x = data.binarise(data.load("digits", "test").images)
-    noise = np.stack([noise.normals(5, Purpose.POSTERIOR, 0, len(x), 4, stream=k) for k in range(SAMPLES)])
-    elbo, nll = tensorflows(model, x, noise)
+    eps = np.stack([noise.normals(5, Purpose.POSTERIOR, 0, len(x), 4, stream=k) for k in range(SAMPLES)])
+    elbo, nll = tensorflows(model, x, eps)
     reconstruction, kl = likelihood.elbo(vae, x, seed=5)
     np.testing.assert_allclose(kl - reconstruction, elbo, atol=0.01)
     np.testing.assert_allclose(likelihood.nll(vae, x, SAMPLES, seed=5), nll, atol=0.01)

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_edge.export import bundle, card, folder, parity
-from vae_edge.export.bundle import export
+from vae_edge.export import card, draft, folder, parity, replacing
+from vae_edge.export.sources import run as runs
+from vae_edge.export.sources.models import convert_model
+from vae_edge.export.sources.run import export
 from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle.manifest import parse
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError, RunError
@@ -36,7 +38,7 @@ def test_a_bundle_is_complete_and_says_what_it_is(exported: Path, run: Path) -> 
         "manifest.json", "encoder.onnx", "decoder.onnx", "probe.npz", "CARD.md",
     }  # fmt: skip
     assert manifest.name == "small"
-    assert (manifest.latent_size, manifest.image_shape, manifest.prior.kind) == (4, (28, 28, 1), "normal")
+    assert (manifest.latent_size, manifest.event_shape, manifest.prior.family) == (4, (28, 28, 1), "normal")
     assert manifest.training.command == "vae-edge train --data digits"
     assert set(manifest.parity) == {"loc", "scale", "logits"}
     assert max(manifest.parity.values()) <= parity.TOLERANCE
@@ -50,8 +52,8 @@ def test_a_bundle_names_no_folder_of_the_machine(exported: Path, run: Path) -> N
     config = Config(data="/home/me/my set.npz")
     command = "vae-edge train --data '/home/me/my set.npz'"
     record = dataclasses.replace(Run(run).record(), config=config, command=command)
-    assert bundle._training(record, 1).command == "vae-edge train --data 'my set.npz'"
-    text = card.render(parse((exported / "manifest.json").read_bytes()), config)
+    assert runs._training(record, 1).command == "vae-edge train --data 'my set.npz'"
+    text = card.render(parse((exported / "manifest.json").read_bytes()), {"data": config.data_name})
     assert "- data: my set.npz\n" in text
     assert "/home" not in text
 
@@ -85,7 +87,7 @@ def test_every_kind_of_model_is_exported(tmp_path: Path, small: Config, options:
     assert manifest.encoder.opset == 15
     assert vae.reconstruct(np.zeros((2, 28, 28, 1), np.float32)).shape == (2, 28, 28, 1)
     if options.get("objective") == "ae":
-        assert manifest.prior.kind == "none"
+        assert manifest.prior.family == "none"
         assert "elbo" not in manifest.metrics
         with pytest.raises(InputError, match="no prior"):
             vae.generate(1)
@@ -98,16 +100,21 @@ def test_every_kind_of_model_is_exported(tmp_path: Path, small: Config, options:
 def test_a_difference_above_the_tolerance_leaves_nothing(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draft = bundle._draft
+    open_vae = draft.open_vae
+    models = []
 
-    def other_weights(model: object, *arguments: object) -> object:
-        made = draft(model, *arguments)  # type: ignore[arg-type]
-        bias = model.decoder.trainable_variables[-1]  # type: ignore[attr-defined]
-        bias.assign(bias + 2e-4)
-        return made
+    def remember(path: Path) -> object:
+        models.append(load(path)[0])
+        return (models[-1], *load(path)[1:])
 
-    monkeypatch.setattr(bundle, "_draft", other_weights)
-    with pytest.raises(CheckFailed, match=r"logits: ONNX Runtime and TensorFlow differ by 0\.0002"):
+    def other_weights(*arguments: object) -> object:
+        bias = models[-1].decoder.trainable_variables[-1]
+        bias.assign(bias + 2e-3)
+        return open_vae(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runs.fit, "load", remember)
+    monkeypatch.setattr(draft, "open_vae", other_weights)
+    with pytest.raises(CheckFailed, match=r"logits: the bundle and the model that it is made of differ by 0\.00"):
         export(run, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
@@ -165,12 +172,12 @@ def test_a_damaged_bundle_is_replaced_by_force_alone(exported: Path, run: Path, 
     with pytest.raises(OutputError, match="holds something that is not a bundle"):
         export(run, tmp_path / "small")
     export(run, tmp_path / "small", force=True)
-    assert snapshot(tmp_path / "small").keys() == snapshot(exported).keys() <= bundle.FILES
+    assert snapshot(tmp_path / "small").keys() == snapshot(exported).keys() <= replacing.FILES
 
 
 def test_a_run_is_measured_on_its_own_images_alone(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load_own = data.load
-    monkeypatch.setattr(data, "load", lambda *options: dataclasses.replace(load_own(*options), sha256="0" * 64))
+    monkeypatch.setattr(data, "load", lambda *a, **k: dataclasses.replace(load_own(*a, **k), sha256="0" * 64))
     with pytest.raises(RunError, match="digits: the run has learned from other images"):
         export(run, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
@@ -210,3 +217,26 @@ def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
     with folder.staged(tmp_path / "bundle") as staging:
         (staging / "new").write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_runs_graphs_are_those_of_its_networks(exported: Path, run: Path) -> None:
+    model = load(run)[0]
+    networks = ("encoder", model.encoder, ("loc", "scale")), ("decoder", model.decoder, ("logits",))
+    for name, network, outputs in networks:
+        expected = convert_model(network, outputs).SerializeToString(deterministic=True)
+        assert (exported / f"{name}.onnx").read_bytes() == expected
+
+
+@pytest.mark.parametrize("likelihood", ["discretized_logistic", "categorical", "normal"])
+def test_a_conditional_run_of_each_likelihood_is_exported(tmp_path: Path, small: Config, likelihood: str) -> None:
+    config = dataclasses.replace(small, epochs=1, likelihood=likelihood, conditional=True)  # type: ignore[arg-type]
+    manifest = export(fit(config, tmp_path / "run", verbose=0), tmp_path / "bundle")
+    assert manifest.likelihood.family == likelihood
+    assert manifest.event.threshold is None  # type: ignore[union-attr]
+    assert manifest.training is not None
+    assert manifest.training.binarize == "none"
+    vae = VAE.load(tmp_path / "bundle", provider="cpu")
+    assert vae.labels == tuple("0123456789")
+    assert vae.generate(3, label="7", head="sample").shape == (3, 28, 28, 1)
+    assert ("bits_per_dimension" in manifest.metrics) == (likelihood != "normal")
+    assert "black" not in (tmp_path / "bundle" / "CARD.md").read_text()

@@ -30,28 +30,28 @@ def test_an_epochs_order_does_not_depend_on_where_the_run_began() -> None:
 
 
 def test_static_pixels_are_one_above_half() -> None:
-    feed = Feed(Config(), IMAGES)
-    pixels = feed.pixels(tf.range(50), tf.constant(0, tf.int64))
+    feed = Feed(Config(likelihood="bernoulli"), IMAGES)
+    pixels = feed.events(tf.range(50), tf.constant(0, tf.int64))
     assert np.array_equal(pixels, IMAGES / 255 > 0.5)
 
 
 def test_dynamic_pixels_are_draws_of_the_grey_value() -> None:
-    feed = Feed(Config(binarize="dynamic"), IMAGES)
-    draws = np.mean([feed.pixels(tf.range(50), tf.constant(k, tf.int64)).numpy() for k in range(1000)], axis=0)
+    feed = Feed(Config(likelihood="bernoulli", binarize="dynamic"), IMAGES)
+    draws = np.mean([feed.events(tf.range(50), tf.constant(k, tf.int64)).numpy() for k in range(1000)], axis=0)
     # Standard error at most 0.016; 2,400 pixels, so 5 of them.
     assert np.abs(draws - IMAGES / 255).max() < 0.08
 
 
 def test_a_shift_moves_each_image_whole_and_ends_with_the_last_tenth() -> None:
-    config = Config(shift=1, epochs=10, batch=50)
+    config = Config(likelihood="bernoulli", shift=1, epochs=10, batch=50)
     feed = Feed(config, IMAGES)
     padded = np.pad(IMAGES, ((0, 0), (1, 1), (1, 1), (0, 0))) / 255 > 0.5
     windows = {(dy, dx): padded[:, dy : dy + 8, dx : dx + 6] for dy in range(3) for dx in range(3)}
-    moved = feed.pixels(tf.range(50), tf.constant(0, tf.int64)).numpy()
+    moved = feed.events(tf.range(50), tf.constant(0, tf.int64)).numpy()
     matches = [{move for move, window in windows.items() if np.array_equal(window[k], moved[k])} for k in range(50)]
     assert all(matches)
     assert len(set.union(*matches)) == 9
-    last = feed.pixels(tf.range(50), tf.constant(9, tf.int64)).numpy()
+    last = feed.events(tf.range(50), tf.constant(9, tf.int64)).numpy()
     assert np.array_equal(last, IMAGES / 255 > 0.5)
 
 

@@ -211,7 +211,7 @@ def test_a_run_without_a_finished_epoch_cannot_be_loaded(tmp_path: Path, monkeyp
 
 def test_patience_ends_a_run_and_resume_leaves_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures = iter([-5.0, -6.0, -7.0])
-    monkeypatch.setattr(fit_module.Learner, "validate", lambda self, images: {"val_elbo": next(figures)})
+    monkeypatch.setattr(fit_module.Learner, "validate", lambda self, *_: {"val_elbo": next(figures)})
     config = dataclasses.replace(RICH, epochs=9, patience=2)
     fit(config, tmp_path, verbose=0)
     fit(config, tmp_path, resume=True, verbose=0)
@@ -220,7 +220,7 @@ def test_patience_ends_a_run_and_resume_leaves_it_ended(tmp_path: Path, monkeypa
 
 
 def test_an_elbo_that_is_not_a_number_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_module.Learner, "validate", lambda self, images: {"val_elbo": float("nan")})
+    monkeypatch.setattr(fit_module.Learner, "validate", lambda self, *_: {"val_elbo": float("nan")})
     with pytest.raises(RunError, match="lower --learning-rate"):
         fit(RICH, tmp_path, verbose=0)
 

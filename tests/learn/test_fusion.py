@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from vae_edge.export.graphs import convert
+from vae_edge.export.sources.models import convert_model
 from vae_edge.train.config import Config
 from vae_edge.train.model import VariationalAutoencoder
 
@@ -20,7 +20,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module", params=[1, 3], ids="{} blocks".format)
 def model(request: pytest.FixtureRequest, kind: str) -> tuple[VariationalAutoencoder, int]:
-    made = VariationalAutoencoder(Config(network=kind, width=32, depth=request.param), (28, 28, 1))  # type: ignore[arg-type]
+    made = VariationalAutoencoder(
+        Config(likelihood="bernoulli", network=kind, width=32, depth=request.param), (28, 28, 1)
+    )  # type: ignore[arg-type]
     generator = np.random.default_rng(0)
     for weight in made.trainable_variables:  # biases too: the converter drops a bias of zeros
         weight.assign(generator.normal(0, 0.2, weight.shape))
@@ -32,7 +34,7 @@ def optimised(network: object, outputs: tuple[str, ...], folder: Path) -> list[o
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(folder / "optimised.onnx")
     options.log_severity_level = 4  # it warns that such a file is for this machine only
-    data = convert(network, outputs).SerializeToString()
+    data = convert_model(network, outputs).SerializeToString()
     onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     nodes = list(onnx.load(folder / "optimised.onnx").graph.node)
     if not any(node.domain == "com.microsoft.nchwc" for node in nodes):

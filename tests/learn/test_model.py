@@ -13,11 +13,12 @@ from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.objective import importance_weighted, resampled, terms
 
 tfd = tfp.distributions
+SMALL = {"likelihood": "bernoulli", "latent": 3, "width": 8, "depth": 1}
 SHAPE = (12, 10, 1)  # oblong, and 10 does not divide by 4
 
 
 def make(**options: object) -> VariationalAutoencoder:
-    return VariationalAutoencoder(Config(**({"latent": 3, "width": 8, "depth": 1} | options)), SHAPE)  # type: ignore[arg-type]
+    return VariationalAutoencoder(Config(**(SMALL | options)), SHAPE)  # type: ignore[arg-type]
 
 
 def images(count: int) -> tf.Tensor:

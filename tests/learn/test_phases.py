@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from keras import layers
 from onnx import TensorProto, helper, numpy_helper
 
-from vae_edge.export.graphs import convert
-from vae_edge.export.phases import split_phases
+from vae_edge.export.passes.phases import split_phases
+from vae_edge.export.sources.models import convert_model
 
 CHANNELS = (3, 8, 2)  # of the input, between the two layers, of the output
 
@@ -82,7 +82,7 @@ def test_what_is_split_computes_the_same(pair: tuple[dict, dict], between: tuple
     model = two_layers(*pair, between, bias=bias)
     before, x = model.SerializeToString(), np.random.default_rng(1).normal(size=(2, CHANNELS[0], 5, 4)).astype("f")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vae_edge.export.phases._MOST", 1e9)  # these layers are too small for it to be worth while
+        patch.setattr("vae_edge.export.passes.phases._MOST", 1e9)  # these layers are too small for it to be worth while
         split = split_phases(model)
     onnx.checker.check_model(split, full_check=True)
     phases = pair[0]["strides"][0] * pair[0]["strides"][1]
@@ -123,7 +123,7 @@ LEFT = {
 
 @pytest.mark.parametrize("why", LEFT)
 def test_what_cannot_be_split_is_left(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vae_edge.export.phases._MOST", 1e9)
+    monkeypatch.setattr("vae_edge.export.passes.phases._MOST", 1e9)
     assert split_phases(LEFT[why]) == LEFT[why]
     assert "Concat" in operators(split_phases(changed()))  # the same, but for what is named above
 
@@ -138,7 +138,7 @@ def test_the_decoder_of_the_tutorial_is_split_where_its_pixels_are_many() -> Non
     x = layers.Conv2DTranspose(64, 3, strides=2, padding="same", activation="relu")(x)
     x = layers.Conv2DTranspose(32, 3, strides=2, padding="same", activation="relu")(x)
     decoder = keras.Model(z, layers.Conv2DTranspose(1, 3, padding="same")(x))
-    model = convert(decoder, ("logits",))
+    model = convert_model(decoder, ("logits",))
     assert {name: operators(model)[name] for name in ("ConvTranspose", "Conv", "Concat")} == {
         "ConvTranspose": 2,
         "Conv": 4,

@@ -9,7 +9,7 @@ import pytest
 
 from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle import npz
-from vae_edge.runtime.bundle.manifest import File, Prior
+from vae_edge.runtime.bundle.manifest import File, Spec
 
 
 @pytest.fixture
@@ -26,14 +26,15 @@ def mixture_vae(make_bundle) -> VAE:
         "loc": np.array([[1, 0, -1], [0, 2, 0]], np.float32),
         "lower": np.array([[1, 0.5, 2, -1, 0.25, 1], [0.25, 0, 1, 0.5, 2, 1]], np.float32),
     }
-    prior = Prior("mixture", 2, File("prior.npz", 1, "0" * 64))
+    prior = Spec("mixture", (3,), constants={"components": 2.0}, file=File("prior.npz", 1, "0" * 64))
     return VAE.load(make_bundle({"prior.npz": npz.render(arrays)}, "mixture", prior=prior))
 
 
 @pytest.fixture
 def autoencoder(make_bundle) -> VAE:
     """The tiny bundle as an autoencoder: no prior."""
-    return VAE.load(make_bundle(folder="autoencoder", prior=Prior("none", 1, None)))
+    posterior = Spec("deterministic", (3,), {"loc": "loc"})
+    return VAE.load(make_bundle(folder="autoencoder", posterior=posterior, prior=Spec("none", (3,))))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Images of 6 x 4 x 1 and three latent numbers, so that no two axes are alike. The
 each, assembled by hand; what the probe says was calculated here with NumPy in float64.
 """
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -61,8 +62,12 @@ def model(nodes: list, inputs: dict, outputs: dict, initializers: dict) -> bytes
     return proto.SerializeToString(deterministic=True)
 
 
-def tensors(shapes: dict) -> tuple:
-    return tuple(manifest.Tensor(key, "float32", ("batch", *shape)) for key, shape in shapes.items())
+def tensors(shapes: dict, role: str = "") -> tuple:
+    return tuple(manifest.Tensor(key, "float32", ("batch", *shape), role) for key, shape in shapes.items())
+
+
+def graph(file: manifest.File, inputs: tuple, outputs: tuple, parameters: int, multiply_adds: int) -> manifest.Graph:
+    return manifest.Graph(file, OPSET, inputs, outputs, parameters, multiply_adds)
 
 
 def main() -> None:
@@ -70,49 +75,46 @@ def main() -> None:
     code = image.reshape(8, -1) @ ENCODE.astype(np.float64)
     z = weights(5, 8, L)
     logits = (z @ DECODE.astype(np.float64) + BIAS).reshape(8, H, W, C)
-    files = {
-        "encoder.onnx": encoder(),
-        "decoder.onnx": decoder(),
-        "probe.npz": probe.render(image, code[:, :L], np.log1p(np.exp(code[:, L:])), z, logits),
-    }
-    seals = {name: manifest.File(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()}
+    found = {"image": image, "loc": code[:, :L], "scale": np.log1p(np.exp(code[:, L:])), "z": z, "logits": logits}
+    event, latent = {"image": (H, W, C)}, {"z": (L,)}
+    placeholder = manifest.File("probe.npz", 1, "0" * 64)
+    data = {"encoder.onnx": encoder(), "decoder.onnx": decoder()}
+    seals = {name: seal(name, content) for name, content in data.items()}
+    posterior, logits_of = tensors({"loc": (L,), "scale": (L,)}), tensors({"logits": (H, W, C)})
     said = manifest.Manifest(
         schema=manifest.SCHEMA,
         name="tiny",
         producer="tests/runtime/make_tiny.py",
         versions={},
-        image=manifest.Image(H, W, C, 0.5),
+        event=manifest.Image(H, W, C, 0.5),
+        condition=None,
         latent_size=L,
-        prior=manifest.Prior("normal", 1, None),
-        likelihood="bernoulli",
-        binarize="static",
+        graphs={
+            "encoder": graph(seals["encoder.onnx"], tensors(event, "event"), posterior, ENCODE.size, ENCODE.size),
+            "decoder": graph(
+                seals["decoder.onnx"], tensors(latent, "latent"), logits_of, DECODE.size + BIAS.size, DECODE.size
+            ),
+        },
+        posterior=manifest.Spec("normal", (L,), {"loc": "loc", "scale": "scale"}),
+        likelihood=manifest.Spec("bernoulli", (H, W, C), {"logits": "logits"}),
+        prior=manifest.Spec("normal", (L,)),
         precision="fp32",
-        encoder=manifest.Graph(
-            seals["encoder.onnx"],
-            OPSET,
-            tensors({"image": (H, W, C)}),
-            tensors({"loc": (L,), "scale": (L,)}),
-            ENCODE.size,
-            ENCODE.size,
-        ),
-        decoder=manifest.Graph(
-            seals["decoder.onnx"],
-            OPSET,
-            tensors({"z": (L,)}),
-            tensors({"logits": (H, W, C)}),
-            DECODE.size + BIAS.size,
-            DECODE.size,
-        ),
-        probe=seals["probe.npz"],
+        probe=placeholder,
         training=manifest.Training("none", "", 0, 0, 0, "elbo", "", ""),
         metrics={},
         parity={},
         digest="",
     )
+    data["probe.npz"] = probe.render(found, said)
+    said = dataclasses.replace(said, probe=seal("probe.npz", data["probe.npz"]))
     HERE.mkdir(exist_ok=True)
-    for name, data in files.items():
-        (HERE / name).write_bytes(data)
+    for name, content in data.items():
+        (HERE / name).write_bytes(content)
     (HERE / "manifest.json").write_bytes(manifest.render(manifest.seal(said)))
+
+
+def seal(name: str, data: bytes) -> manifest.File:
+    return manifest.File(name, len(data), hashlib.sha256(data).hexdigest())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from vae_edge.runtime import (
     bundle,
 )
 from vae_edge.runtime.bundle import manifest, npz, reading
-from vae_edge.runtime.bundle.manifest import File, Prior
+from vae_edge.runtime.bundle.manifest import File, Spec
 
 FILES = ("manifest.json", "encoder.onnx", "decoder.onnx", "probe.npz")
 
@@ -166,7 +166,7 @@ def test_what_was_hashed_is_what_runs(copy, vae):
     loaded = VAE(found)
     expected = vae.generate(3)
     assert np.array_equal(loaded.generate(3), expected)
-    loaded._decoder._session = None
+    loaded.model.decoder._session = None
     assert np.array_equal(loaded.generate(3), expected)
 
 
@@ -208,7 +208,12 @@ def test_a_path_never_leaves_the_folder(tiny, name):
 def test_a_prior_that_is_no_mixture_is_an_integrity_error(make_bundle, arrays):
     data = npz.render({key: np.asarray(value, np.float32) for key, value in arrays.items()})
     with pytest.raises(IntegrityError, match=r"prior\.npz"):
-        VAE.load(make_bundle({"prior.npz": data}, prior=Prior("mixture", 2, File("prior.npz", 1, "0" * 64))))
+        VAE.load(
+            make_bundle(
+                {"prior.npz": data},
+                prior=Spec("mixture", (3,), constants={"components": 2.0}, file=File("prior.npz", 1, "0" * 64)),
+            )
+        )
 
 
 def test_an_unreadable_file_is_a_bundle_error(copy, monkeypatch):
@@ -231,7 +236,7 @@ SMALL_PRIOR = {
 
 
 def test_a_prior_in_fewer_bits_is_read_as_numbers(make_bundle):
-    prior = Prior("mixture", 2, File("prior.npz", 1, "0" * 64))
+    prior = Spec("mixture", (3,), constants={"components": 2.0}, file=File("prior.npz", 1, "0" * 64))
     data = npz.render(SMALL_PRIOR)
     p = VAE.load(make_bundle({"prior.npz": data}, "int8", prior=prior, precision="int8")).prior
     np.testing.assert_array_equal(p.loc, np.float32([[1, 0, -1], [0, 1.27, 0]]))
@@ -257,6 +262,14 @@ def test_a_prior_in_fewer_bits_is_read_as_numbers(make_bundle):
     ],
 )
 def test_a_prior_in_fewer_bits_that_is_no_mixture_is_an_integrity_error(make_bundle, edit):
-    prior = Prior("mixture", 2, File("prior.npz", 1, "0" * 64))
+    prior = Spec("mixture", (3,), constants={"components": 2.0}, file=File("prior.npz", 1, "0" * 64))
     with pytest.raises(IntegrityError, match=r"prior\.npz"):
         VAE.load(make_bundle({"prior.npz": npz.render(SMALL_PRIOR | edit)}, prior=prior, precision="int8"))
+
+
+@pytest.mark.parametrize("change", [{"multiply_adds": 1}, {"multiply_adds": 10**15}, {"opset": 17}])
+def test_what_a_manifest_says_of_a_graph_s_cost_is_not_believed(vae, make_bundle, change):
+    graphs = dict(vae.manifest.graphs)
+    graphs["decoder"] = manifest.dataclasses.replace(graphs["decoder"], **change)
+    with pytest.raises(IntegrityError, match=r"decoder\.onnx should be of opset \d+ and [\d,]+ multiply-adds"):
+        VAE.load(make_bundle(graphs=graphs))

@@ -8,20 +8,19 @@ import pytest
 from vae_edge.runtime import VAE, InputError
 from vae_edge.runtime.bundle.manifest import Image
 from vae_edge.runtime.evaluation import likelihood
-from vae_edge.runtime.events import prepare
 
 
 def test_the_elbo_is_its_two_terms(vae, images):
     q = vae.encode(images)
     reconstruction, kl = likelihood.elbo(vae, images, seed=3)
-    x = prepare(images, vae.manifest.image)
+    x = vae.prepare(images)
     np.testing.assert_allclose(reconstruction, vae.decode(q.sample(seed=3)).log_prob(x), rtol=1e-5)
     np.testing.assert_allclose(kl, q.kl_divergence(vae.prior), rtol=1e-12)
     assert reconstruction.dtype == kl.dtype == np.float64
 
 
 def test_the_bound_is_the_log_mean_of_the_weights(vae, mixture_vae, images):
-    x = prepare(images, vae.manifest.image)
+    x = vae.prepare(images)
     for model in (vae, mixture_vae):
         q = model.encode(images)
         z = q.sample(6, seed=3)
@@ -37,7 +36,7 @@ def test_with_one_sample_the_bound_is_the_elbo_of_a_mixture(mixture_vae, images)
 
 def test_more_samples_bound_tighter_and_never_pass_the_truth(vae, images):
     """log p(x) = log E_p(z)[p(x|z)], here by 200,000 draws of the prior."""
-    x = prepare(images[:2], vae.manifest.image)
+    x = vae.prepare(images[:2])
     sums = [vae.decode(vae.prior.sample(50_000, seed=9, start=i * 50_000)).log_prob(x[:, None]) for i in range(4)]
     truth = math.log(200_000) - np.logaddexp.reduce(np.concatenate(sums, axis=1), axis=1)
     bounds = [likelihood.nll(vae, images[:2], k).mean() for k in (1, 30, 3000)]
@@ -59,9 +58,9 @@ def test_large_logits_and_grey_pixels_are_exact(make_bundle, vae, images):
     at = decoder.index(b"\x4a\xa0\x02") + 3  # raw_data of the 3 x 24 weights
     scaled = (np.frombuffer(decoder, "<f4", 72, at) * 1000).tobytes()
     large = VAE.load(make_bundle({"decoder.onnx": decoder[:at] + scaled + decoder[at + len(scaled) :]}))
-    grey = VAE.load(make_bundle(folder="grey", image=Image(6, 4, 1, None)))
+    grey = VAE.load(make_bundle(folder="grey", event=Image(6, 4, 1, None)))
     for model in (large, grey):
-        q, x = model.encode(images), prepare(images, model.manifest.image)
+        q, x = model.encode(images), model.prepare(images)
         p = model.decode(q.sample(seed=0))
         assert model is grey or np.abs(p.logits).max() > 80
         np.testing.assert_allclose(likelihood.elbo(model, images)[0], p.log_prob(x), rtol=1e-6)
@@ -70,7 +69,7 @@ def test_large_logits_and_grey_pixels_are_exact(make_bundle, vae, images):
 def test_an_autoencoder_has_a_reconstruction_and_no_divergence(autoencoder, images):
     reconstruction, kl = likelihood.elbo(autoencoder, images)
     q = autoencoder.encode(images)
-    x = prepare(images, autoencoder.manifest.image)
+    x = autoencoder.prepare(images)
     np.testing.assert_allclose(reconstruction, autoencoder.decode(q.mean()).log_prob(x), rtol=1e-5)
     assert np.isnan(kl).all()
     with pytest.raises(InputError, match="no prior"):

@@ -5,7 +5,7 @@ import pytest
 
 from vae_edge.runtime import VAE, CheckFailed, InputError, IntegrityError, probe
 from vae_edge.runtime.bundle import npz
-from vae_edge.runtime.bundle.manifest import Prior
+from vae_edge.runtime.bundle.manifest import Spec
 
 
 def arrays(vae) -> dict[str, np.ndarray]:
@@ -24,8 +24,8 @@ def test_a_good_bundle_passes_and_says_by_how_much(vae):
 @pytest.mark.parametrize("off", [2e-4, np.nan, np.inf])
 def test_a_difference_fails_the_check_and_is_named(vae, make_bundle, name, off):
     changed = arrays(vae)
-    changed[name].flat[5] += off
-    other = VAE.load(make_bundle({"probe.npz": probe.render(**changed)}))
+    changed[name].flat[5] += off * max(1, abs(changed[name].flat[5]))
+    other = VAE.load(make_bundle({"probe.npz": probe.render(changed, vae.manifest)}))
     with pytest.raises(CheckFailed, match=f"'tiny' on CPUExecutionProvider: {name} differs"):
         probe.check(other)
     if np.isfinite(off):
@@ -36,7 +36,7 @@ def test_a_probe_that_does_not_fit_is_an_integrity_error(vae, make_bundle):
     whole = arrays(vae)
     for i, changed in enumerate(({"z": whole["z"][:3]}, {key: value[:0] for key, value in whole.items()})):
         with pytest.raises(IntegrityError, match="as many of each"):
-            probe.check(VAE.load(make_bundle({"probe.npz": probe.render(**whole | changed)}, f"bundle{i}")))
+            probe.check(VAE.load(make_bundle({"probe.npz": probe.render(whole | changed, vae.manifest)}, f"bundle{i}")))
 
 
 def test_a_tolerance_is_positive(vae):
@@ -46,14 +46,17 @@ def test_a_tolerance_is_positive(vae):
 
 
 def test_an_autoencoder_is_checked_too(make_bundle):
-    assert probe.check(VAE.load(make_bundle(prior=Prior("none", 1, None))))["logits"] < 1e-6
+    points = Spec("deterministic", (3,), {"loc": "loc"})
+    found = probe.check(VAE.load(make_bundle(posterior=points, prior=Spec("none", (3,)))))
+    assert list(found) == ["loc", "logits"]
+    assert max(found.values()) < 1e-6
 
 
 def test_a_bundle_of_another_precision_brings_its_own_tolerance(vae, make_bundle):
     changed = arrays(vae)
     changed["scale"].flat[0] += 0.02
     for i, (scale, fails) in enumerate(((0.03, False), (0.01, True))):
-        data = probe.render(**changed, tolerance=[1e-4, scale, 1e-4])
+        data = probe.render(changed, vae.manifest, tolerance=[1e-4, scale, 1e-4])
         other = VAE.load(make_bundle({"probe.npz": data}, f"bundle{i}", precision="int8"))
         assert probe.allowed(other) == pytest.approx({"loc": 1e-4, "scale": scale, "logits": 1e-4})
         if fails:
@@ -64,7 +67,7 @@ def test_a_bundle_of_another_precision_brings_its_own_tolerance(vae, make_bundle
 
 
 def test_a_tolerance_belongs_to_another_precision_alone(vae, make_bundle):
-    with_one = probe.render(**arrays(vae), tolerance=[1, 1, 1])
-    for i, (data, precision) in enumerate(((with_one, "fp32"), (probe.render(**arrays(vae)), "fp16"))):
+    with_one = probe.render(arrays(vae), vae.manifest, tolerance=[1, 1, 1])
+    for i, (data, precision) in enumerate(((with_one, "fp32"), (probe.render(arrays(vae), vae.manifest), "fp16"))):
         with pytest.raises(IntegrityError, match="should hold"):
             probe.check(VAE.load(make_bundle({"probe.npz": data}, f"bundle{i}", precision=precision)))

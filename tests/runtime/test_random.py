@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import decimal
 import hashlib
+import importlib
 import math
+import statistics
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,8 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_edge.runtime import InputError, noise
-from vae_edge.runtime.distributions import heads
-from vae_edge.runtime.noise import Purpose, gaussian, normals, philox, uniforms, words, words16
+from vae_edge.runtime.noise import (
+    Purpose,
+    gaussian,
+    logistic_quantiles,
+    normal_quantiles,
+    normals,
+    philox,
+    products,
+    row_norms,
+    tables,
+    uniforms,
+    words,
+    words16,
+    words32,
+)
+
+products_module = importlib.import_module("vae_edge.runtime.noise.products")  # whose name is also the function's
 
 SEEDS = st.integers(0, 2**64 - 1)
 STARTS = st.integers(0, 2**63 - 100)
@@ -32,7 +50,9 @@ def digest(array: np.ndarray) -> str:
         (lambda: uniforms(2, Purpose.COMPONENT, 12345, 10_000), "2890904d3310837f"),
         (lambda: normals(0, Purpose.PRIOR, 0, 4096, 32), "91c50c02dc9bb56a"),
         (lambda: normals(3, Purpose.POSTERIOR, 10**12, 999, 7, stream=4999), "ee82b6ac525454b3"),
-        (lambda: heads._thresholds(), "511da82a8b3dd920"),
+        (lambda: words32(4, Purpose.PIXEL, 2**40, 100, 785, stream=3), "22744ac3055ab7e5"),
+        (logistic_quantiles, "511da82a8b3dd920"),
+        (normal_quantiles, "1cfbba1e07e34386"),
     ],
 )
 def test_noise_is_the_same_to_the_bit_on_every_platform(noise, expected):
@@ -41,7 +61,7 @@ def test_noise_is_the_same_to_the_bit_on_every_platform(noise, expected):
 
 @given(seed=SEEDS, start=STARTS, size=st.integers(1, 40), purpose=PURPOSES, stream=st.integers(0, 2**40))
 def test_a_draw_depends_on_its_index_alone(seed, start, size, purpose, stream):
-    for draw in (words, words16, normals):
+    for draw in (words, words16, words32, normals):
         together = draw(seed, purpose, start, 9, size, stream)
         apart = [draw(seed, purpose, start + i, n, size, stream) for i, n in ((0, 1), (1, 3), (4, 5))]
         assert np.array_equal(together[:, :size], np.concatenate(apart)[:, :size])
@@ -134,10 +154,79 @@ def test_normals_are_normal():
     assert np.isfinite(z).all()
 
 
-def test_no_threshold_of_the_pixels_can_round_two_ways():
-    wide = np.log((np.arange(1 << 16) + 0.5) / (65535.5 - np.arange(1 << 16)))
-    low = wide.view(np.uint64) & np.uint64(2**29 - 1)
+@pytest.mark.parametrize("table", [tables.wide_logistic_quantiles, tables.wide_normal_quantiles])
+def test_no_entry_of_a_table_can_round_two_ways(table):
+    low = table().view(np.uint64) & np.uint64(2**29 - 1)
     assert np.abs(low.astype(np.int64) - 2**28).min() > 64
+
+
+def test_the_normal_table_is_the_inverse_of_the_distribution_function():
+    special = pytest.importorskip("scipy.special")
+    p = (np.arange(1 << 16) + 0.5) / (1 << 16)
+    np.testing.assert_allclose(tables.wide_normal_quantiles(), special.ndtri(p), rtol=1e-14)
+    standard = statistics.NormalDist()
+    for w in (0, 1, 4915, 32767, 32768, 65535):  # on both sides of where the approximation changes
+        assert normal_quantiles()[w] == np.float32(standard.inv_cdf(p[w]))
+
+
+def test_a_shared_table_cannot_be_written_to():
+    for table in (logistic_quantiles(), normal_quantiles()):
+        with pytest.raises(ValueError, match="read-only"):
+            table[0] = 0
+
+
+def test_halves_of_words_come_the_lower_first():
+    raw = words(9, Purpose.PIXEL, 3, 2, 4)
+    halves = words32(9, Purpose.PIXEL, 3, 2, 7)
+    assert halves[0, :2].tolist() == [int(raw[0, 0]) & 0xFFFFFFFF, int(raw[0, 0]) >> 32]
+    assert halves.shape == (2, 7)
+
+
+def factors(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lower triangular matrices (n, L, L), rows of very different sizes, and vectors (n, L), both of float32."""
+    rng = np.random.default_rng(size)
+    matrices = np.tril(rng.normal(size=(n, size, size))) * 10.0 ** rng.integers(-3, 4, size=(n, size, 1))
+    return matrices.astype(np.float32).astype(np.float64), rng.normal(size=(n, size)).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 32])
+def test_products_are_the_rounded_sums_of_the_exact_products(size):
+    matrices, vectors = factors(2000, size)
+    found = products(matrices, row_norms(matrices), vectors)
+    exact = [
+        [math.fsum(Fraction(a) * Fraction(b) for a, b in zip(row, vector, strict=True)) for row in matrix]
+        for matrix, vector in zip(matrices[:100].tolist(), vectors[:100].tolist(), strict=True)
+    ]
+    assert np.array_equal(found[:100], np.array(exact).astype(np.float32))
+    terms = (matrices * vectors[:, None]).tolist()
+    assert np.array_equal(found, np.array([[math.fsum(row) for row in rows] for rows in terms]).astype(np.float32))
+
+
+@pytest.mark.parametrize("order", ["backwards", "halves", "shuffled"])
+def test_products_do_not_depend_on_the_order_of_the_sum(order, monkeypatch):
+    """40,000 draws of 32 numbers: the BLAS's own sum and this one differ in most, the results in none."""
+    matrices, vectors = factors(40_000, 32)
+    expected = products(matrices, row_norms(matrices), vectors)
+    decided = []
+    monkeypatch.setattr(products_module, "_sums", {
+        "backwards": lambda m, v: np.cumsum((m * v[:, None])[..., ::-1], axis=-1)[..., -1],
+        "halves": lambda m, v: (m * v[:, None])[..., :16].sum(axis=-1) + (m * v[:, None])[..., 16:].sum(axis=-1),
+        "shuffled": lambda m, v: (m * v[:, None])[..., np.random.default_rng(0).permutation(32)].sum(axis=-1),
+    }[order])  # fmt: skip
+    fsum = math.fsum
+    monkeypatch.setattr(products_module.math, "fsum", lambda terms: decided.append(1) or fsum(terms))
+    assert np.array_equal(products(matrices, row_norms(matrices), vectors), expected)
+    assert 0 < len(decided) < 1e-3 * expected.size
+
+
+def test_products_survive_a_sum_that_is_wrong_within_its_bound(monkeypatch):
+    matrices, vectors = factors(5000, 32)
+    norms = row_norms(matrices)
+    expected, exact = products(matrices, norms, vectors), products_module._sums
+    bound = norms * np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True) * 31 * 2.0**-53
+    for sign in (-1, 1):
+        monkeypatch.setattr(products_module, "_sums", lambda m, v, sign=sign: exact(m, v) + sign * bound)
+        assert np.array_equal(products(matrices, norms, vectors), expected)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 0.5, "0", None, True, np.array([1, 2])])

@@ -14,7 +14,7 @@ from vae_edge.runtime import vae as vae_module
 
 
 def test_it_says_what_it_is(vae):
-    assert (vae.latent_size, vae.image_shape, vae.provider) == (3, (6, 4, 1), "CPUExecutionProvider")
+    assert (vae.latent_size, vae.event_shape, vae.provider) == (3, (6, 4, 1), "CPUExecutionProvider")
     assert vae.manifest.name == "tiny"
     assert (vae.prior.batch_shape, vae.prior.event_shape) == ((), (3,))
 
@@ -126,7 +126,7 @@ def test_interpolation_begins_and_ends_at_the_two_images(vae, images):
     np.testing.assert_allclose(path[[0, -1]], vae.reconstruct(images[:2], head="mean"), atol=1e-6)
     middle = vae.decode(vae.encode(images[:2]).loc.mean(axis=0, keepdims=True)).mean()
     np.testing.assert_allclose(path[2:3], middle, atol=1e-6)
-    with pytest.raises(InputError, match="one image each"):
+    with pytest.raises(InputError, match="one event each"):
         vae.interpolate(images, b, 5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import http.server
@@ -130,7 +131,7 @@ def mirror(tmp_path, monkeypatch) -> Iterator[tuple[str, dict[str, Answer]]]:
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/"
-        prepare(str(tmp_path), url, monkeypatch.setattr, monkeypatch.setitem)
+        prepare(url, set_attribute=monkeypatch.setattr)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         monkeypatch.delenv("VAE_EDGE_DATA", raising=False)
         monkeypatch.setattr(mnist, "MAX_DOWNLOAD", 2000)
@@ -140,9 +141,17 @@ def mirror(tmp_path, monkeypatch) -> Iterator[tuple[str, dict[str, Answer]]]:
         server.shutdown()
 
 
-def prepare(cache: str, url: str, set_attribute: Callable = setattr, set_item: Callable = dict.__setitem__) -> None:
-    set_attribute(mnist, "MIRRORS", (url,))
-    set_item(mnist.FILES, NAME, hashlib.sha256(CONTENT).hexdigest())
+def prepare(url: str, *more: str, set_attribute: Callable = setattr) -> None:
+    files = mnist.MNIST.files | {NAME: hashlib.sha256(CONTENT).hexdigest()}
+    set_attribute(mnist, "MNIST", dataclasses.replace(mnist.MNIST, mirrors=(url, *more), files=files))
+
+
+def download() -> bytes:
+    return mnist._download(NAME, mnist.MNIST, "here")
+
+
+def obtain() -> bytes:
+    return mnist._obtain(NAME, mnist.MNIST, [mnist._cache(mnist.MNIST)], True)
 
 
 def kept(folder: Path) -> list[Path]:
@@ -159,26 +168,26 @@ def test_what_is_wrong_is_refused_and_never_kept(mirror, tmp_path, monkeypatch, 
         monkeypatch.setattr(mnist, "WINDOW", 0.5)
         monkeypatch.setattr(mnist, "MIN_RATE", 1000)
     with pytest.raises(DataError, match=rf"(?s)no mirror gave it \({url}.*--data-dir or VAE_EDGE_DATA"):
-        mnist._download(NAME, "here")
+        download()
     assert kept(tmp_path) == []
     monkeypatch.setattr(mnist, "TIMEOUT", 30)
     monkeypatch.setattr(mnist, "WINDOW", 60)
     answers["now"] = respond(PACKED)
-    assert mnist._download(NAME, "here") == CONTENT  # and the next one may be right
+    assert download() == CONTENT  # and the next one may be right
     assert [path.read_bytes() for path in kept(tmp_path)] == [PACKED]
 
 
 def test_a_server_that_drips_is_left_for_the_next_mirror(mirror, tmp_path, monkeypatch):
     url, answers = mirror
-    monkeypatch.setattr(mnist, "MIRRORS", (url + "slow/", url))
+    prepare(url + "slow/", url, set_attribute=monkeypatch.setattr)
     monkeypatch.setattr(mnist, "WINDOW", 0.5)
     monkeypatch.setattr(mnist, "MIN_RATE", 1000)
     answers["now"] = lambda handler: (drip(WHOLE + PACKED) if "slow" in handler.path else respond(PACKED))(handler)
-    assert mnist._download(NAME, "here") == CONTENT
+    assert download() == CONTENT
     answers["now"] = drip(WHOLE + PACKED)
     limit = r"too slow \([\d,]+ bytes in 0\.5 seconds, 500 are the least\)"
     with pytest.raises(DataError, match=rf"{url}slow/: {limit}; {url}: {limit}.*--data-dir"):
-        mnist._download(NAME, "here")
+        download()
 
 
 def test_a_slow_line_is_waited_for(mirror, tmp_path, monkeypatch):
@@ -188,7 +197,7 @@ def test_a_slow_line_is_waited_for(mirror, tmp_path, monkeypatch):
     monkeypatch.setattr(mnist, "MIN_RATE", 1)
     answers["now"] = drip(WHOLE + PACKED, size=6, wait=0.1)
     before = time.monotonic()
-    assert mnist._download(NAME, "here") == CONTENT
+    assert download() == CONTENT
     assert time.monotonic() - before > 2
 
 
@@ -198,27 +207,27 @@ def test_there_are_thirty_faults():
 
 def test_a_second_mirror_is_asked(mirror, tmp_path, monkeypatch):
     url, answers = mirror
-    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/", url))
+    prepare("http://127.0.0.1:9/", url, set_attribute=monkeypatch.setattr)
     answers["now"] = respond(PACKED)
-    assert mnist._download(NAME, "here") == CONTENT
+    assert download() == CONTENT
 
 
 def test_what_the_cache_holds_is_checked_again(mirror, tmp_path):
     _, answers = mirror
     answers["now"] = respond(PACKED)
-    assert mnist._obtain(NAME, [mnist._cache()], True) == CONTENT
+    assert obtain() == CONTENT
     (path,) = kept(tmp_path)
     path.write_bytes(gzip.compress(b"other"))
     with pytest.raises(DataError, match="its SHA-256 is another"):
-        mnist._obtain(NAME, [mnist._cache()], True)
+        obtain()
 
 
 def fetch(cache: str, url: str) -> bytes:
     import os
 
     os.environ["XDG_CACHE_HOME"] = cache
-    prepare(cache, url)
-    return mnist._obtain(NAME, [mnist._cache()], True)
+    prepare(url)
+    return obtain()
 
 
 def test_two_processes_at_once_both_get_it(mirror, tmp_path):

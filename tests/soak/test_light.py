@@ -21,8 +21,8 @@ names = list(built_in())
 for name in names:
     vae = VAE.load(name)
     for head in HEADS:
-        assert vae.generate(2, head=head).shape == (2, *vae.image_shape)
-    assert vae.reconstruct(vae.generate(2)).shape == (2, *vae.image_shape)
+        assert vae.generate(2, head=head).shape == (2, *vae.event_shape)
+    assert vae.reconstruct(vae.generate(2)).shape == (2, *vae.event_shape)
     probe.check(vae)
 import importlib.metadata
 kept = {"pip", "setuptools", "vae-edge", "numpy", "onnxruntime", "flatbuffers", "packaging", "protobuf"}

@@ -90,7 +90,7 @@ warnings.simplefilter("ignore")  # Python warns of forking with threads; here th
 import numpy as np
 from vae_edge.runtime import VAE
 vae = VAE.load(sys.argv[1], threads=2)
-images = np.zeros((3, *vae.image_shape))
+images = np.zeros((3, *vae.event_shape))
 expected, codes = vae.generate(5, head="sample"), vae.encode(images).loc
 stop = threading.Event()
 def work():

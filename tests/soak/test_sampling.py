@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vae_edge.runtime import Bernoulli, Mixture, Normal
+from vae_edge.runtime import (
+    Bernoulli,
+    Categorical,
+    DiscretizedLogistic,
+    Mixture,
+    MultivariateNormalTriL,
+    Normal,
+)
 
 P = np.linspace(0, 1, 1001)
 WEIGHTS = np.array([0.5, 0.25, 0.125, 0.1, 0.02, 0.005])
@@ -85,3 +92,111 @@ def test_mixtures_draw_their_components_by_weight_as_tfp_does(soak):
     )
     theirs = sum(counts(twin.sample(n // 10, seed=(i, 6)).numpy()) for i in range(10))
     assert stats.chi2_contingency(np.stack([ours, theirs])).pvalue > ALPHA
+
+
+def level_counts(pixels: DiscretizedLogistic | Categorical, draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each pixel has each of its levels, and P of each: (pixels, levels)."""
+    size, counts, at_once = pixels.event_shape[0], 0, 1000
+    for start in range(0, draws, at_once):
+        k = np.rint(pixels.sample(at_once, seed=7, start=start).reshape(-1, size) * (pixels.levels - 1)).astype(int)
+        k += np.arange(size) * pixels.levels
+        counts += np.bincount(k.ravel(), minlength=size * pixels.levels).reshape(size, pixels.levels)
+    one = pixels.loc if isinstance(pixels, DiscretizedLogistic) else pixels.logits
+    apart = [
+        DiscretizedLogistic(one[i : i + 1], pixels.scale[i : i + 1], levels=pixels.levels)
+        if isinstance(pixels, DiscretizedLogistic)
+        else Categorical(one[i : i + 1])
+        for i in range(size)
+    ]
+    grid = (np.arange(pixels.levels) / (pixels.levels - 1)).reshape(-1, 1, 1, 1)
+    return counts, np.exp([each.log_prob(grid) for each in apart])
+
+
+def is_right(counts: np.ndarray, p: np.ndarray, draws: int) -> bool:
+    """By chi-square over all pixels' levels that are expected at least 20 times, the others taken together."""
+    found, expected, freedom = [], [], 0
+    for row, probability in zip(counts, p, strict=True):
+        often = probability * draws >= 20
+        groups = np.append(row[often], row[~often].sum()), np.append(probability[often], probability[~often].sum())
+        keep = groups[1] * draws >= 20
+        assert groups[0][~keep].sum() <= 60
+        found.append(groups[0][keep])
+        expected.append(groups[1][keep] * draws)
+        freedom += int(keep.sum()) - 1
+    return chi_square(np.concatenate(found), np.concatenate(expected), freedom) > ALPHA
+
+
+def test_discretized_logistic_draws_have_the_probabilities_of_their_levels(soak):
+    """Locations inside, at both ends and outside; scales from a tenth of a level to more than all levels."""
+    draws = soak(20_000, 200_000)  # of each of 200 pixels: 4 x 10^6, and 4 x 10^7
+    rng = np.random.default_rng(0)
+    loc, scale = rng.uniform(-0.1, 1.1, size=(200, 1, 1)), np.geomspace(0.1 / 31, 4, 200).reshape(200, 1, 1)
+    pixels = DiscretizedLogistic(loc, scale, levels=32)
+    assert is_right(*level_counts(pixels, draws), draws)
+
+
+def test_categorical_draws_have_the_probabilities_of_their_levels(soak):
+    draws = soak(20_000, 200_000)
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(200, 1, 1, 16)) * np.linspace(0, 5, 200).reshape(200, 1, 1, 1)
+    assert is_right(*level_counts(Categorical(logits), draws), draws)
+
+
+def test_discretized_logistic_and_categorical_draws_are_tfps(soak):
+    tfp = pytest.importorskip("tensorflow_probability", reason="the train extra is not installed")
+    tfd, draws, levels = tfp.distributions, soak(20_000, 200_000), 16
+    loc, scale = np.linspace(-0.1, 1.1, 60, dtype="f"), np.geomspace(0.01, 1, 60).astype("f")
+    shifted = tfd.TransformedDistribution(tfd.Logistic(loc * 15, scale * 15), tfp.bijectors.Shift(np.float32(-0.5)))
+    logits = (np.random.default_rng(1).normal(size=(60, levels)) * 2).astype("f")
+    for ours, theirs in (
+        (DiscretizedLogistic(loc[:, None, None], scale[:, None, None], levels=levels),
+         tfd.QuantizedDistribution(shifted, low=np.float32(0), high=np.float32(15))),
+        (Categorical(logits[:, None, None]), tfd.Categorical(logits)),
+    ):  # fmt: skip
+        counts, _ = level_counts(ours, draws)
+        twin = np.zeros_like(counts)
+        for seed in range(draws // 20_000):
+            k = np.asarray(theirs.sample(20_000, seed=(seed, 8))).astype(int) + np.arange(60) * levels
+            twin += np.bincount(k.ravel(), minlength=60 * levels).reshape(60, levels)
+        both = counts + twin
+        keep = both >= 40
+        # two counts of one p: (a - b)^2 / (a + b), all levels but one free
+        statistic, freedom = (np.square(counts - twin)[keep] / both[keep]).sum(), int(keep.sum()) - 60
+        assert min(stats.chi2.sf(statistic, freedom), stats.chi2.cdf(statistic, freedom)) > ALPHA / 2
+
+
+def test_normal_images_are_normal_but_for_their_words(soak):
+    """16 bits a pixel: a draw's distribution function is 2**-17 from the normal's at most."""
+    n = soak(1_000, 20_000)  # of 784 pixels: 7.8 x 10^5, and 1.6 x 10^7
+    loc, scale = np.linspace(-3, 3, 784).reshape(28, 28, 1), np.geomspace(0.1, 4, 784).reshape(28, 28, 1)
+    pixels, least = Normal(loc, scale), []
+    for start in range(0, n, 1000):
+        x = pixels.sample(1000, seed=9, start=start)
+        least.append(stats.norm.cdf(((x - loc) / scale).ravel()))
+    found = np.sort(np.concatenate(least))
+    places = np.arange(len(found) + 1) / len(found)
+    distance = max((places[1:] - found).max(), (found - places[:-1]).max())
+    assert stats.kstwo.sf(distance - 2**-17, len(found)) > ALPHA
+    assert distance > 1e-5  # better than that would be no draws
+
+
+def test_full_covariance_draws_are_normal_and_tfps(soak):
+    n, size = soak(20_000, 1_000_000), 6
+    rng = np.random.default_rng(0)
+    tril = (np.tril(rng.normal(size=(size, size)), -1) + np.diag(rng.gamma(2, size=size) + 0.1)).astype("f")
+    loc = np.linspace(-3, 3, size).astype("f")
+    x = MultivariateNormalTriL(loc, tril).sample(n, seed=10)
+
+    def standard(z: np.ndarray) -> np.ndarray:
+        """The noise behind draws: normal and independent, where the covariance is T T'."""
+        return np.linalg.solve(tril.astype("d"), (z - loc).T)
+
+    eps = standard(x)
+    assert stats.kstest(eps.ravel(), "norm").pvalue > ALPHA
+    assert stats.kstest(np.square(eps).sum(axis=0), "chi2", args=(size,)).pvalue > ALPHA
+    off = np.corrcoef(eps)[np.triu_indices(size, 1)] * np.sqrt(n)
+    assert stats.chi2.sf(np.square(off).sum(), len(off)) > ALPHA
+    tfp = pytest.importorskip("tensorflow_probability", reason="the train extra is not installed")
+    twin = tfp.distributions.MultivariateNormalTriL(loc, tril).sample(n, seed=(3, 4)).numpy()
+    for axis in range(size):
+        assert stats.ks_2samp(x[:, axis], twin[:, axis]).pvalue > ALPHA

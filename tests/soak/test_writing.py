@@ -112,7 +112,7 @@ def write_picture(folder: Path, version: int) -> None:
 
 def destination(path: Path):
     pytest.importorskip("typer", reason="the cli extra is not installed")
-    from vae_edge.cli.destination import Destination
+    from vae_edge.cli.writing.destination import Destination
 
     return Destination.parse(str(path))
 

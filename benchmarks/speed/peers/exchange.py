@@ -27,6 +27,7 @@ import tf2onnx
 from protocol import CHUNK, LARGEST
 
 from vae_edge.export import graphs
+from vae_edge.export.sources.models import convert_model
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle import built_in, manifest
 from vae_edge.train.presets import PRESETS
@@ -69,7 +70,7 @@ def _set_weights(model: str, encoder: keras.Model, decoder: keras.Model) -> str:
             network.set_weights(weights)
         vae, draws = VAE.load(built_in()[model], provider="cpu"), np.random.default_rng(0)
         z = draws.standard_normal((64, vae.latent_size), np.float32)
-        images = draws.integers(0, 2, (64, *vae.image_shape)).astype(np.float32)
+        images = draws.integers(0, 2, (64, *vae.event_shape)).astype(np.float32)
         pairs = ((vae.decode(z).logits, decoder(z)), (vae.encode(images).loc, encoder(images)[0]))
         if (off := max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)) > 1e-3:
             raise LookupError(f"the shipped weights give other values, by {off:.2g}")
@@ -114,8 +115,8 @@ def _bundle(folder: Path, model: str, encoder: keras.Model, decoder: keras.Model
     """A sealed bundle of these networks, with a normal prior; what a manifest says of learning is the shipped one's."""
     images, z, logits = (arrays[name][:4] for name in ("images", "z", "logits"))
     loc, scale = (output.numpy() for output in encoder(images, training=False))
-    encoder_bytes, encoder_said = graphs.describe(graphs.convert(encoder, ("loc", "scale")), "encoder.onnx")
-    decoder_bytes, decoder_said = graphs.describe(graphs.convert(decoder, ("logits",)), "decoder.onnx")
+    encoder_bytes, encoder_said = graphs.describe(convert_model(encoder, ("loc", "scale")), "encoder.onnx")
+    decoder_bytes, decoder_said = graphs.describe(convert_model(decoder, ("logits",)), "decoder.onnx")
     probed = probe.render(images, loc, scale, z, logits)
     said = dataclasses.replace(
         manifest.parse((built_in()["mnist"] / "manifest.json").read_bytes()),

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from vae_edge.export.passes import drop_unread_weights
+from vae_edge.export.passes.walk import drop_unread_weights
 
 __all__ = ["split_phases"]
 

@@ -120,8 +120,8 @@ class Sheet:
 
 
 def to_bytes(images: npt.NDArray[Any]) -> Pixels:
-    """Pixels in [0, 1] as uint8 in [0, 255], rounded."""
-    pixels: Pixels = np.rint(np.asarray(images, np.float32) * np.float32(255)).astype(np.uint8)
+    """Pixels as uint8 in [0, 255], rounded; what is outside of [0, 1] is clipped, as a normal's draws may be."""
+    pixels: Pixels = np.rint(np.clip(images, np.float32(0), np.float32(1)) * np.float32(255)).astype(np.uint8)
     return pixels
 
 

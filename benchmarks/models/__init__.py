@@ -1,0 +1,1 @@
+"""Ten kinds of VAE that people have, exported: what each needs, and what comes out."""

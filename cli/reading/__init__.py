@@ -1,0 +1,1 @@
+"""What verbs read: images, tables, labels and other conditions."""

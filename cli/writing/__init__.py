@@ -1,0 +1,1 @@
+"""What verbs write: pictures, arrays, tables."""

@@ -1,0 +1,215 @@
+"""Where events go: a contact sheet, a folder of pictures, arrays or a table; the name of the destination says which.
+
+Arrays and tables are written as the events come, so that memory does not grow with their number. A file is whole or
+absent: all go through `vae_edge.runtime.atomic`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from vae_edge.cli.progress import Progress
+from vae_edge.runtime.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["Destination", "Out"]
+
+KINDS = {".png": "sheet", ".npy": "array", ".npz": "arrays", ".csv": "table"}
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A path, and what is written there: 'sheet', 'folder', 'array', 'arrays' or 'table'."""
+
+    path: Path
+    kind: str
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        """What `--out` names: FILE.png, .npy, .npz or .csv, or a folder; BadParameter where it is none of them."""
+        path = Path(value)
+        if value.endswith(("/", os.sep)) or path.is_dir() or not path.suffix:
+            return cls(path, "folder")
+        if kind := KINDS.get(path.suffix.lower()):
+            return cls(path, kind)
+        raise typer.BadParameter(
+            f"expected FILE.png, FILE.npy, FILE.npz, FILE.csv or FOLDER/, got {value!r}", param_hint="--out"
+        )
+
+    @classmethod
+    def asked(cls, value: str | None) -> Self | None:
+        """What `--out` names; None where it is left out. Raises OutputError where a file could not be written there."""
+        if value is None:
+            return None
+        found = cls.parse(value)
+        if found.kind != "folder":  # which is made once it is known that pictures will go there
+            found.check()
+        return found
+
+    @classmethod
+    def choose(cls, asked: Self | None, stem: str, event_shape: tuple[int, ...]) -> Self:
+        """`asked`, or STEM.png for images and STEM.csv for a table; raises InputError where it cannot hold them."""
+        is_table = len(event_shape) == 1
+        if asked is None:
+            asked = cls.parse(f"{stem}.csv" if is_table else f"{stem}.png")
+        if is_table and asked.kind in ("sheet", "folder"):
+            raise InputError(f"{asked.path}: the rows of a table are no pictures: write FILE.csv, FILE.npy or FILE.npz")
+        if not is_table and asked.kind == "table":
+            raise InputError(
+                f"{asked.path}: images do not go into a table: write FILE.png, FOLDER/, FILE.npy or FILE.npz"
+            )
+        if asked.kind == "folder" and event_shape[2] not in (1, 3, 4):
+            raise InputError(
+                f"a picture has 1, 3 or 4 channels, these images have {event_shape[2]}: write .npy instead"
+            )
+        asked.check()
+        return asked
+
+    def check(self) -> None:
+        """Raises OutputError where nothing could be written, before any work is done for it."""
+        folder = self.path if self.kind == "folder" else self.path.parent
+        if self.kind == "folder":
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(
+                    f"{folder}: cannot be made a folder ({error.strerror}); choose another --out"
+                ) from error
+        try:
+            found = folder.stat()
+        except OSError as error:
+            raise OutputError(f"{folder}: no such folder; make it first (mkdir -p), or choose another --out") from error
+        if not stat.S_ISDIR(found.st_mode):
+            raise OutputError(f"{folder}: is a file, a folder was expected; choose another --out")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"{folder}: may not be written to; choose another --out")
+
+    def write(
+        self,
+        rows: dict[str, Iterator[npt.NDArray[Any]]],
+        n: int,
+        event_shape: tuple[int, ...],
+        *,
+        names: tuple[str, ...] = (),
+        columns: int | None = None,
+        scale: int | None = None,
+        what: str = "events",
+    ) -> None:
+        """Writes `n` events a row, which come in chunks (b, *event_shape), under the rows' names.
+
+        One array file holds (n, *event_shape), or (rows, n, *event_shape) for several rows; .npz one array a row.
+        `names` are those of a table's columns. Pictures show values clipped to [0, 1]; arrays and tables hold them all.
+        """
+        self.check()
+        if self.kind == "sheet":
+            from vae_edge.cli.writing.pictures import Sheet
+
+            height, width, channels = event_shape
+            sheet = Sheet.plan(n, (height, width, channels), tuple(rows), columns, scale)
+        with Progress(what, n * len(rows)) as progress:
+            counted = {name: _counted(chunks, progress) for name, chunks in rows.items()}
+            if self.kind == "sheet":
+                self._write_sheet(counted, sheet)
+            elif self.kind == "folder":
+                self._write_folder(counted, len(str(n - 1)))
+            elif self.kind == "array":
+                self._write_array(counted, n, event_shape)
+            elif self.kind == "arrays":
+                self._write_arrays(counted, n, event_shape, names)
+            else:
+                self._write_table(counted, event_shape, names)
+
+    def _write_sheet(self, rows: dict[str, Iterator[npt.NDArray[Any]]], sheet: Any) -> None:
+        import numpy as np
+
+        from vae_edge.cli.writing.pictures import png, to_bytes
+        from vae_edge.runtime import atomic
+
+        pixels = [np.concatenate([to_bytes(chunk) for chunk in chunks]) for chunks in rows.values()]
+        atomic.write_bytes(self.path, png(sheet.draw(pixels)))
+
+    def _write_folder(self, rows: dict[str, Iterator[npt.NDArray[Any]]], digits: int) -> None:
+        from vae_edge.cli.writing.pictures import png, to_bytes
+        from vae_edge.runtime import atomic
+
+        for name, chunks in rows.items():
+            index = 0
+            for chunk in chunks:
+                for image in to_bytes(chunk):
+                    label = f"-{name}" if len(rows) > 1 else ""
+                    atomic.write_bytes(self.path / f"{index:0{digits}}{label}.png", png(image))
+                    index += 1
+
+    def _write_array(self, rows: dict[str, Iterator[npt.NDArray[Any]]], n: int, event_shape: tuple[int, ...]) -> None:
+        from vae_edge.runtime import atomic
+
+        shape = (n, *event_shape) if len(rows) == 1 else (len(rows), n, *event_shape)
+        with atomic.replacing(self.path) as file:
+            _write_npy(file, shape, (chunk for chunks in rows.values() for chunk in chunks))
+
+    def _write_arrays(
+        self,
+        rows: dict[str, Iterator[npt.NDArray[Any]]],
+        n: int,
+        event_shape: tuple[int, ...],
+        names: tuple[str, ...],
+    ) -> None:
+        import zipfile
+
+        import numpy as np
+
+        from vae_edge.runtime import atomic
+
+        with atomic.replacing(self.path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, chunks in rows.items():
+                # ZipInfo's fixed date: the same images give the same bytes.
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+                    _write_npy(entry, (n, *event_shape), chunks)
+            if names:
+                with archive.open(zipfile.ZipInfo("columns.npy"), "w") as entry:
+                    np.lib.format.write_array(entry, np.array(names), version=(1, 0))
+
+    def _write_table(
+        self, rows: dict[str, Iterator[npt.NDArray[Any]]], event_shape: tuple[int, ...], names: tuple[str, ...]
+    ) -> None:
+        from vae_edge.cli.writing import tables
+        from vae_edge.runtime import atomic
+
+        with atomic.replacing(self.path) as file:
+            file.writelines(tables.lines(rows, names or tuple(f"x{place}" for place in range(event_shape[0]))))
+
+
+Out = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE|FOLDER/",
+        help="FILE.png: a sheet. FOLDER/: pictures. FILE.npy, FILE.npz: arrays. Of a table: FILE.csv, .npy, .npz.",
+    ),
+]
+
+
+def _counted(chunks: Iterator[npt.NDArray[Any]], progress: Progress) -> Iterator[npt.NDArray[Any]]:
+    for chunk in chunks:
+        yield chunk
+        progress.advance(len(chunk))
+
+
+def _write_npy(file: IO[bytes], shape: tuple[int, ...], chunks: Iterator[npt.NDArray[Any]]) -> None:
+    """A float32 array of `shape` in NumPy's format 1.0, its rows written as they come."""
+    import numpy as np
+
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for chunk in chunks:
+        file.write(np.ascontiguousarray(chunk, "<f4").data)

@@ -1,0 +1,1 @@
+"""Where a model may come from: each source gives functions for `convert`, or ONNX models."""

@@ -1,0 +1,158 @@
+"""A training run of ours as a source: its record says all that others have to say."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.export import bundle, priors, statements, variant
+from vae_edge.export.bundle import Events, Options, Progress, Sets
+from vae_edge.export.convert import DEFAULT_OPSET
+from vae_edge.export.inspection import inspect
+from vae_edge.export.request import Request
+from vae_edge.export.sources.callables import CallableSource
+from vae_edge.export.statements import Statement
+from vae_edge.runtime import VAE
+from vae_edge.runtime.bundle import manifest
+from vae_edge.runtime.bundle.manifest import FP32, Manifest, Training
+from vae_edge.runtime.conditions import check as conditions_of
+from vae_edge.runtime.evaluation import figures
+from vae_edge.train import data, fit
+from vae_edge.train.data import Dataset
+from vae_edge.train.model import MixturePrior, VariationalAutoencoder
+from vae_edge.train.run import Record, commit, versions
+
+__all__ = ["export"]
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    opset: int = DEFAULT_OPSET,
+    precision: str = FP32,
+    max_nats: float = variant.MAX_NATS,
+    force: bool = False,
+    data_dir: str | Path | None = None,
+    progress: Progress = lambda step, draws: lambda done: None,
+) -> Manifest:
+    """Exports the best weights of `run` into the bundle folder `out`, and returns its manifest.
+
+    The bundle is written only where the runtime computes what TensorFlow computes (CheckFailed otherwise), and appears
+    whole or not at all. An earlier bundle of the same run is replaced; another only with `force`, and a folder that is
+    no bundle never (OutputError). The data set must be the one that the run has learned from (RunError). `progress` is
+    called with the name of each step and how many draws it takes (0: it does not count), and gives what counts them.
+
+    `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
+    TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too.
+    """
+    out = Path(out)
+    model, record, best = fit.load(run)
+    training = _training(record, int(best["epoch"]))
+    options = dataclasses.asdict(record.config) | {"data": record.config.data_name}  # no folder of this machine
+    chosen = Options(name, precision, max_nats, force, training, _metrics(record, data_dir), options, progress)
+    bundle.expect(out, chosen)
+    test = data.load_for(record.config, "test", data_dir)
+    record.expect(test)
+    progress("convert", 0)
+    request = _request(model, record, test, opset)
+    found = inspect(request)
+    bundle.check(found)
+
+    def part(split: data.Split, most: int) -> Callable[[], Events]:
+        return lambda: _events(record, data.load_for(record.config, split, data_dir), most)
+
+    sets = Sets(part("train", variant.CALIBRATION), part("validation", variant.IMAGES))
+    producer = f"vae-edge {commit()}", record.versions | versions("vae-edge", "tf2onnx", "onnx", "onnxruntime")
+    return bundle.make(out, request, found, sets, chosen, producer)
+
+
+def _training(record: Record, epoch: int) -> Training:
+    return Training(
+        dataset=record.dataset,
+        dataset_sha256=record.dataset_sha256,
+        images=record.images,
+        epochs=epoch,
+        seed=record.config.seed,
+        objective=record.config.objective,
+        command=record.command.replace(shlex.quote(record.config.data), shlex.quote(record.config.data_name)),
+        commit=record.commit,
+        binarize=record.config.binarize if record.config.likelihood == "bernoulli" else "none",
+    )
+
+
+def _request(model: VariationalAutoencoder, record: Record, test: Dataset, opset: int) -> Request:
+    config, event = record.config, record.event
+    is_point = config.objective == "ae"
+    said: statements.Image | manifest.Vector = (
+        event
+        if isinstance(event, manifest.Vector)
+        else statements.Image(*event.shape, event.threshold, event.shift, event.scale)
+    )
+    likelihoods: dict[str, Statement] = {
+        "bernoulli": statements.Bernoulli(logits=0),
+        "normal": statements.Normal(loc=0, scale=1),
+        "discretized_logistic": statements.DiscretizedLogistic(loc=0, scale=1),
+        "categorical": statements.Categorical(logits=0),
+    }
+    return Request(
+        CallableSource(model.encoder, "encoder"),
+        CallableSource(model.decoder, "decoder"),
+        _rows(record, test),
+        posterior=statements.Deterministic(loc=0) if is_point else statements.Normal(loc=0, scale=1),
+        likelihood=likelihoods[config.likelihood],
+        prior="none" if is_point else "normal" if model.mixture is None else _mixture(model.mixture),
+        condition=statements.OneHot(record.labels) if record.labels else None,
+        conditions=test.labels if record.labels else None,
+        event=said,
+        opset=opset,
+    )
+
+
+def _mixture(prior: MixturePrior) -> priors.Prior:
+    weights, loc, factor = prior.parts
+    # covariance = (F'F)^-1 = T T', T = F^-1
+    scale_tril = np.linalg.inv(factor.astype(np.float64))
+    return priors.mixture(weights, loc, np.tril(scale_tril).astype(np.float32), "fitted to the codes")
+
+
+def _rows(record: Record, dataset: Dataset) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
+    """The events as the runtime takes them; pixels that were drawn as the run has seen them."""
+    config = record.config
+    if config.likelihood == "bernoulli":
+        return data.binarise(dataset.images, config.binarize)
+    return dataset.events if not dataset.is_table else dataset.events.astype(np.float32)
+
+
+def _events(record: Record, dataset: Dataset, most: int = 0) -> Events:
+    """Prepared events with the labels of each; the first `most` of them, or all."""
+    part = slice(0, most or None)
+    rows = _rows(record, dataset)[part]
+    if rows.dtype == np.uint8:
+        rows = (rows / 255).astype(np.float32)
+    labels = None if dataset.labels is None else dataset.labels[part]
+    return rows, conditions_of(record.condition, labels if record.condition else None, None, len(rows))
+
+
+def _metrics(record: Record, data_dir: str | Path | None) -> Callable[[VAE, Progress], dict[str, float]]:
+    """Test figures, nats an event: the ELBO by one draw of z an event, and its two terms."""
+
+    def measure(vae: VAE, progress: Progress) -> dict[str, float]:
+        test = data.load_for(record.config, "test", data_dir)
+        rows = _rows(record, test)
+        labels = test.labels if record.condition else None
+        advance = progress("test figures", len(rows))
+        found = figures.likelihoods(vae, rows, 0, label=labels, progress=advance)
+        if not found:
+            entropy = figures.reconstructions(vae, rows, label=labels, progress=advance)["cross_entropy"]
+            return {"reconstruction": -entropy.value}
+        names = ("elbo", "kl", "reconstruction", "bits_per_dimension")
+        return {name: found[name].value for name in names if name in found}
+
+    return measure

@@ -1,0 +1,186 @@
+"""What a manifest holds: frozen dataclasses of standard types. `docs/bundle-format.md` specifies each field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["Condition", "File", "Graph", "Image", "Manifest", "Spec", "Tensor", "Training", "Vector"]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the bundle: its name (no folder), size in bytes and SHA-256 in hexadecimal."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A graph's input or output. The first axis is the batch; an axis of dynamic size is a string, its name.
+
+    `role` says what an input takes: 'event', 'latent' or 'condition'. An output's is ''.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An ONNX graph and its signature; `multiply_adds` is the cost of one event (MatMul, Gemm and convolutions)."""
+
+    file: File
+    opset: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    parameters: int
+    multiply_adds: int
+
+    def input(self, role: str) -> Tensor | None:
+        """The input of that role, or None."""
+        return next((tensor for tensor in self.inputs if tensor.role == role), None)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An event (height, width, channels) of pixels in [0, 1].
+
+    With a threshold the pixels are made 0 and 1: 1 where > threshold. The encoder reads (pixel - shift) / scale, and a
+    likelihood with a location and a scale speaks of the same numbers: the runtime turns it back into pixels.
+    """
+
+    height: int
+    width: int
+    channels: int
+    threshold: float | None
+    shift: float = 0.0
+    scale: float = 1.0
+    kind: str = "image"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+
+@dataclass(frozen=True)
+class Vector:
+    """An event of `size` numbers in their own units, a row of a table; `names` are its columns', or ().
+
+    The encoder reads (x - shift) / scale, column by column; () stands for 0 and 1.
+    """
+
+    size: int
+    names: tuple[str, ...] = ()
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    kind: str = "vector"
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(size,)."""
+        return (self.size,)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a conditional model is given beside x or z.
+
+    `kind` is 'one_hot' (a label as a float32 vector with a single 1), 'index' (a label as a whole number), or 'vector'
+    (`size` real numbers). `names` are the labels' names, one each, or those of the vector's numbers, or ().
+    """
+
+    kind: str
+    size: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def is_label(self) -> bool:
+        """Whether the condition is one of `size` labels."""
+        return self.kind != "vector"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A distribution: its family (see `vae_edge.runtime.distributions.registry`) and where its parameters come from.
+
+    `outputs` maps a parameter to the graph's output that gives it; `constants` holds what is the same for every event:
+    a fixed scale, the number of levels, the number of a mixture's components. `file` holds a prior's arrays.
+    """
+
+    family: str
+    event_shape: tuple[int, ...]
+    outputs: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, float] = field(default_factory=dict)
+    file: File | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights were learned; `command` and `commit` make them again. Drafted by the training run.
+
+    `binarize` says how the images became 0 and 1: 'static', by the image's threshold, 'dynamic', drawn with their grey
+    value, or 'none'.
+    """
+
+    dataset: str
+    dataset_sha256: str
+    images: int
+    epochs: int
+    seed: int
+    objective: str
+    command: str
+    commit: str
+    binarize: str = "static"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a bundle says of itself.
+
+    `graphs` holds 'encoder' and 'decoder'. `metrics` are test figures (nats per event), `parity` the largest difference
+    from the model that was exported, by output. `precision` is what the weights are stored in, of graphs and prior.
+    """
+
+    schema: int
+    name: str
+    producer: str
+    versions: dict[str, str]
+    event: Image | Vector
+    condition: Condition | None
+    latent_size: int
+    graphs: dict[str, Graph]
+    posterior: Spec
+    likelihood: Spec
+    prior: Spec
+    precision: str
+    probe: File
+    training: Training | None
+    metrics: dict[str, float]
+    parity: dict[str, float]
+    digest: str
+
+    @property
+    def encoder(self) -> Graph:
+        """The graph of q(z|x)."""
+        return self.graphs["encoder"]
+
+    @property
+    def decoder(self) -> Graph:
+        """The graph of p(x|z)."""
+        return self.graphs["decoder"]
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of an image, (size,) of a vector."""
+        return self.event.shape
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The files that the manifest vouches for."""
+        prior = () if self.prior.file is None else (self.prior.file,)
+        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior)

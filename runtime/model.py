@@ -1,0 +1,175 @@
+"""A bundle's two graphs at work: events and latents in, distributions out, part by part on several threads.
+
+Everything here takes what was checked before: `vae.VAE` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.runtime import events, parallel
+from vae_edge.runtime.bundle import Bundle, guard
+from vae_edge.runtime.bundle.manifest import Spec
+from vae_edge.runtime.distributions import registry
+from vae_edge.runtime.distributions.base import Distribution
+from vae_edge.runtime.errors import InputError, UnsafeBundle
+from vae_edge.runtime.noise import Purpose
+from vae_edge.runtime.session import PROVIDERS, Session, check_threads
+
+__all__ = ["BATCH_SIZE", "Model"]
+
+Float32 = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
+Inputs = Callable[[slice], Float32]  # a graph's inputs, by parts of the call
+
+BATCH_SIZE = 256  # events of a stream's batch, and the most of a session run
+
+# Where several threads share a call, each runs whole parts of it; graphs of more multiply-adds an event than this keep
+# all threads busy in each operator.
+_HEAVY = 30_000_000
+
+
+class Model:
+    """The sessions of a bundle's encoder and decoder, and what their outputs parameterise."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        provider: str,
+        provider_options: Mapping[str, object] | None,
+        threads: int | None,
+        spin: bool,
+        max_elements: int,
+    ) -> None:
+        """Options are those of `VAE.load`."""
+        manifest = bundle.manifest
+        self.bundle, self.event = bundle, manifest.event
+        self.threads = check_threads(threads)
+        self._affine = events.affine(manifest.event)
+        self._posterior = registry.family(manifest.posterior.family, "posterior")
+        self._likelihood = registry.family(manifest.likelihood.family, "likelihood")
+        in_parts = max(cost.multiply_adds for cost in bundle.costs.values()) < _HEAVY
+        options: dict[str, Any] = {
+            "provider_options": provider_options,
+            "spin": spin,
+            "threads": 1 if in_parts else self.threads,  # of an operator
+        }
+        decoder, encoder = manifest.decoder, manifest.encoder
+        outputs = tuple(manifest.likelihood.outputs.values())
+        self.decoder = Session("decoder", bundle[decoder.file], decoder, outputs, provider=provider, **options)
+        outputs = tuple(manifest.posterior.outputs.values())
+        # lazy: who only generates never pays for it
+        self.encoder = Session(
+            "encoder", bundle[encoder.file], encoder, outputs, provider=self.decoder.provider, lazy=True, **options
+        )
+        workers = self.threads if in_parts and self.decoder.provider == PROVIDERS["cpu"] else 1
+        batches = _batches(bundle, workers, max_elements)
+        self._workers = workers if batches else 1
+        self._batches = batches or {name: cost.batch for name, cost in bundle.costs.items()}
+
+    def convert(self, checked: Array) -> Float32:
+        """Events that `events.check` gave, as the model knows them: float32 (B, *event_shape)."""
+        x = events.convert(checked, self.event)
+        levels = self.bundle.manifest.likelihood.constants.get("levels")
+        if levels is not None and checked.dtype.kind in "fu" and (checked.dtype.kind, levels) != ("u", 256):
+            steps = np.float32(levels - 1)
+            x = np.rint(x * steps) / steps
+        return x
+
+    def encode(self, checked: Array, condition: Array | None) -> Distribution:
+        """q(z|x) of events that `events.check` gave, with the conditions that `conditions.check` gave."""
+
+        def inputs(part: slice) -> Float32:
+            return events.standardise(self.convert(checked[part]), self.event)
+
+        spec = self.bundle.manifest.posterior
+        outputs = self._run(self.encoder, "encoder", len(checked), inputs, condition)
+        parameters = _parameters(spec, outputs)
+        return self._posterior.from_parameters(parameters, spec.constants, spec.event_shape, Purpose.POSTERIOR)
+
+    def decode(self, z: Float32, condition: Array | None) -> Distribution:
+        """p(x|z) of latents (B, L)."""
+        return self.likelihood(self._run(self.decoder, "decoder", len(z), z.__getitem__, condition))
+
+    def likelihood(self, outputs: list[Float32]) -> Distribution:
+        """p(x|z) of the decoder's outputs, which are in the order of the manifest's spec."""
+        spec = self.bundle.manifest.likelihood
+        parameters = _parameters(spec, outputs)
+        if self._affine is not None and self._likelihood.is_location_scale:
+            shift, scale = self._affine  # the graph speaks of (x - shift) / scale
+            parameters = {"loc": parameters["loc"] * scale + shift, "scale": parameters["scale"] * scale}
+        return self._likelihood.from_parameters(parameters, spec.constants, spec.event_shape, Purpose.PIXEL)
+
+    def render(self, n: int, latents: Inputs, head: str, seed: int, start: int, condition: Array | None) -> Float32:
+        """The events (n, *event_shape) that a head makes of latents, which come by parts."""
+        # More than fit in memory are refused before they are parted: a list of the parts of 10^15 would not fit either.
+        out = self._empty(n) if n > BATCH_SIZE else None
+        parts = self._parts(n, "decoder")
+        if len(parts) == 1 and self._likelihood.writes_in_place:
+            outputs = self.decoder.run(latents(slice(0, n)), condition)
+            whole = next((each for each in outputs if each.shape == (n, *self.event.shape)), None)
+            pixels = self._empty(n) if whole is None else whole
+            self.likelihood(outputs).write(head, pixels, seed=seed, start=start)
+            return pixels
+        pixels = self._empty(n) if out is None else out
+
+        def render(part: slice) -> None:
+            given = None if condition is None else condition[part]
+            p = self.likelihood(self.decoder.run(latents(part), given))
+            p.write(head, pixels[part], seed=seed, start=start + part.start)
+
+        parallel.each(parts, self._workers, render)
+        return pixels
+
+    def _run(self, session: Session, name: str, n: int, inputs: Inputs, condition: Array | None) -> list[Float32]:
+        """A graph's outputs for n events."""
+        parts = self._parts(n, name)
+        if len(parts) == 1:
+            return session.run(inputs(parts[0]), condition)
+        outputs = [np.empty((n, *shape), np.float32) for shape in session.output_shapes]
+
+        def run(part: slice) -> None:
+            given = None if condition is None else condition[part]
+            for whole, result in zip(outputs, session.run(inputs(part), given), strict=True):
+                whole[part] = result
+
+        parallel.each(parts, self._workers, run)
+        return outputs
+
+    def _parts(self, n: int, name: str) -> list[slice]:
+        return parallel.parts(n, self._workers, self.bundle.costs[name].multiply_adds, self._batches[name])
+
+    def _empty(self, n: int) -> Float32:
+        try:
+            return np.empty((n, *self.event.shape), np.float32)
+        except (MemoryError, ValueError) as error:
+            raise InputError(f"{n:,} events do not fit in memory: use VAE.stream") from error
+
+
+def _parameters(spec: Spec, outputs: list[Float32]) -> dict[str, Float32]:
+    """The parameters of a distribution: outputs of its graph, and constants as arrays without axes."""
+    parameters = dict(zip(spec.outputs, outputs, strict=True))
+    for name in registry.FAMILIES[spec.family].parameters:
+        if name not in parameters:
+            parameters[name] = np.asarray(spec.constants[name], np.float32)
+    return parameters
+
+
+def _batches(bundle: Bundle, workers: int, max_elements: int) -> dict[str, int]:
+    """How many events a worker may put into one run of each graph; {} where not even one each fits into the bound."""
+    found = {}
+    for name, cost in bundle.costs.items():
+        found[name] = cost.batch
+        if workers * cost.elements > max_elements:
+            graph = bundle.manifest.graphs[name]
+            try:
+                share = guard.check(bundle[graph.file], graph.file.name, max_elements=max_elements // workers)
+            except UnsafeBundle:
+                return {}
+            found[name] = share.batch
+    return found

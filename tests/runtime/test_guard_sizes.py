@@ -1,0 +1,167 @@
+"""Sizes that are known, that grow with the batch, or that are only bounded: none is taken for more than it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from vae_edge.runtime.bundle.guard import elements, parts, shapes
+from vae_edge.runtime.bundle.guard.terms import Batched, Known, Node, Tensor, alike, equal, joined, known, product
+
+K, B = Known, Batched
+Described = tuple[type, int] | None
+
+
+def described(number: int | None) -> Described:
+    return None if number is None else (type(number), int(number))
+
+
+def node(operator: str, **ints: int) -> Node:
+    return Node(operator, ("x",), ("y",), {name: known((value,)) for name, value in ints.items()})
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "expected"),
+    [
+        ("Add", (K(3), K(-5)), (K, -2)),
+        ("Add", (B(256), B(512)), (B, 768)),
+        ("Add", (B(256), K(0)), (B, 256)),
+        ("Add", (B(256), K(3)), (int, 259)),
+        ("Add", (256, K(3)), (int, 259)),
+        ("Add", (B(256), K(-2)), None),  # -1 for one event, which Reshape would take for what is left
+        ("Sub", (K(3), K(5)), (K, -2)),
+        ("Sub", (B(512), B(256)), (B, 256)),
+        ("Sub", (B(256), B(256)), (K, 0)),
+        ("Sub", (B(256), K(1)), None),
+        ("Sub", (256, K(1)), None),
+        ("Mul", (K(3), K(-5)), (K, -15)),
+        ("Mul", (B(256), K(3)), (B, 768)),
+        ("Mul", (B(256), B(256)), (int, 65536)),
+        ("Mul", (B(256), B(-256)), None),  # larger where the batch is smaller
+        ("Mul", (B(-256), B(-256)), (int, 65536)),
+        ("Mul", (256, K(-1)), None),
+        ("Mul", (K(1 << 16), K(1 << 16)), None),  # not in int32
+        ("Div", (K(7), K(2)), (K, 3)),
+        ("Div", (B(512), B(256)), (K, 2)),
+        ("Div", (B(256), K(2)), (int, 128)),  # of three events one is left over
+        ("Div", (K(8), B(256)), (int, 8)),
+        ("Div", (K(-7), K(2)), None),
+        ("Max", (K(3), K(5)), (K, 5)),
+        ("Max", (B(256), K(1)), (B, 256)),
+        ("Max", (B(256), K(9)), (int, 256)),
+        ("Max", (B(-256), K(0)), (B, 0)),
+        ("Max", (B(-256), K(-3)), None),
+        ("Max", (7, K(9)), (int, 9)),
+        ("Min", (K(3), K(5)), (K, 3)),
+        ("Min", (B(256), K(9)), (int, 9)),
+        ("Min", (7, K(-1)), None),
+    ],
+)
+def test_arithmetic_on_sizes(operator, values, expected):
+    made = elements.arithmetic(node(operator), *(Tensor(known((1,)), (value,)) for value in values))
+    assert described(made.numbers[0] if made.numbers is not None else None) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(K(3), (K, -3)), (B(256), (B, -256)), (7, None)])
+def test_what_is_negated(value, expected):
+    made = elements.arithmetic(node("Neg"), Tensor(known((1,)), (value,)))
+    assert described(made.numbers[0] if made.numbers is not None else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "before", "behind", "expected"),
+    [
+        (K(8), K(-2), K(3), (K, 9)),
+        (B(256), K(0), K(0), (B, 256)),
+        (B(256), K(1), K(1), (int, 258)),
+        (B(256), K(-1), K(0), (int, 255)),
+        (B(256), B(-256), K(0), (B, 0)),
+        (K(8), B(-256), K(0), (int, 8)),  # 7 are left of one event
+        (256, B(-256), K(0), (int, 256)),
+        (B(256), B(-256), K(3), (int, 259)),
+        (256, K(-1), K(0), (int, 255)),
+    ],
+)
+def test_what_is_padded_or_cut(size, before, behind, expected):
+    made = parts.pad(node("Pad"), Tensor((size,)), Tensor(known((2,)), (before, behind)))
+    assert described(made.shape[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "target", "expected"),
+    [
+        ((B(256), K(12)), (K(-1), K(6)), (B, 512)),
+        ((B(256), K(12)), (B(256), K(-1)), (K, 12)),
+        ((B(256), K(12)), (K(0), K(-1)), (K, 12)),
+        ((K(4), K(12)), (K(-1), K(6)), (K, 8)),
+        ((B(256), B(256)), (K(-1),), (int, 65536)),
+        ((B(256), B(256)), (K(-1), B(256)), (B, 256)),
+        ((K(4), K(12)), (B(256), K(-1)), (int, 48)),  # all of it, for one event
+        ((256, K(12)), (K(-1), K(6)), (int, 512)),
+        ((256, K(12)), (256, K(-1)), (int, 3072)),
+        ((B(256), K(7)), (K(-1), K(6)), (int, 298)),
+    ],
+)
+def test_the_axis_that_reshape_finds(shape, target, expected):
+    made = shapes.reshape(node("Reshape"), Tensor(shape), Tensor(known((len(target),)), target))
+    assert described(made.shape[target.index(-1)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("cut", "size", "expected"),
+    [
+        ((1, 5, 2), K(4), (K, 2)),
+        ((0, 1 << 30, 1), B(256), (B, 256)),
+        ((0, 256, 1), B(256), (B, 256)),
+        ((0, 255, 1), B(256), (int, 255)),
+        ((1, 1 << 30, 1), B(256), (int, 255)),
+        ((-5, 3, 1), B(256), (int, 256)),  # all three where the batch is three
+        ((-1, -(1 << 40), -1), B(256), (B, 256)),
+        ((-1, -256, -1), B(256), (int, 256)),
+        ((-2, -(1 << 40), -1), B(256), (int, 256)),
+    ],
+)
+def test_what_a_slice_leaves(cut, size, expected):
+    starts, ends, steps = (Tensor(known((1,)), known((value,))) for value in cut)
+    made = parts.slices(node("Slice"), Tensor((size,)), starts, ends, None, steps)
+    assert described(made.shape[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "sizes", "expected"),
+    [
+        (joined, (K(1), B(256)), (B, 256)),
+        (joined, (K(1), K(1)), (K, 1)),
+        (joined, (1, K(1)), (int, 1)),  # a bound of 1 may be 0
+        (joined, (3, K(4)), (int, 4)),
+        (joined, (K(1), K(0)), (int, 1)),
+        (joined, (B(256), K(4)), (int, 256)),
+        (equal, (K(4), K(4)), (K, 4)),
+        (equal, (K(256), B(256)), (int, 256)),
+        (equal, (4, K(4)), (int, 4)),
+        (product, (B(256), K(3)), (B, 768)),
+        (product, (B(256), B(2)), (int, 512)),
+        (product, (3, K(3)), (int, 9)),
+        (product, (), (K, 1)),
+    ],
+)
+def test_how_sizes_are_joined(rule, sizes, expected):
+    assert described(rule(sizes)) == expected
+
+
+def test_a_sum_is_known_where_its_terms_are_of_one_kind():
+    assert described(alike(7, K(3), K(4))) == (K, 7)
+    assert described(alike(256, K(0), B(256))) == (B, 256)
+    assert described(alike(257, K(1), B(256))) == (int, 257)
+
+
+def test_a_half_of_the_batch_is_not_a_multiple_of_it():
+    halves = Node("Split", ("x",), ("a", "b"), {"axis": known((0,))})
+    assert [described(part.shape[0]) for part in parts.split(halves, Tensor((B(256),)))] == [(int, 128)] * 2
+    assert [described(part.shape[0]) for part in parts.split(halves, Tensor((K(6),)))] == [(K, 3)] * 2
+
+
+def test_a_reduction_knows_its_axes_where_nothing_is_empty():
+    kept = elements.reduce(node("ReduceMax", axes=1), Tensor((B(256), K(3), K(4))))
+    assert list(map(described, kept.shape)) == [(B, 256), (K, 1), (K, 4)]
+    unsure = elements.reduce(node("ReduceMax", axes=1), Tensor((B(256), 0, K(4))))
+    assert list(map(described, unsure.shape)) == [(int, 256), (int, 1), (int, 4)]

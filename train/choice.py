@@ -1,0 +1,107 @@
+"""What a configuration leaves to the data: the likelihood and the network, chosen and said."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.runtime.errors import DataError
+from vae_edge.train.config import Config
+from vae_edge.train.data import Dataset
+
+__all__ = ["is_black_and_white", "resolve"]
+
+MOST_GREY = 0.1  # of all pixels; MNIST has 0.08, photographs and drawings in pencil 0.3 and more
+LEAST_EXPLAINED = 0.85  # of the variance, by above or below a half; of MNIST 0.93, of photographs up to 0.84
+DARK, BRIGHT = 32, 224  # the lowest and the highest eighth of the range
+_INK = ("mnist", "digits")  # learned as black and white by tradition; digits are greyer than the rule lets by
+LARGE = 1 << 22  # a categorical's logits of one batch
+
+Say = Callable[[str], None]
+
+
+def resolve(config: Config, training: Dataset, say: Say) -> Config:
+    """The configuration with the likelihood and the network that the data ask for, where it says 'auto'.
+
+    `say` is given a line for each choice, and one where pixels that are not black and white are made so. Raises
+    DataError where the configuration and the data do not go together.
+    """
+    name = training.name
+    if config.conditional and training.labels is None:
+        raise DataError(
+            f"{name}: has no labels for a conditional model: give mnist, fashion-mnist, digits, an IDX folder, images "
+            "in one subfolder a class, an .npz with y_train and y_test, or a .csv with --label-column"
+        )
+    if config.conditional and config.prior == "mixture":
+        say(
+            "prior mixture: fitted to the codes of all labels together, so that a draw may look like another label's; "
+            "--prior normal follows the label more closely"
+        )
+    if training.is_table:
+        return _for_a_table(config, training, say)
+    network = "conv" if config.network == "auto" else config.network
+    likelihood: str = config.likelihood
+    if likelihood == "auto":
+        likelihood, why = _for_images(config, training)
+        say(f"likelihood {likelihood}: {name} {why}; --likelihood chooses another")
+    elif likelihood == "bernoulli" and config.data not in _INK and not is_black_and_white(training.images):
+        how = "made 0 or 1 at a half" if config.binarize == "static" else "drawn as 0 or 1"
+        say(
+            f"likelihood bernoulli: {name} is not black and white, and each pixel is {how}; "
+            "--likelihood discretized_logistic learns the pixels as they are"
+        )
+    if likelihood == "categorical" and (size := config.batch * math.prod(training.images.shape[1:]) * 256) > LARGE:
+        say(f"likelihood categorical: 256 logits a pixel, {size * 4 >> 20:,} MiB a batch; a smaller --batch takes less")
+    return dataclasses.replace(config, likelihood=likelihood, network=network)  # type: ignore[arg-type]
+
+
+def is_black_and_white(images: npt.NDArray[np.uint8]) -> bool:
+    """Whether pixels (n, H, W, 1) uint8 are ink on paper: grey only along its edges.
+
+    So at most a tenth of them is grey, and no more than are dark or are bright: a night sky has few grey pixels too,
+    but fewer bright ones still. And being above a half explains nearly all of the variance, as it does not where all is
+    dark (Otsu 1979). Images of several channels are never black and white.
+    """
+    if images.shape[-1] != 1:
+        return False
+    counts = np.zeros(256)
+    for start in range(0, len(images), 1000):
+        counts += np.bincount(images[start : start + 1000].ravel(), minlength=256)
+    share, level = counts / counts.sum(), np.arange(256.0)
+    dark, bright = share[:DARK].sum(), share[BRIGHT:].sum()
+    if share[DARK:BRIGHT].sum() > min(MOST_GREY, dark, bright):
+        return False
+    mean, above, weight = share @ level, share[128:] @ level[128:], share[128:].sum()
+    # The variance between the two halves, of weights w and 1 - w: (E[level; above] - w mean)^2 / (w (1 - w))
+    between = (above - weight * mean) ** 2 / max(weight * (1 - weight), 1e-12)
+    return bool(between > LEAST_EXPLAINED * (share @ (level - mean) ** 2))
+
+
+def _for_images(config: Config, training: Dataset) -> tuple[str, str]:
+    """The likelihood of a set of images, and why."""
+    if config.binarize == "dynamic":
+        return "bernoulli", "is drawn as black and white, as --binarize dynamic says"
+    if config.data in _INK or is_black_and_white(training.images):
+        return "bernoulli", "is black and white, each pixel 1 above a half and else 0"
+    kind = "grey" if training.images.shape[-1] == 1 else "in colour"
+    return "discretized_logistic", f"is {kind}, 256 levels a pixel"
+
+
+def _for_a_table(config: Config, training: Dataset, say: Say) -> Config:
+    name = training.name
+    if config.likelihood not in ("auto", "normal") or config.binarize != "static" or config.shift:
+        raise DataError(
+            f"{name}: a table is learned with --likelihood normal, it is {config.likelihood}; "
+            "--binarize and --shift are for images"
+        )
+    if config.network not in ("auto", "mlp") or config.encoder_network not in ("same", "mlp"):
+        raise DataError(f"{name}: a table is learned with --network mlp, for the encoder too")
+    if config.likelihood == "auto":
+        say(f"likelihood normal, network mlp: {name} is a table of {training.events.shape[1]} columns")
+    elif config.network == "auto":
+        say(f"network mlp: {name} is a table")
+    return dataclasses.replace(config, likelihood="normal", network="mlp")
