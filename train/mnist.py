@@ -21,7 +21,10 @@ from vae_edge.runtime import atomic
 from vae_edge.runtime.errors import DataError
 from vae_edge.train.files import as_images, gunzip, read_idx, unpack
 
-__all__ = ["FASHION", "MNIST", "SETS", "Published", "is_folder", "load", "read_folder"]
+__all__ = ["DIGITS", "FASHION", "MNIST", "SETS", "Published", "is_folder", "load", "read_folder"]
+
+# A label is also known by its number: 7 is "seven".
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ MNIST = Published(
         "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     },
     ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/"),
-    tuple("0123456789"),
+    DIGITS,
 )
 FASHION = Published(
     "fashion-mnist",

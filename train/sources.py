@@ -50,7 +50,7 @@ def find(
             published.name, mnist.load(data_dir, published, download=download), published.sha256, published.labels
         )
     if source == "digits":
-        return _shuffled("digits", *_digits(), tuple("0123456789"))
+        return _shuffled("digits", *_digits(), mnist.DIGITS)
     if path.is_dir():
         return _from_folder(path)
     if path.suffix.lower() == ".csv":

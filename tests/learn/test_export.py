@@ -15,7 +15,7 @@ from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle.manifest import parse
 from vae_edge.runtime.errors import CheckFailed, InputError, OutputError, RunError
 from vae_edge.runtime.probe import check
-from vae_edge.train import data
+from vae_edge.train import data, mnist
 from vae_edge.train.config import Config
 from vae_edge.train.fit import fit, load
 from vae_edge.train.run import Run
@@ -236,7 +236,7 @@ def test_a_conditional_run_of_each_likelihood_is_exported(tmp_path: Path, small:
     assert manifest.training is not None
     assert manifest.training.binarize == "none"
     vae = VAE.load(tmp_path / "bundle", provider="cpu")
-    assert vae.labels == tuple("0123456789")
+    assert vae.labels == mnist.DIGITS
     assert vae.generate(3, label="7", head="sample").shape == (3, 28, 28, 1)
     assert ("bits_per_dimension" in manifest.metrics) == (likelihood != "normal")
     assert "black" not in (tmp_path / "bundle" / "CARD.md").read_text()
