@@ -105,8 +105,11 @@ class Distribution:
         """
         seed = noise.check_seed(seed)
         try:
-            sizes = (sample_shape,) if isinstance(sample_shape, int) else sample_shape
-            shape = tuple(map(operator.index, sizes if isinstance(sizes, Sequence) else (sizes,)))
+            if isinstance(sample_shape, int):
+                shape: tuple[int, ...] = (operator.index(sample_shape),)
+            else:
+                sizes = sample_shape if isinstance(sample_shape, Sequence) else (sample_shape,)
+                shape = tuple(map(operator.index, sizes))
         except TypeError:
             shape = (-1,)
         if min(shape, default=1) < 1:

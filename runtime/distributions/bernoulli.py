@@ -53,7 +53,7 @@ class Bernoulli(Distribution):
 
     def _hold(self, logits: Float32, event_shape: tuple[int, ...]) -> None:
         super().__init__(logits.shape[: logits.ndim - len(event_shape)], event_shape)
-        if np.isnan(np.maximum.reduce(logits, axis=None)):
+        if np.isnan(logits.max()):
             raise InputError("logits should be numbers, there is a NaN among them")
         self.logits = logits
 
