@@ -103,7 +103,7 @@ def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_published_set_is_found_in_a_folder_and_in_its_subfolder(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, first in (("mnist", "0"), ("fashion-mnist", "T-shirt/top")):
+    for name, first in (("mnist", "zero"), ("fashion-mnist", "T-shirt/top")):
         one, two = (data.load(name, "train", folder) for folder in (both, both / name))
         assert np.array_equal(one.images, two.images)
         assert one.label_names[0] == first
