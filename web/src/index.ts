@@ -1,0 +1,1 @@
+export type { Backend, Graph, Tensor } from "./graph.js";
