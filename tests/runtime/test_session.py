@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import ClassVar
@@ -206,6 +207,7 @@ def test_a_call_burns_no_cpu_after_it_is_done(tiny, run_python):
 
 
 def test_a_session_is_held_by_its_vae_alone(tiny):
+    gc.collect()  # those of other tests
     before = len(session._sessions)
     vae = VAE.load(tiny)
     assert len(session._sessions) == before + 2
