@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.graphs import check, node, numbers, resized, scalar, scales, weight
+from vae_edge.runtime.bundle.guard.rules import RULES
+from vae_edge.runtime.bundle.guard.size import MAX_BATCH
 from vae_edge.runtime.bundle.guard.terms import Node, RefusedError, known
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -194,6 +196,70 @@ MISFITS = {
         ([Node("MaxPool", ("r",), ("y", "u"), {"kernel_shape": known((2,))})], {}),
     ),
 }
+
+
+# What operators need beside an image x: their inputs, integers and texts.
+NEEDS: dict[str, tuple[str, dict[str, tuple[int, ...]], dict[str, str]]] = {
+    "Add": ("x x", {}, {}),
+    "AveragePool": ("x", {"kernel_shape": (2, 2)}, {}),
+    "Cast": ("x", {"to": (7,)}, {}),
+    "Concat": ("x x", {"axis": (1,)}, {}),
+    "ConstantOfShape": ("n", {}, {}),
+    "Conv": ("x w", {}, {}),
+    "ConvInteger": ("x w", {}, {}),
+    "ConvTranspose": ("x w", {}, {}),
+    "DepthToSpace": ("x", {"blocksize": (2,)}, {}),
+    "DequantizeLinear": ("x s", {}, {}),
+    "Div": ("x x", {}, {}),
+    "Einsum": ("x x", {}, {"equation": "abcd,abcd->ab"}),
+    "Expand": ("x n", {}, {}),
+    "FusedConv": ("x w", {}, {}),
+    "FusedGemm": ("z m", {}, {}),
+    "Gather": ("x k", {}, {}),
+    "GatherElements": ("x x", {}, {}),
+    "GatherND": ("x w", {}, {}),
+    "Gemm": ("z m", {}, {}),
+    "LayerNormalization": ("x s", {}, {}),
+    "MatMul": ("z m", {}, {}),
+    "MatMulInteger": ("z m", {}, {}),
+    "MaxPool": ("x", {"kernel_shape": (2, 2)}, {}),
+    "OneHot": ("k i m", {}, {}),
+    "Pad": ("x p", {}, {}),
+    "QLinearConv": ("x s s w s s s s", {}, {}),
+    "QLinearMatMul": ("z s s m s s s s", {}, {}),
+    "QuantizeLinear": ("x s", {}, {}),
+    "Range": ("o i e", {}, {}),
+    "Reshape": ("x n", {}, {}),
+    "Resize": ("x none none n", {}, {}),
+    "Slice": ("x o i", {}, {}),
+    "SpaceToDepth": ("x", {"blocksize": (2,)}, {}),
+    "Squeeze": ("x o", {}, {}),
+    "Tile": ("x t", {}, {}),
+    "Unsqueeze": ("x o", {}, {}),
+}
+WEIGHTS = {
+    "w": weight(8, 8, 1, 1),
+    "m": weight(32, 32),
+    "s": weight(),
+    "none": weight(0),
+    "n": numbers(1, 8, 28, 28),
+    "t": numbers(1, 1, 1, 2),
+    "p": numbers(0, 0, 1, 1, 0, 0, 1, 1),
+    "o": numbers(0),
+    "i": numbers(5),
+    "e": numbers(1),
+}
+
+
+@pytest.mark.parametrize("operator", sorted(RULES.keys() - {"Constant"}))
+def test_each_operator_is_let_through_with_what_it_needs_and_refused_without(operator):
+    inputs, ints, texts = NEEDS.get(operator, ("x", {}, {}))
+    integers = {name: known(values) for name, values in ints.items()}
+    outputs = ("y", "step", "zero") if operator == "DynamicQuantizeLinear" else ("y",)
+    assert check([Node(operator, tuple(inputs.split()), outputs, integers, {}, texts)], WEIGHTS).batch == MAX_BATCH
+    reason = "more than two" if operator == "Einsum" else f"^has a {operator} that does not fit what it reads$"
+    with pytest.raises(RefusedError, match=reason):
+        check([Node(operator, (), outputs, integers, {}, texts)], WEIGHTS)
 
 
 @pytest.mark.parametrize("case", MISFITS)

@@ -140,24 +140,24 @@ FORK = """
 import os, sys, threading, time
 import numpy as np
 from vae_edge.runtime import VAE
-vae = VAE.load(sys.argv[1], threads=4, spin=sys.argv[2] == "spin")
-expected = vae.generate(300, head="sample")
+vae, n = VAE.load(sys.argv[1], threads=4, spin=sys.argv[2] == "spin"), int(sys.argv[3])
+expected = vae.generate(n, head="sample")
 stop = threading.Event()
 def work():
     while not stop.is_set():
-        vae.generate(20)
+        vae.generate(n // 15 + 1)
 thread = threading.Thread(target=work)
 thread.start()
 for i in range(6):
     child = os.fork()
     if child == 0:
         if i % 3 != 2:  # every third child never uses what it inherited
-            assert np.array_equal(vae.generate(300, head="sample"), expected)
+            assert np.array_equal(vae.generate(n, head="sample"), expected)
             assert vae.encode(np.zeros((1, 6, 4))).loc.shape == (1, 3)
             if i == 0:
                 grandchild = os.fork()
                 if grandchild == 0:
-                    assert np.array_equal(vae.generate(300, head="sample"), expected)
+                    assert np.array_equal(vae.generate(n, head="sample"), expected)
                     os._exit(0)
                 assert os.waitpid(grandchild, 0)[1] == 0
         if i % 2:
@@ -176,7 +176,7 @@ for i in range(6):
 stop.set()
 thread.join()
 assert status == 0, (i, status)
-assert np.array_equal(vae.generate(300, head="sample"), expected)
+assert np.array_equal(vae.generate(n, head="sample"), expected)
 print("done")
 """
 
@@ -185,8 +185,48 @@ print("done")
 @pytest.mark.parametrize("waiting", ["spin", "sleep"])
 def test_a_forked_child_gets_a_session_of_its_own_and_never_hangs(tiny, run_python, waiting):
     """200 forks at full size. Python warns of forking with threads; here they are the point."""
-    done = run_python("import warnings; warnings.simplefilter('ignore')\n" + FORK, tiny, waiting)
+    done = run_python("import warnings; warnings.simplefilter('ignore')\n" + FORK, tiny, waiting, 300)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("waiting", ["spin", "sleep"])
+def test_a_forked_child_never_touches_the_threads_of_a_session(make_bundle, run_python, waiting):
+    """A graph so heavy that its session has threads of its own: destroyed in a child it would end by SIGSEGV."""
+    bundle = make_bundle({"decoder.onnx": heavy_decoder()}, "heavy")
+    assert VAE.load(bundle).manifest.decoder.multiply_adds > 40_000_000
+    done = run_python("import warnings; warnings.simplefilter('ignore')\n" + FORK, bundle, waiting, 4)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def heavy_decoder() -> bytes:
+    """z (3,) -> 24 logits, by a convolution of 42 million multiply-adds and few weights."""
+    onnx = pytest.importorskip("onnx", reason="the train extra is not installed")
+    weights = {
+        "axes": np.array([2, 3]),
+        "scales": np.array([1, 1, 256, 256], np.float32),
+        "w": np.random.default_rng(0).normal(size=(24, 3, 3, 3)).astype(np.float32),
+        "shape": np.array([-1, 6, 4, 1]),
+    }
+    make = onnx.helper.make_node
+    nodes = [
+        make("Unsqueeze", ["z", "axes"], ["a"]),
+        make("Resize", ["a", "", "scales"], ["b"]),
+        make("Conv", ["b", "w"], ["c"], pads=[1, 1, 1, 1]),
+        make("GlobalAveragePool", ["c"], ["d"]),
+        make("Reshape", ["d", "shape"], ["logits"]),
+    ]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes,
+        "heavy",
+        [value("z", 1, ["batch", 3])],
+        [value("logits", 1, ["batch", 6, 4, 1])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    opset = onnx.helper.make_opsetid("", 17)
+    data: bytes = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+    return data
 
 
 def test_onnx_runtime_is_told_to_report_nothing(tiny, run_python):
