@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import bundle as bundles
-from vae_edge.runtime import conditions, events, noise
+from vae_edge.runtime import conditions, events, heads, noise
 from vae_edge.runtime.bundle import Bundle, guard, priors
 from vae_edge.runtime.bundle.manifest import Manifest
 from vae_edge.runtime.conditions import Label
-from vae_edge.runtime.distributions import heads, registry
+from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.normal import Normal
