@@ -77,8 +77,10 @@ class VAE:
         """The VAE of a bundle: a folder, or the name of one that is built in.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
-        own names, with its `provider_options`. `threads` is how many a call may use (default: the CPUs that this
-        process may use). `spin=True` keeps worker threads busy-waiting between operators: lower latency, more CPU.
+        own names, with its `provider_options`. It runs all of both graphs, or ProviderError is raised; `cuda+cpu` lets
+        the CPU run what CUDA does not have. `threads` is how many a call may use (default: the CPUs that this process
+        may use). `spin=True` splits each operator over ONNX Runtime's threads, which busy-wait for a moment before they
+        sleep, in place of whole events over ours: lower latency on an idle machine, more CPU time.
         `max_elements` bounds the numbers that a session run may hold at once, of all parallel parts together, and
         `max_file_bytes` a file of the bundle; raise them for a large model that you trust. Raises BundleError or
         ProviderError.
