@@ -14,8 +14,8 @@ TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
 
-test: $(VENV)/all.stamp  ## every test
-	$(BIN)/python -m pytest
+test: $(VENV)/all.stamp  ## every test, in as many processes as there are CPUs
+	$(BIN)/python -m pytest --numprocesses logical --dist loadfile
 
 soak: $(VENV)/all.stamp golden  ## every promise of docs/promises.md at its full size: hours
 	VAE_EDGE_SOAK=1 $(BIN)/python -m pytest --durations=0 tests/soak
