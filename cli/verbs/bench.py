@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vae_edge.cli.measure import Products, Start, in_turn, percentile, starts
 from vae_edge.cli.nouns import counted
 from vae_edge.cli.options import HEADS, Device, DeviceOptions, Threads, keyed, load
 from vae_edge.cli.progress import Progress
+from vae_edge.cli.reports.measure import Products, Start, in_turn, percentile, starts
 
 if TYPE_CHECKING:
     import numpy as np
