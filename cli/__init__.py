@@ -1,1 +1,1 @@
-"""The command line: one module a verb family, each of which imports what it needs when its verb runs."""
+"""The command line: `app` finds the verb, `verbs/` holds them, `reading/` and `writing/` their files."""

@@ -48,7 +48,7 @@ class Verbs(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> TyperCommand:
         if name not in self._built:
-            module = importlib.import_module(f"vae_edge.cli.{VERBS[name]}")
+            module = importlib.import_module(f"vae_edge.cli.verbs.{VERBS[name]}")
             single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
             single.command(name, cls=Verb)(getattr(module, name))
             command: Any = typer.main.get_command(single)
@@ -115,9 +115,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        import vae_edge
 
-        typer.echo(f"vae-edge {version('vae-edge')}")
+        typer.echo(f"vae-edge {vae_edge.__version__}")
         raise typer.Exit
 
 

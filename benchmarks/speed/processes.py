@@ -10,7 +10,7 @@ from pathlib import Path
 from environments import HERE, python
 from roster import OURS, Peer
 
-from vae_edge.cli.measure import starts
+from vae_edge.cli.reports.measure import starts
 
 __all__ = ["IMPORTS", "fresh", "streams"]
 

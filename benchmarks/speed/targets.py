@@ -11,7 +11,7 @@ from processes import COMMAND, IMPORTS
 from roster import HEADS, OURS
 from rounds import ratios, spread
 
-from vae_edge.cli.bench import DECODE
+from vae_edge.cli.verbs.bench import DECODE
 
 __all__ = ["Target", "all_targets"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_edge.cli import bench as verb
-from vae_edge.cli.measure import LEAST, MOST, Products, in_turn, percentile, starts
+from vae_edge.cli.reports.measure import LEAST, MOST, Products, in_turn, percentile, starts
+from vae_edge.cli.verbs import bench as verb
 from vae_edge.runtime import HEADS, VAE
 from vae_edge.runtime.bundle.manifest import Spec
 from vae_edge.runtime.session import Session

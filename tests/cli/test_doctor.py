@@ -9,8 +9,8 @@ import types
 
 import pytest
 
-from vae_edge.cli import findings
-from vae_edge.cli.findings import Finding, examine
+from vae_edge.cli.reports import findings
+from vae_edge.cli.reports.findings import Finding, examine
 
 
 @pytest.fixture

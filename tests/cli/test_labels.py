@@ -151,7 +151,7 @@ def test_evaluate_takes_the_datas_labels_or_one_for_all(vae_edge, labels, vae, f
 
 
 def test_info_lists_the_labels_and_bench_runs(vae_edge, labels, bundle_of, monkeypatch):
-    from vae_edge.cli import bench
+    from vae_edge.cli.verbs import bench
 
     text = vae_edge("info", labels).stdout
     assert "condition   a label, one of 10: zero, one, two, " in text

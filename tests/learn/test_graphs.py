@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from vae_edge.cli.export import export
+from vae_edge.cli.verbs.export import export
 from vae_edge.export.convert import DEFAULT_OPSET, OPSETS
 from vae_edge.export.graphs import describe
 from vae_edge.export.passes import rename

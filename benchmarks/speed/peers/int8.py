@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from vae_edge.cli.measure import in_turn, percentile
+from vae_edge.cli.reports.measure import in_turn, percentile
 from vae_edge.runtime import VAE
 
 SIZES = (64, 512, 10_000)

@@ -19,7 +19,7 @@ def doctor(context: typer.Context) -> None:
       vae-edge doctor
       vae-edge doctor --json
     """
-    from vae_edge.cli.findings import examine
+    from vae_edge.cli.reports.findings import examine
 
     findings = examine()
     lines = []

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vae_edge.cli import models
 from vae_edge.cli.options import one_of
 from vae_edge.cli.progress import Progress
 from vae_edge.cli.quiet import import_tensorflow
+from vae_edge.cli.reading import models
 
 if TYPE_CHECKING:
     from vae_edge.cli.output import Console

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vae_edge.cli import figures as tables
 from vae_edge.cli.nouns import counted, singular
 from vae_edge.cli.options import MAX_SEED, Device, DeviceOptions, Threads, keyed, load, one_of
 from vae_edge.cli.progress import Progress
@@ -18,6 +17,7 @@ from vae_edge.cli.reading import dataset as datasets
 from vae_edge.cli.reading.conditions import Condition, Given, Label
 from vae_edge.cli.reading.dataset import Reader
 from vae_edge.cli.reading.events import LabelColumn
+from vae_edge.cli.reports import figures as tables
 from vae_edge.runtime.errors import BundleError, InputError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vae_edge.cli.measure import Products, Start, in_turn, percentile, starts
 from vae_edge.cli.nouns import counted
 from vae_edge.cli.options import HEADS, Device, DeviceOptions, Threads, keyed, load
 from vae_edge.cli.progress import Progress
+from vae_edge.cli.reports.measure import Products, Start, in_turn, percentile, starts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +118,7 @@ def _calls(vae: VAE, n: int, options: dict[str, str]) -> dict[str, Callable[[], 
         provider_options=options,
         threads=vae.threads,
     )
-    session, latent, label = ours._session, said.input("latent"), said.input("condition")
+    session, latent, label = ours.inference_session, said.input("latent"), said.input("condition")
     assert latent is not None  # the manifest has been checked
     fixed = {} if label is None or condition is None else {label.name: np.array(condition, label.dtype)}
 
