@@ -142,6 +142,10 @@ MISFITS = {
         ([node("ConvTranspose", "r w", output_shape=(9, 9))], {"w": weight(8, 8, 3)}),
         ([node("ConvTranspose", "r w", output_shape=(9,))], {"w": weight(8, 8, 3)}),
     ),
+    "an output of all its axes but one": (
+        ([node("ConvTranspose", "r w", output_shape=(1, 9, 9, 9))], {"w": weight(8, 8, 3)}),
+        ([node("ConvTranspose", "r w", output_shape=(1, 8, 9))], {"w": weight(8, 8, 3)}),
+    ),
     "a foreign padding": (
         ([Node("Conv", ("x", "w"), ("y",), {}, {}, {"auto_pad": "SAME"})], {"w": weight(8, 8, 3, 3)}),
         ([Node("Conv", ("x", "w"), ("y",), {}, {}, {"auto_pad": "SAME_UPPER"})], {"w": weight(8, 8, 3, 3)}),

@@ -146,6 +146,24 @@ def test_without_onnx_runtime_the_pip_install_is_said(tiny, monkeypatch):
         VAE.load(tiny)
 
 
+@pytest.mark.parametrize("spin", [False, True])
+def test_a_session_is_asked_for_exact_integers_and_for_nothing_that_is_guessed(tiny, monkeypatch, spin):
+    seen = []
+
+    def watched(data, options, **keywords):
+        seen.append(options)
+        return REAL(data, options, **keywords)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", watched)
+    VAE.load(tiny, threads=2, spin=spin)
+    asked = seen[0].get_session_config_entry
+    assert asked("session.x64quantprecision") == "1"  # pairs of int8 products do not overflow
+    assert asked("session.load_model_format") == "ONNX"
+    assert asked("session.intra_op.allow_spinning") == asked("session.inter_op.allow_spinning") == str(int(spin))
+    assert seen[0].inter_op_num_threads == 1
+    assert seen[0].log_severity_level == 4
+
+
 def test_a_graph_of_another_signature_is_refused(make_bundle, vae):
     decoder = vae.bundle.files["decoder.onnx"]
     with pytest.raises(BundleError, match="decoder outputs are logitz, not what the manifest says"):
