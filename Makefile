@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook
+.PHONY: demo test soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook openvino
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
@@ -34,6 +34,13 @@ speed: $(VENV)/all.stamp  ## the runtime beside its peers, into benchmarks/speed
 fuzz: $(VENV)/all.stamp  ## each reader of foreign bytes for $(FUZZ_SECONDS); what is found lies in out/fuzz
 	$(PIP) atheris
 	$(BIN)/python tests/fuzz/fuzz.py all $(FUZZ_SECONDS) out/fuzz
+
+openvino: $(VENV)/openvino  ## a second provider (84 MB) in a folder of its own, for tests/runtime/test_second_provider.py
+
+$(VENV)/openvino: $(VENV)/all.stamp constraints.txt
+	rm -rf $@
+	$(PIP) --no-deps --target $@ onnxruntime-openvino
+	touch $@
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .
