@@ -49,7 +49,7 @@ def test_an_operator_that_makes_tensors_inside_is_counted_with_them(operator, te
 
 
 def test_a_convolution_is_counted_with_its_unfolded_patches_and_channels_in_groups():
-    """Channels are filled up to 16: the output once, input and output again; the patches of one image; weights twice."""
+    """Channels fill up to 16: of the output, and of both once more; patches of one image; the weights twice."""
     nodes = [Node("Conv", ("x", "w"), ("y",))]
     found = measure(nodes, {"w": Tensor(known((4, 4, 3, 3)))})
     grid, image = 6 * 6, 8 * 8
