@@ -17,9 +17,9 @@ from urllib.error import HTTPError
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.pictures.files import as_images, gunzip, read_idx, unpack
 from vae_edge.runtime import atomic
 from vae_edge.runtime.errors import DataError
-from vae_edge.train.files import as_images, gunzip, read_idx, unpack
 
 __all__ = ["DIGITS", "FASHION", "MNIST", "SETS", "Published", "is_folder", "load", "read_folder"]
 

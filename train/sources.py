@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.pictures.files import as_images, digest, picture_paths, read_array, read_arrays, read_images
 from vae_edge.runtime.errors import DataError, MissingExtra
 from vae_edge.train import mnist
-from vae_edge.train.files import as_images, digest, picture_paths, read_array, read_arrays, read_images
 from vae_edge.train.tables import Table, as_table, read_csv
 
 __all__ = ["Part", "Source", "find"]

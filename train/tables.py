@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.pictures.files import MAX_BYTES
 from vae_edge.runtime.bundle.manifest import MAX_SIZE
 from vae_edge.runtime.errors import DataError
-from vae_edge.train.files import MAX_BYTES
 
 __all__ = ["Table", "as_table", "read_csv"]
 

@@ -122,7 +122,7 @@ def _places(
 
 def _lines(path: Path) -> Any:
     """The labels in a file: an array (n,) of text or whole numbers, or text with one label a line."""
-    from vae_edge.train.files import read_array, unpack
+    from vae_edge.pictures.files import read_array, unpack
 
     if path.suffix.lower() == ".npy":
         array = read_array(path)

@@ -17,7 +17,7 @@ def read(paths: list[str], image_shape: tuple[int, int, int]) -> npt.NDArray[Any
     """The images of all that lie at `paths`, (n, H, W, C), uint8, bool or float; raises DataError or InputError."""
     import numpy as np
 
-    from vae_edge.train.files import read_images
+    from vae_edge.pictures.files import read_images
 
     if tables := [path for path in paths if path.lower().endswith(".csv")]:
         raise InputError(f"{tables[0]}: a table, this VAE knows images: give pictures, IDX files, .npy or .npz")
@@ -41,7 +41,7 @@ def labels(paths: list[str]) -> npt.NDArray[Any] | None:
 
 
 def _labels(path: Path) -> Any:
-    from vae_edge.train.files import picture_paths, read_arrays, read_idx, unpack
+    from vae_edge.pictures.files import picture_paths, read_arrays, read_idx, unpack
 
     if path.is_dir():
         places = [picture.relative_to(path).parts for picture in picture_paths(path)]

@@ -47,7 +47,7 @@ def in_order(table: Table, name: str | Path, event: Vector) -> npt.NDArray[Any]:
 
 
 def _read(path: Path, event: Vector, label_column: str) -> Table:
-    from vae_edge.train.files import read_array, read_arrays
+    from vae_edge.pictures.files import read_array, read_arrays
     from vae_edge.train.tables import Table, as_table, read_csv
 
     suffix = path.suffix.lower()

@@ -111,7 +111,7 @@ class Destination:
         """
         self.check()
         if self.kind == "sheet":
-            from vae_edge.cli.writing.pictures import Sheet
+            from vae_edge.pictures.sheet import Sheet
 
             height, width, channels = event_shape
             sheet = Sheet.plan(n, (height, width, channels), tuple(rows), columns, scale)
@@ -131,14 +131,14 @@ class Destination:
     def _write_sheet(self, rows: dict[str, Iterator[npt.NDArray[Any]]], sheet: Any) -> None:
         import numpy as np
 
-        from vae_edge.cli.writing.pictures import png, to_bytes
+        from vae_edge.pictures.sheet import png, to_bytes
         from vae_edge.runtime import atomic
 
         pixels = [np.concatenate([to_bytes(chunk) for chunk in chunks]) for chunks in rows.values()]
         atomic.write_bytes(self.path, png(sheet.draw(pixels)))
 
     def _write_folder(self, rows: dict[str, Iterator[npt.NDArray[Any]]], digits: int) -> None:
-        from vae_edge.cli.writing.pictures import png, to_bytes
+        from vae_edge.pictures.sheet import png, to_bytes
         from vae_edge.runtime import atomic
 
         for name, chunks in rows.items():

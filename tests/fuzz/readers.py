@@ -24,10 +24,10 @@ import mutators
 import numpy as np
 import seeds
 
+from vae_edge.pictures import files
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle import guard, manifest, npz
 from vae_edge.runtime.errors import CheckFailed, VaeEdgeError
-from vae_edge.train import files
 
 MAX_SECONDS = 2.0  # of this thread's CPU: a busy machine is no finding
 MAX_BYTES = 384 << 20  # that one input may add to the most that the process has held, which is some 100 MiB

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vae_edge.pictures.files import digest
 from vae_edge.runtime.errors import DataError
 from vae_edge.train import data, events, mnist
-from vae_edge.train.files import digest
 
 
 def save(path: Path, grey: int) -> None:

@@ -1,1 +1,8 @@
+/** Run a bundle in the browser or in Node: `const vae = await VAE.load("mnist/"); await vae.generate(64, { seed: 0 })`. */
+
+export type * from "./bundle/schema.js";
+export * from "./errors.js";
 export type { Backend, Graph, Tensor } from "./graph.js";
+export type { GraphOptions } from "./graphs.js";
+export type { Float32Tensor, Float64Tensor, Numbers } from "./tensor.js";
+export * from "./vae.js";

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_edge.cli.writing.pictures import GAP, SHADE, Sheet, png, to_bytes
+from vae_edge.pictures.sheet import GAP, SHADE, Sheet, png, to_bytes
 from vae_edge.runtime.errors import InputError
 
 

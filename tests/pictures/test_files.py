@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vae_edge.pictures import files
+from vae_edge.pictures.files import read_idx, read_images
 from vae_edge.runtime.errors import DataError
-from vae_edge.train import files
-from vae_edge.train.files import read_idx, read_images
 
 PIXELS = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
 

@@ -1,0 +1,1 @@
+"""Images from files, and pictures of images: NumPy, and Pillow where a picture is decoded."""
