@@ -72,7 +72,7 @@ const ONNX = new Map<string, Entry>([
   ...entries(parts.pad, 2, 4, "Pad"),
   ...entries(shapes.ranged, 3, 3, "Range"),
   ...entries(shapes.reshape, 2, 2, "Reshape"),
-  ...entries(windows.resize, 2, 4, "Resize"),
+  ...entries(windows.resize, 1, 4, "Resize"),
   ...entries(shapes.shapeOf, 1, 1, "Shape"),
   ...entries(shapes.sizeOf, 1, 1, "Size"),
   ...entries(parts.slices, 3, 5, "Slice"),

@@ -124,7 +124,7 @@ export function product(sizes: readonly Size[]): Size {
 export function joined(sizes: readonly Size[]): Size {
   const others = sizes.filter((size) => size.kind !== KNOWN || size.n !== 1);
   if (!others.length) return ONE;
-  const largest = sizes.reduce((a, b) => (b.n > a.n ? b : a));
+  const largest = others.reduce((a, b) => (b.n > a.n ? b : a)); // not a 1 that is as large as a batch of 1
   const mixed = others.some((size) => size.kind !== others[0]!.kind) || others[0]!.kind === BOUND;
   return mixed || sizes.some((size) => size.n === 0) ? bound(largest.n) : largest;
 }

@@ -141,11 +141,17 @@ export function text(value: Field | undefined): string {
   return Array.from(bytes(value).subarray(0, 64), (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xfffd)).join("");
 }
 
-/** A name that no other bytes give: one character a byte. */
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A name that no other bytes give: UTF-8, or what UTF-8 never gives with one character a byte. */
 export function name(value: Field | undefined): string {
   const given = bytes(value);
   if (given.length > MAX_NAME) refuse(`has a name of ${given.length} bytes, at most ${MAX_NAME} are read`);
-  return String.fromCharCode(...given);
+  try {
+    return UTF8.decode(given);
+  } catch {
+    return `\ud800${String.fromCharCode(...given)}`;
+  }
 }
 
 /** The bytes of a field, none where it is missing. */
