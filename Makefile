@@ -4,18 +4,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHAE ?= $(BIN)/python  # of `make baselines`: an interpreter that has pythae; without one, its rows say so
 PYTHONS ?= $(PYTHON)  # of `make golden`: "python3.11 python3.12 python3.13", as far as they are there
+MUTANTS ?= 240
+SEED ?= 1  # of `make mutants`
 FUZZ_SECONDS ?= 600  # a reader, of which there are eight
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook
+.PHONY: demo test coverage mutants soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook openvino
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
 
 test: $(VENV)/all.stamp  ## every test, in as many processes as there are CPUs
 	$(BIN)/python -m pytest --numprocesses logical --dist loadfile
+
+coverage: $(VENV)/all.stamp  ## which branches the tests take, a report a room: at least 95 % of runtime and export, 90 % of cli
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses logical --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include 'runtime/*' --fail-under 95
+	$(BIN)/coverage report --include 'export/*' --fail-under 95
+	$(BIN)/coverage report --include 'cli/*' --fail-under 90
+
+mutants: $(VENV)/all.stamp  ## $(MUTANTS) small changes of runtime/, of seed $(SEED): which of them no test notices, into tests/mutants/README.md
+	$(BIN)/python -m tests.mutants --n $(MUTANTS) --seed $(SEED) --publish
 
 soak: $(VENV)/all.stamp golden  ## every promise of docs/promises.md at its full size: hours
 	VAE_EDGE_SOAK=1 $(BIN)/python -m pytest --durations=0 tests/soak
@@ -34,6 +47,13 @@ speed: $(VENV)/all.stamp  ## the runtime beside its peers, into benchmarks/speed
 fuzz: $(VENV)/all.stamp  ## each reader of foreign bytes for $(FUZZ_SECONDS); what is found lies in out/fuzz
 	$(PIP) atheris
 	$(BIN)/python tests/fuzz/fuzz.py all $(FUZZ_SECONDS) out/fuzz
+
+openvino: $(VENV)/openvino  ## a second provider (84 MB) in a folder of its own, for tests/runtime/test_second_provider.py
+
+$(VENV)/openvino: $(VENV)/all.stamp constraints.txt
+	rm -rf $@
+	$(PIP) --no-deps --target $@ onnxruntime-openvino
+	touch $@
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .

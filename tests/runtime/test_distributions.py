@@ -158,6 +158,22 @@ def test_scale_zero_is_a_point_without_a_density():
             density()
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (1, 3), (4, 3), (5, 1, 1), (5, 4, 3), (2, 5, 4, 3), (2, 1, 1, 1), (1, 1)])
+def test_the_scale_of_an_image_may_be_any_that_broadcasts_to_it(shape):
+    scale = np.arange(1, 1 + math.prod(shape), dtype=np.float32).reshape(shape)
+    p = Normal(np.zeros((2, 5, 4, 3)), scale)
+    assert np.array_equal(p.stddev(), np.broadcast_to(scale, (2, 5, 4, 3)))
+
+
+@pytest.mark.parametrize(
+    ("loc", "scale"),
+    [((2, 5, 4, 3), (2,)), ((2, 5, 4, 3), (4, 1, 1)), ((5, 4, 3), (1, 5, 4, 3)), ((2, 3), (3,)), ((3,), (1,))],
+)
+def test_a_scale_that_does_not_broadcast_to_its_image_or_is_not_its_vectors_is_refused(loc, scale):
+    with pytest.raises(InputError, match="scale"):
+        Normal(np.zeros(loc), np.ones(scale))
+
+
 def test_a_mixture_draws_its_components_by_their_weights():
     z = mixture().sample(20_000, seed=0)
     counts = [
@@ -363,6 +379,14 @@ def test_a_log_prob_broadcasts_as_it_says():
     assert np.array_equal(mixture().log_prob(np.zeros((7, 1))), mixture().log_prob(np.zeros((7, 2))))
 
 
+def test_no_values_have_no_log_probs():
+    for batch in ((), (3,)):
+        for p in one_of_each(batch).values():
+            if type(p) is not Deterministic:
+                found = p.log_prob(np.zeros((0, *batch, *p.event_shape)))
+                assert (found.shape, found.dtype) == ((0, *batch), np.float64), p
+
+
 @pytest.mark.parametrize("make", [
     lambda loc, scale: Normal([loc], [scale]),
     lambda loc, scale: Mixture([1], [[loc]], [[[scale]]]),
@@ -388,6 +412,7 @@ def test_a_mixture_of_far_components_is_no_nan():
     for p in (Mixture([0.5, 0.5], np.zeros((2, 3)), [tril, tril]), MultivariateNormalTriL(np.zeros(3), tril)):
         assert p.log_prob([1e300, 1e300, 0]) == -math.inf
         assert np.isnan(p.log_prob([math.nan, 1e300, 0]))
+        assert p.log_prob([math.inf, 0, 0]) == -math.inf
         assert np.isfinite(p.log_prob(np.zeros(3)))
 
 

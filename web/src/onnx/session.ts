@@ -41,7 +41,9 @@ export async function openSession(
 
 async function imported(): Promise<OnnxRuntime> {
   try {
-    return (await import("onnxruntime-web/wasm")) as unknown as OnnxRuntime;
+    const ort = await import("onnxruntime-web/wasm");
+    ort.env.wasm.numThreads ??= 1; // more of them are workers, which a page's policy may forbid: the app may ask for them
+    return ort as unknown as OnnxRuntime;
   } catch (error) {
     throw new BackendError(
       "this graph needs onnxruntime-web, which is not installed: npm install onnxruntime-web, or pass the module in " +
