@@ -1,7 +1,7 @@
 """Runs the shell commands of a page, in order. `vae-edge` runs in this process, which imports TensorFlow once.
 
-Three things differ from what a reader does, so that it takes seconds: training takes one epoch (two where a run is extended),
-`bench` measures one size for a hundredth of a second, `evaluate` takes 20 samples and 50 generated images at most,
+Some things differ from what a reader does, so that it takes seconds: training takes one epoch (two where a run is
+extended), `bench` measures one size for a hundredth of a second, `evaluate` takes 20 samples and 50 generated images,
 and no more than 1,000 images are generated.
 """
 

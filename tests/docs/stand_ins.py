@@ -41,7 +41,7 @@ encoder.save("enc.keras")
 decoder.save("dec.keras")
 """
 
-MY_VAE = '''
+MY_VAE = """
 import keras
 import numpy as np
 
@@ -56,7 +56,7 @@ def build():
         "posterior": Normal(loc=0, log_var=1),
         "likelihood": Bernoulli(probs=0),
     }
-'''
+"""
 
 
 def write(folder: Path) -> None:
@@ -121,7 +121,10 @@ def _write_onnx(folder: Path) -> None:
         (folder / name).write_bytes(proto.SerializeToString())
 
     make = helper.make_node
-    encoder = [make("Reshape", ["x", "flat"], ["row"]), *(make("MatMul", ["row", f"to_{p}"], [p]) for p in ("mu", "logvar"))]
+    encoder = [
+        make("Reshape", ["x", "flat"], ["row"]),
+        *(make("MatMul", ["row", f"to_{p}"], [p]) for p in ("mu", "logvar")),
+    ]
     save("enc.onnx", encoder, {"x": [8, 8, 1]}, {"mu": [3], "logvar": [3]})
     decoder = [make("MatMul", ["z", "to_pixels"], ["row"]), make("Reshape", ["row", "image"], ["pixels"])]
     save("dec.onnx", decoder, {"z": [3]}, {"pixels": [8, 8, 1]})
