@@ -9,13 +9,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test soak golden fuzz lint wheel clean pictures baselines speed
+.PHONY: demo test soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook openvino
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
 
-test: $(VENV)/all.stamp  ## every test
-	$(BIN)/python -m pytest
+test: $(VENV)/all.stamp  ## every test, in as many processes as there are CPUs
+	$(BIN)/python -m pytest --numprocesses logical --dist loadfile
 
 soak: $(VENV)/all.stamp golden  ## every promise of docs/promises.md at its full size: hours
 	VAE_EDGE_SOAK=1 $(BIN)/python -m pytest --durations=0 tests/soak
@@ -35,6 +35,13 @@ fuzz: $(VENV)/all.stamp  ## each reader of foreign bytes for $(FUZZ_SECONDS); wh
 	$(PIP) atheris
 	$(BIN)/python tests/fuzz/fuzz.py all $(FUZZ_SECONDS) out/fuzz
 
+openvino: $(VENV)/openvino  ## a second provider (84 MB) in a folder of its own, for tests/runtime/test_second_provider.py
+
+$(VENV)/openvino: $(VENV)/all.stamp constraints.txt
+	rm -rf $@
+	$(PIP) --no-deps --target $@ onnxruntime-openvino
+	touch $@
+
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,6 +49,15 @@ lint: $(VENV)/all.stamp
 
 wheel: $(VENV)/all.stamp
 	$(BIN)/python -m build --wheel
+
+docs: $(VENV)/all.stamp  ## the documentation as a site: out/site/index.html; a warning or a dead link is an error
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs out/site
+
+linkcheck: $(VENV)/all.stamp  ## the documentation's links to other sites, over the network
+	$(BIN)/python -m sphinx -W --keep-going -b linkcheck docs out/linkcheck
+
+notebook: $(VENV)/all.stamp  ## runs examples/tour.ipynb and keeps its pictures
+	$(BIN)/python examples/run_notebook.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
@@ -53,7 +69,7 @@ $(VENV)/edge.stamp: pyproject.toml constraints.txt
 
 $(VENV)/all.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[cpu,cli,train,test,dev]'
+	$(PIP) --editable '.[cpu,cli,train,test,docs,dev]'
 	touch $@ $(VENV)/edge.stamp
 
 pictures: $(VENV)/edge.stamp  ## the README's; MNIST's test images lie in $VAE_EDGE_DATA

@@ -115,9 +115,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        import vae_edge
 
-        typer.echo(f"vae-edge {version('vae-edge')}")
+        typer.echo(f"vae-edge {vae_edge.__version__}")
         raise typer.Exit
 
 

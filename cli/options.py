@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vae_edge.runtime.heads import HEADS
+
 if TYPE_CHECKING:
     from vae_edge.runtime import VAE
 
@@ -27,7 +29,6 @@ __all__ = [
     "one_of",
 ]
 
-HEADS = ("sample", "mean", "mode")  # runtime.HEADS, without importing NumPy to print a help text
 MAX_SEED = 2**64 - 1
 
 

@@ -117,8 +117,8 @@ def _examples(found: Findings) -> Sets:
 
 def _versions() -> tuple[str, dict[str, str]]:
     """The producer, and the versions of the packages that took part."""
-    from vae_edge.train.run import commit, versions
+    from vae_edge.train.run import producer, versions
 
     packages = ("keras", "onnx", "onnxruntime", "tensorflow", "tensorflow-probability", "tf-keras", "tf2onnx")
     loaded = [name for name in packages if name.replace("tf-", "tf_").replace("-p", "_p") in sys.modules]
-    return f"vae-edge {commit()}", versions("vae-edge", *loaded)
+    return producer(), versions("vae-edge", *loaded)

@@ -1,16 +1,21 @@
-"""Puts a folder in place at once: written beside its place, synced, then exchanged with what was there."""
+"""Puts a folder in place at once: written beside its place, synced, then exchanged with what was there.
+
+A staging folder is locked while its writer lives; one that is not locked was left by a writer that died.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vae_edge.runtime import atomic
+from vae_edge.runtime import atomic, locks
 from vae_edge.runtime.errors import OutputError
 
 __all__ = ["staged"]
@@ -23,30 +28,51 @@ RENAME_EXCHANGE = 2
 def staged(target: Path) -> Iterator[Path]:
     """A new folder beside `target`, which takes its place at the end; on an error `target` stays as it was.
 
-    Left-overs of processes that died are removed. Raises OutputError where something cannot be written.
+    Of several writers to one target the last wins. Leftovers of writers that died are removed. Raises OutputError where
+    something cannot be written.
     """
     target = target.resolve()
-    prefix = f".{target.name}.staging."
-    staging = target.parent / f"{prefix}{os.getpid()}"
+    left = "what was there before is whole"
+    staging, lock = None, None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for stale in target.parent.glob(f"{prefix}*"):
-            pid = stale.name.removeprefix(prefix)
-            if not (pid.isdecimal() and atomic.is_running(int(pid))):
-                shutil.rmtree(stale)
-        staging.mkdir()
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error})") from error
-    try:
+        _remove_leftovers(target)
+        staging, lock = _staging(target)
         yield staging
         for path in (*staging.iterdir(), staging):
             atomic.sync(path)
         _exchange(staging, target)
+        left = "the new one is in place, but may not outlast a power cut"
         atomic.sync(target.parent)
     except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error}); what was there before is whole") from error
+        raise OutputError(f"{target}: cannot be written ({error}); {left}") from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging is not None and lock is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+            os.close(lock)
+
+
+def _staging(target: Path) -> tuple[Path, int]:
+    """A new folder beside the target, and the descriptor that holds its lock."""
+    while True:
+        path = target.parent / f".{target.name}.staging.{secrets.token_hex(4)}"
+        path.mkdir()
+        descriptor = -1
+        with suppress(FileNotFoundError):  # another writer took it for a leftover before it was locked
+            descriptor = os.open(path, os.O_RDONLY)
+            if locks.hold(descriptor, path):
+                return path, descriptor
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _remove_leftovers(target: Path) -> None:
+    ours = re.compile(re.escape(f".{target.name}.staging.") + "[0-9a-f]{8}", re.DOTALL)
+    for path in target.parent.iterdir():
+        if ours.fullmatch(path.name) and path.is_dir():
+            with locks.is_abandoned(path) as abandoned:
+                if abandoned:
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def _exchange(staging: Path, target: Path) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         MultivariateNormalTriL,
         Normal,
     )
-    from vae_edge.runtime.distributions.heads import HEADS
     from vae_edge.runtime.errors import (
         BundleError,
         BundleNotFound,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
         UnsafeBundle,
         VaeEdgeError,
     )
+    from vae_edge.runtime.heads import HEADS
     from vae_edge.runtime.vae import VAE
 
 __all__ = [
@@ -68,7 +68,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "HEADS": "distributions.heads",
+    "HEADS": "heads",
     "VAE": "vae",
     "Bernoulli": "distributions",
     "Categorical": "distributions",

@@ -1,4 +1,8 @@
-"""Files that are there whole or not at all: written beside, synced to the disk, and renamed."""
+"""Files that are there whole or not at all: written beside, synced to the disk, and renamed.
+
+A temporary file is locked while its writer lives; what is not locked was left by one that died, and is removed by the
+next writer of that file.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,18 @@ import os
 import re
 import secrets
 import stat
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from vae_edge.runtime import locks
 from vae_edge.runtime.errors import OutputError, VaeEdgeError
 
-__all__ = ["is_running", "replacing", "sync", "write_bytes"]
+__all__ = ["filling", "replacing", "sync", "write_bytes"]
 
-_live: set[Path] = set()  # this process's temporaries; one that carries its pid and is not here is of an earlier life
-_lock = threading.Lock()
+_AS_IT_WAS = "what was there is as it was"
+_TOKEN = "[0-9a-f]{8}"
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -34,33 +38,82 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     OSError, in the block too, becomes an OutputError. What a killed process left behind for this path is removed.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    left = "what was there is as it was"
+    _remove_leftovers(target.parent, re.escape(target.name))
+    with _reported(target) as state, _replacing(target, state) as file:
+        yield file
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Callable[[str, bytes], None]]:
+    """Writes many files into one folder: a function of a name and the file's bytes, each whole or absent.
+
+    Leftovers are looked for once, and the folder is synced once, at the end: work does not grow with what lies there.
+    Raises OutputError.
+    """
+    folder = Path(os.path.realpath(folder))
+    _remove_leftovers(folder, ".+")
+
+    def write(name: str, data: bytes) -> None:
+        target = folder / name
+        with _reported(target) as state, _replacing(target, state, sync_folder=False) as file:
+            file.write(data)
+
+    yield write
     try:
-        mode = _mode(target)
-        with _lock:
-            _live.add(temporary)
-        try:
-            _remove_stale(target)
-            with temporary.open("x+b") as file:
-                if mode is not None:
-                    temporary.chmod(mode)
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-            left = "the new file is there, but may not outlast a power cut"
-            sync(target.parent)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            with _lock:
-                _live.discard(temporary)
+        sync(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: all files are there, but may not outlast a power cut: {error.strerror or error}"
+        ) from error
+
+
+class _State:
+    """What is true of the target, for the message of a failure."""
+
+    left = _AS_IT_WAS
+
+
+@contextmanager
+def _reported(target: Path) -> Iterator[_State]:
+    """Turns an OSError into an OutputError that says what became of the target."""
+    state = _State()
+    try:
+        yield state
     except VaeEdgeError:
         raise
     except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"{target} cannot be written: {reason}; {left}") from error
+        raise OutputError(f"{target} cannot be written: {error.strerror or error}; {state.left}") from error
+
+
+@contextmanager
+def _replacing(target: Path, state: _State, *, sync_folder: bool = True) -> Iterator[BinaryIO]:
+    mode = _mode(target)
+    temporary, file = _temporary(target)
+    try:
+        with file:
+            if mode is not None:
+                temporary.chmod(mode)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.replace(target)  # while it is locked: nobody takes it for a leftover
+            state.left = "the new file is there, but may not outlast a power cut"
+        if sync_folder:
+            sync(target.parent)
+    finally:
+        if state.left == _AS_IT_WAS:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _temporary(target: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside the target, open and locked."""
+    while True:
+        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        file = path.open("x+b")
+        if locks.hold(file.fileno(), path):
+            return path, file
+        file.close()  # another writer took it for a leftover before it was locked
 
 
 def _mode(target: Path) -> int | None:
@@ -74,26 +127,15 @@ def _mode(target: Path) -> int | None:
     return stat.S_IMODE(status.st_mode)
 
 
-def _remove_stale(target: Path) -> None:
-    ours = re.compile(re.escape(f".{target.name}.") + r"(\d{1,10})\.[0-9a-f]{8}\.tmp")
-    for path in target.parent.iterdir():
-        if match := ours.fullmatch(path.name):
-            pid = int(match[1])
-            with _lock:
-                dead = path not in _live if pid == os.getpid() else not is_running(pid)
-            if dead:
-                path.unlink(missing_ok=True)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process of that number is there, anybody's."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass  # another user's
-    return True
+def _remove_leftovers(folder: Path, name: str) -> None:
+    """Removes the temporaries in a folder whose writers died; `name` is the pattern of their targets' names."""
+    ours = re.compile(rf"\.{name}\.{_TOKEN}\.tmp", re.DOTALL)
+    with suppress(OSError):  # what cannot be listed or removed does not keep anybody from writing
+        for path in folder.iterdir():
+            if ours.fullmatch(path.name):
+                with locks.is_abandoned(path) as abandoned:
+                    if abandoned:
+                        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

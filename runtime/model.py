@@ -28,10 +28,6 @@ Inputs = Callable[[slice], Float32]  # a graph's inputs, by parts of the call
 
 BATCH_SIZE = 256  # events of a stream's batch, and the most of a session run
 
-# Where several threads share a call, each runs whole parts of it; graphs of more multiply-adds an event than this keep
-# all threads busy in each operator.
-_HEAVY = 30_000_000
-
 
 class Model:
     """The sessions of a bundle's encoder and decoder, and what their outputs parameterise."""
@@ -53,7 +49,8 @@ class Model:
         self._affine = events.affine(manifest.event)
         self._posterior = registry.family(manifest.posterior.family, "posterior")
         self._likelihood = registry.family(manifest.likelihood.family, "likelihood")
-        in_parts = max(cost.multiply_adds for cost in bundle.costs.values()) < _HEAVY
+        # Threads that spin belong to ONNX Runtime, which splits each operator over them.
+        in_parts = not spin and max(cost.multiply_adds for cost in bundle.costs.values()) < parallel.HEAVY
         options: dict[str, Any] = {
             "provider_options": provider_options,
             "spin": spin,

@@ -1,7 +1,8 @@
-"""Runs the parts of a call on several threads, each part from its noise to its pixels on one of them.
+"""Runs a call in parts on several threads: each part goes from its noise to its pixels on one thread.
 
-An operator that is split over threads waits for the slowest of them, some ten times a run; parts wait once, at the end
-of the call. On two cores, 64 to 4,096 images of a decoder of 1.9 million multiply-adds took 0.8 of the time that way.
+Threads that share one operator wait for the slowest of them, some ten times a run. Threads that have parts of their
+own wait once, at the end of the call. The parts depend on the call and on `threads` alone, never on a clock: ONNX
+Runtime may round differently in batches of another size, and the same call has to give the same pixels.
 """
 
 from __future__ import annotations
@@ -11,42 +12,30 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 
-__all__ = ["each", "parts"]
+__all__ = ["HEAVY", "each", "parts"]
 
-# In multiply-adds, of which a thread makes 80 to 110 thousand a microsecond: the least that a part is made of, and what
-# this thread gets done until another one wakes.
-_LEAST = 7_700_000
-_WAKING = 4_800_000
-_MOST = 64  # images of a part
+# In multiply-adds, of which a core makes about 10^11 a second. Their order of magnitude is what counts.
+HEAVY = 30_000_000  # from here on one event is work for several threads: they share each operator instead
+_WORTH = 10_000_000  # a part of less takes little longer than to wake a thread for it
+
+_MOST = 64  # events of a part: small enough for a cache, and for threads to end at about the same time
 
 
 def parts(n: int, threads: int, cost: int, batch: int) -> list[slice]:
-    """The parts of n images that `threads` take in turn, an image costs `cost` multiply-adds; in order.
+    """The parts of a call of n events, in order, which `threads` take in turn; `cost` is an event's multiply-adds.
 
-    They are of equal size, but where there is one for each thread: then the first is longer, since the caller begins it
-    while the others wake (64 images of the built-in `mnist` on two cores take 0.96 of the time so, 32 take 0.94; parts
-    that get smaller towards the end gave nothing). A call that is not worth it is in parts of `batch` images.
+    A call that is not worth a second thread is in parts of `batch` events, the most that a session may run at once.
     """
-    least = min(batch, -(-_LEAST // max(1, cost)))
-    if threads == 1 or n < 2 * least:
-        return _equal(0, n, batch)
-    size = max(least, min(_MOST, -(-n // threads)))
-    count = min(-(-n // size), n // least)
-    if count > threads:
-        return _equal(0, n, size)
-    lead = round(_WAKING / max(1, cost) * (count - 1) / count)
-    first = min(size + lead, n - least * (count - 1), batch)
-    return [slice(0, first), *_equal(first, n, min(batch, -(-(n - first) // (count - 1))))]
-
-
-def _equal(start: int, stop: int, size: int) -> list[slice]:
-    return [slice(at, min(at + size, stop)) for at in range(start, stop, size)]
+    worth = min(batch, -(-_WORTH // max(1, cost)))
+    size = batch if threads == 1 or n < 2 * worth else max(worth, min(batch, _MOST, -(-n // threads)))
+    return [slice(at, min(at + size, n)) for at in range(0, n, size)]
 
 
 def each(parts: Sequence[slice], threads: int, work: Callable[[slice], None]) -> None:
-    """Calls `work` once for each part, on this thread and up to `threads` - 1 others; raises the first that it raises.
+    """Calls `work` once for each part, on this thread and on up to `threads` - 1 others.
 
-    Parts that have not begun by then are left out. The others are threads that this module keeps, and wait asleep.
+    Raises the first exception of a part, and leaves out the parts that have not begun by then. The other threads are
+    kept between calls, asleep.
     """
     if threads == 1 or len(parts) == 1:
         for only in parts:
@@ -59,7 +48,7 @@ def each(parts: Sequence[slice], threads: int, work: Callable[[slice], None]) ->
         while (part := call.take()) is not None:
             work(part)
     finally:
-        call.stop()  # nothing is left where all went well
+        call.stop()
         errors = [error for _ in range(call.lent) if (error := call.done.get()) is not None]
     if errors:
         raise errors[0]
@@ -70,7 +59,7 @@ class _Call:
 
     def __init__(self, parts: Sequence[slice], work: Callable[[slice], None]) -> None:
         self.work = work
-        self.lent = 0  # parts that others have taken; each answers with None or what it raised
+        self.lent = 0  # parts that other threads have taken; for each `done` gets None, or what it raised
         self.done: SimpleQueue[BaseException | None] = SimpleQueue()
         self._parts: Iterator[slice] = iter(parts)
         self._lock = threading.Lock()
@@ -97,21 +86,21 @@ class _Call:
 
 
 class _Crew:
-    """Threads that wait for calls to help with; as many as the largest call has asked for."""
+    """Threads that wait for calls to help with: as many as the largest call so far asked for."""
 
     def __init__(self) -> None:
         self.calls: SimpleQueue[_Call] = SimpleQueue()
         self._lock, self._count = threading.Lock(), 0
 
     def ready(self, wanted: int) -> int:
-        """How many can help; those that are missing are started."""
+        """How many of the wanted threads can help; starts those that are missing."""
         if self._count < wanted:
             with self._lock:
                 while self._count < wanted:
                     thread = threading.Thread(target=_serve, args=(self.calls,), name="vae-edge", daemon=True)
                     try:
                         thread.start()
-                    except RuntimeError:  # no thread may start any more: the interpreter ends, or a limit is reached
+                    except RuntimeError:  # the interpreter ends, or a limit on threads is reached
                         break
                     self._count += 1
         return min(self._count, wanted)

@@ -1,7 +1,9 @@
 """One graph's session in ONNX Runtime, on the provider that was asked for and no other.
 
-ONNX Runtime is imported when the first session is made. Left alone it falls back to another provider, and says
-so on stdout; here a provider that cannot run is a ProviderError.
+Left alone, ONNX Runtime gives the CPU each node that a provider does not have, and tries another provider where one
+does not start. Here both are a ProviderError; "cuda+cpu" asks for a session that the CPU may help with.
+
+ONNX Runtime is imported when the first session is made.
 """
 
 from __future__ import annotations
@@ -40,10 +42,11 @@ PROVIDERS = {
     "webgpu": "WebGpuExecutionProvider",
     "xnnpack": "XnnpackExecutionProvider",
 }
-# What `auto` tries, the best first. The others compile for minutes or calculate in 16 bits: by name only.
+# What `auto` tries, the best first. The other providers compile for minutes or calculate in 16 bits: by name only.
 AUTO = ("CUDAExecutionProvider", "DmlExecutionProvider", "CPUExecutionProvider")
 
 _CPU = "CPUExecutionProvider"
+_HELP = f"+{_CPU}"  # at the end of a provider's name: the CPU may run the nodes that the provider does not have
 _TYPES = {"float32": "tensor(float)", "int32": "tensor(int32)", "int64": "tensor(int64)"}  # ONNX Runtime's names
 _REMEDIES = {
     "CUDAExecutionProvider": "pip install 'vae-edge[cuda]' where onnxruntime is not installed, with an NVIDIA driver",
@@ -60,8 +63,8 @@ _DEFAULTS = {
 
 def onnxruntime() -> Any:
     """The module `onnxruntime`; raises MissingExtra where it is not installed."""
-    # Since 1.29 its wheels report processes and models to Microsoft, from a thread for which a forked child hangs when
-    # it exits. This switch of its own is read at import; who set it already, or imported ONNX Runtime, has decided.
+    # Since 1.29 its wheels report usage to Microsoft, from a thread that makes a forked child hang at its exit. ONNX
+    # Runtime reads this variable when it is imported; a value that is set already is the user's decision.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
@@ -73,12 +76,19 @@ def onnxruntime() -> Any:
 
 
 def provider_name(name: str) -> str:
-    """ONNX Runtime's name of a provider; raises ProviderError for one that is unknown."""
-    full = PROVIDERS.get(name.lower(), name) if isinstance(name, str) else ""
-    if not full.endswith("ExecutionProvider"):
+    """ONNX Runtime's name of a provider, with "+CPUExecutionProvider" behind it for "cuda+cpu" and its like.
+
+    Raises ProviderError for a name that is unknown.
+    """
+    parts = name.split("+") if isinstance(name, str) else []
+    full = [PROVIDERS.get(part.lower(), part) for part in parts]
+    if not all(part.endswith("ExecutionProvider") for part in full) or full[1:] not in ([], [_CPU]) or not full:
         known = ", ".join(PROVIDERS)
-        raise ProviderError(f"provider should be auto, {known}, or one of ONNX Runtime's own names; it is {name!r:.60}")
-    return full
+        raise ProviderError(
+            f"provider should be auto, {known}, one of ONNX Runtime's own names, or one of these with +cpu; "
+            f"it is {name!r:.60}"
+        )
+    return full[0] if full[0] == _CPU else "+".join(full)
 
 
 class Session:
@@ -99,7 +109,8 @@ class Session:
     ) -> None:
         """`outputs` are those that a run gives, in their order; the graph may have others.
 
-        `lazy` leaves the session to the first run; the provider must then be one that another session runs on."""
+        `lazy` leaves the session to the first run; `provider` is then one that another session runs on already.
+        """
         self._name, self._data, self._graph = name, data, graph
         self._threads, self._spin = check_threads(threads), spin
         tensors = {output.name: output for output in graph.outputs}
@@ -117,11 +128,17 @@ class Session:
             self.provider, self._session = self._choose(provider)
         _sessions.add(self)
 
+    @property
+    def inference_session(self) -> Any:
+        """ONNX Runtime's own `InferenceSession`; it is built here where there is none yet."""
+        session = self._session
+        if session is None:  # lazy, or in a forked child; where two threads build one at once, the last one stays
+            session = self._session = self._build(self.provider)
+        return session
+
     def run(self, batch: npt.NDArray[np.float32], condition: npt.NDArray[Any] | None = None) -> list[Float32]:
         """The outputs for one batch, in the order of `outputs`; `condition` is left out where the graph takes none."""
-        session = self._session
-        if session is None:  # lazy, or in a forked child; two threads may both build one, and the last stays
-            session = self._session = self._build(self.provider)
+        session = self.inference_session
         try:
             feeds = {self._input: batch}
             if self._condition is not None and condition is not None:
@@ -142,10 +159,11 @@ class Session:
         available = onnxruntime().get_available_providers()
         if provider != "auto":
             name = provider_name(provider)
-            if name not in available:
-                remedy = _REMEDIES.get(name, "install a build of ONNX Runtime that has it")
+            first = name.removesuffix(_HELP)
+            if first not in available:
+                remedy = _REMEDIES.get(first, "install a build of ONNX Runtime that has it")
                 here = f"ONNX Runtime {onnxruntime().__version__} has {', '.join(available)}"
-                raise ProviderError(f"{name} is not in this installation, {here}: {remedy}")
+                raise ProviderError(f"{first} is not in this installation, {here}: {remedy}")
             return name, self._build(name)
         for name in AUTO[:-1]:
             if name in available:
@@ -155,7 +173,8 @@ class Session:
                     continue  # installed but unusable: `auto` is asked to find another, and `provider` says which
         return _CPU, self._build(_CPU)
 
-    def _build(self, provider: str) -> Any:
+    def _build(self, name: str) -> Any:
+        provider = name.removesuffix(_HELP)
         ort = onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
@@ -165,9 +184,11 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", spin)
         options.add_session_config_entry("session.inter_op.allow_spinning", spin)
         options.add_session_config_entry("session.load_model_format", "ONNX")  # never guessed from the bytes
-        # Without VNNI, x86 adds pairs of int8 products in 16 bits, which overflows: there, and only there, this takes a
-        # slower kernel that is exact. Weights of 7 bits would not overflow, and cost 0.6 nats on MNIST.
+        # x86 processors without VNNI add pairs of int8 products in 16 bits, which can overflow. There this takes a
+        # slower kernel that is exact.
         options.add_session_config_entry("session.x64quantprecision", "1")
+        if name not in (_CPU, provider + _HELP):
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         chosen = [(provider, _DEFAULTS.get(provider, {}) | self._options)]
         try:
             # Fallback would print and try another provider; a model may not bring options of its own.
@@ -179,6 +200,11 @@ class Session:
             if provider == _CPU and not self._options:
                 raise BundleError(
                     f"ONNX Runtime refuses the {self._name}: {_line(error)}; export the bundle again"
+                ) from error
+            if "assigned to the default CPU EP" in str(error):
+                raise ProviderError(
+                    f"{provider} does not have every operator of the {self._name}: use provider "
+                    f"'{_short(provider)}+cpu', which lets the CPU run the others, or 'cpu'"
                 ) from error
             raise _cannot_run(provider, _line(error)) from error
         if (runs_on := session.get_providers())[0] != provider:
@@ -223,6 +249,10 @@ def _cannot_run(provider: str, reason: str) -> ProviderError:
     return ProviderError(f"{provider} cannot run here ({reason}): {remedy}, or use provider 'cpu'")
 
 
+def _short(provider: str) -> str:
+    return next((short for short, full in PROVIDERS.items() if full == provider), provider)
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
@@ -235,7 +265,11 @@ _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 def _forget_after_fork() -> None:
-    """In the child no session of the parent's is used, nor destroyed: its threads are not here, and would be joined."""
+    """Makes a forked child build sessions of its own.
+
+    The parent's sessions are kept without being used: to destroy one would wait for threads that the child does not
+    have.
+    """
     import ctypes
 
     for session in _sessions:

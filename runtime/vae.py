@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import bundle as bundles
-from vae_edge.runtime import conditions, events, noise
+from vae_edge.runtime import conditions, events, heads, noise
 from vae_edge.runtime.bundle import Bundle, guard, priors
 from vae_edge.runtime.bundle.manifest import Manifest
 from vae_edge.runtime.conditions import Label
-from vae_edge.runtime.distributions import heads, registry
+from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.normal import Normal
@@ -77,8 +77,10 @@ class VAE:
         """The VAE of a bundle: a folder, or the name of one that is built in.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
-        own names, with its `provider_options`. `threads` is how many a call may use (default: the CPUs that this
-        process may use). `spin=True` keeps worker threads busy-waiting between operators: lower latency, more CPU.
+        own names, with its `provider_options`. It runs all of both graphs, or ProviderError is raised; `cuda+cpu` lets
+        the CPU run what CUDA does not have. `threads` is how many a call may use (default: the CPUs that this process
+        may use). `spin=True` splits each operator over ONNX Runtime's threads, which busy-wait for a moment before they
+        sleep, in place of whole events over ours: lower latency on an idle machine, more CPU time.
         `max_elements` bounds the numbers that a session run may hold at once, of all parallel parts together, and
         `max_file_bytes` a file of the bundle; raise them for a large model that you trust. Raises BundleError or
         ProviderError.

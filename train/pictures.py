@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from vae_edge.runtime import atomic
 from vae_edge.runtime.bundle.manifest import Vector
+from vae_edge.runtime.heads import HEADS
 from vae_edge.train import data, events
 from vae_edge.train.fit import load
 from vae_edge.train.model import VariationalAutoencoder
@@ -28,7 +29,6 @@ LABELS = 20  # rows of a conditional run's samples
 DRAWS = 1000  # rows that a table's histograms are of
 HISTOGRAMS = 16  # columns of a table that are shown
 GRID = 20  # images a side of the manifold of a two-dimensional latent
-HEADS = ("sample", "mean", "mode")
 
 Array = npt.NDArray[Any]
 

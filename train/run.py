@@ -23,13 +23,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import vae_edge
 from vae_edge.runtime import atomic
 from vae_edge.runtime.bundle.manifest import Condition, Image, Vector
 from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
 from vae_edge.train.data import Dataset
 
-__all__ = ["Record", "Run", "commit", "restore", "versions"]
+__all__ = ["Record", "Run", "commit", "producer", "restore", "versions"]
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -170,6 +171,12 @@ def commit() -> str:
         return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def producer() -> str:
+    """What a bundle says that it was made by: 'vae-edge 0.2.0, commit 1333b80...', or without the commit."""
+    made_by, at = f"vae-edge {vae_edge.__version__}", commit()
+    return made_by if at == "unknown" else f"{made_by}, commit {at}"
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -118,7 +118,7 @@ def _calls(vae: VAE, n: int, options: dict[str, str]) -> dict[str, Callable[[], 
         provider_options=options,
         threads=vae.threads,
     )
-    session, latent, label = ours._session, said.input("latent"), said.input("condition")
+    session, latent, label = ours.inference_session, said.input("latent"), said.input("condition")
     assert latent is not None  # the manifest has been checked
     fixed = {} if label is None or condition is None else {label.name: np.array(condition, label.dtype)}
 

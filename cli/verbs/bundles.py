@@ -92,7 +92,7 @@ def info(context: typer.Context, bundle: Which = "mnist") -> None:
 
 def _describe(manifest: Manifest) -> list[str]:
     rows = [
-        ("bundle", f"{manifest.name} (schema {manifest.schema}, {manifest.producer})"),
+        ("bundle", f"{manifest.name} (schema {manifest.schema}, {_producer(manifest)})"),
         _event(manifest),
         ("latent", f"{manifest.latent_size}, prior: {_prior(manifest)}"),
         ("condition", _condition(manifest)),
@@ -125,6 +125,13 @@ def _graphs(manifest: Manifest) -> list[tuple[str, Graph]]:
 
 def _an(manifest: Manifest) -> str:
     return "a row" if len(manifest.event_shape) == 1 else "an image"
+
+
+def _producer(manifest: Manifest) -> str:
+    """What made the bundle; release 0.1 wrote a bare commit where others have their version."""
+    name, _, made_by = manifest.producer.partition(" ")
+    bare = name == "vae-edge" and len(made_by) >= 40 and " " not in made_by
+    return f"vae-edge {manifest.versions.get('vae-edge', '0.1')}, commit {made_by}" if bare else manifest.producer
 
 
 def _event(manifest: Manifest) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from vae_edge.runtime.evaluation import figures
 from vae_edge.train import data, fit
 from vae_edge.train.data import Dataset
 from vae_edge.train.model import MixturePrior, VariationalAutoencoder
-from vae_edge.train.run import Record, commit, versions
+from vae_edge.train.run import Record, producer, versions
 
 __all__ = ["export"]
 
@@ -69,8 +69,8 @@ def export(
         return lambda: _events(record, data.load_for(record.config, split, data_dir), most)
 
     sets = Sets(part("train", variant.CALIBRATION), part("validation", variant.IMAGES))
-    producer = f"vae-edge {commit()}", record.versions | versions("vae-edge", "tf2onnx", "onnx", "onnxruntime")
-    return bundle.make(out, request, found, sets, chosen, producer)
+    packages = record.versions | versions("vae-edge", "tf2onnx", "onnx", "onnxruntime")
+    return bundle.make(out, request, found, sets, chosen, (producer(), packages))
 
 
 def _training(record: Record, epoch: int) -> Training:

@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import noise
-from vae_edge.runtime.distributions import heads
+from vae_edge.runtime import heads, noise
 from vae_edge.runtime.errors import InputError
 
 __all__ = [
@@ -273,6 +272,7 @@ def spread(array: Float32, shape: tuple[int, ...]) -> Float32:
 
 def total(terms: npt.NDArray[Any], axes: int) -> Float64:
     """The sum over the last `axes` axes, accumulated in float64: an array, also where it has no axes."""
-    flat = terms.reshape((*terms.shape[: terms.ndim - axes], -1))
+    kept = terms.shape[: terms.ndim - axes]
+    flat = terms.reshape((*kept, math.prod(terms.shape[len(kept) :])))
     result: Float64 = np.asarray(flat.sum(axis=-1, dtype=np.float64))
     return result

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
-from vae_edge.runtime.distributions import heads
-from vae_edge.runtime.distributions.base import Distribution, Float32, Float64, owned, total
+from vae_edge.runtime.distributions.base import Distribution, Float32, Float64, check_finite, owned, total
+from vae_edge.runtime.distributions.blocks import blocks
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
 
@@ -35,6 +35,8 @@ class Bernoulli(Distribution):
         if array.ndim not in (3, 4):
             raise InputError(f"logits should have shape (B, H, W, C) or (H, W, C), they have {array.shape}")
         self._hold(array, array.shape[-3:])
+        if np.isnan(array.max()):
+            raise InputError("logits should be numbers, there is a NaN among them")
 
     @classmethod
     def from_parameters(  # noqa: D102 - told by the base class, as below
@@ -46,6 +48,7 @@ class Bernoulli(Distribution):
     ) -> Self:
         self = cls.__new__(cls)
         logits = parameters["logits"]
+        check_finite("logits", logits)  # an infinity of a graph is an overflow, as of float16, and not a certain pixel
         if logits.shape[1:] != event_shape:
             logits = cls._spread(parameters, settings, event_shape)["logits"]
         self._hold(logits, event_shape)
@@ -53,8 +56,6 @@ class Bernoulli(Distribution):
 
     def _hold(self, logits: Float32, event_shape: tuple[int, ...]) -> None:
         super().__init__(logits.shape[: logits.ndim - len(event_shape)], event_shape)
-        if np.isnan(logits.max()):
-            raise InputError("logits should be numbers, there is a NaN among them")
         self.logits = logits
 
     def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
@@ -66,7 +67,7 @@ class Bernoulli(Distribution):
         logits = self.logits if self.logits.shape == out.shape else np.broadcast_to(self.logits, out.shape)
         table = noise.logistic_quantiles()
         size = math.prod(self.event_shape)
-        for rows in heads.blocks(len(out), size):
+        for rows in blocks(len(out), size):
             part = logits[rows]
             raw = noise.words16(seed, Purpose.PIXEL, start + rows.start, len(part), size, stream)
             below = table.take(raw, mode="wrap").reshape(part.shape)  # unchecked: no word is out of range
@@ -90,7 +91,7 @@ class Bernoulli(Distribution):
     def log_prob(self, value: npt.ArrayLike) -> Float64:
         """log p(value) in nats, also for grey pixels in [0, 1]: x log p + (1 - x) log (1 - p)."""
         x = self._value(value, np.float32)
-        if not (x.min() >= 0 and x.max() <= 1):
+        if not (x.min(initial=0) >= 0 and x.max(initial=0) <= 1):
             raise InputError("pixels should lie in [0, 1] to have a probability: use VAE.prepare")
         log_p0, log_p1 = _log_probs(self.logits)
         return total(_expectation(x, log_p1) + _expectation(1 - x, log_p0), len(self.event_shape))

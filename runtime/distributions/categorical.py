@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
-from vae_edge.runtime.distributions import heads, levels
+from vae_edge.runtime.distributions import levels
 from vae_edge.runtime.distributions.base import Distribution, Float32, Float64, owned, total
+from vae_edge.runtime.distributions.blocks import blocks
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
 
@@ -77,7 +78,7 @@ class Categorical(Distribution):
         """
         logits, size = np.broadcast_to(self.logits, (*out.shape, self.levels)), math.prod(self.event_shape)
         last = np.float32(self.levels - 1)
-        for rows in heads.blocks(len(out), size * self.levels, _LOGITS_AT_ONCE):
+        for rows in blocks(len(out), size * self.levels, _LOGITS_AT_ONCE):
             words = noise.words32(seed, Purpose.PIXEL, start + rows.start, rows.stop - rows.start, size, stream)
             u = ((words + 0.5) * 2.0**-32).reshape(-1, *self.event_shape, 1)
             sums = np.cumsum(_weights(logits[rows].astype(np.float64)), axis=-1)
@@ -133,7 +134,7 @@ class Categorical(Distribution):
         shape = np.broadcast_shapes(self.logits.shape, other.logits.shape)
         both = [np.broadcast_to(each.logits, shape).reshape(-1, self.levels) for each in (self, other)]
         out = np.empty(len(both[0]))
-        for rows in heads.blocks(len(out), self.levels, _LOGITS_AT_ONCE):
+        for rows in blocks(len(out), self.levels, _LOGITS_AT_ONCE):
             log_p, log_q = (wide - _log_total(wide) for wide in (each[rows].astype(np.float64) for each in both))
             with np.errstate(invalid="ignore"):  # inf - inf, whose weight is 0
                 out[rows] = _expectation(log_p, log_p - log_q)
@@ -143,7 +144,7 @@ class Categorical(Distribution):
     def _blocks(self, out: npt.NDArray[Any]) -> Iterator[tuple[Float32, npt.NDArray[Any]]]:
         """Logits (n, levels) and pixels (n,) of `out`, which is in C order, block by block."""
         logits, pixels = self.logits.reshape(-1, self.levels), out.reshape(-1)
-        for rows in heads.blocks(len(pixels), self.levels, _LOGITS_AT_ONCE):
+        for rows in blocks(len(pixels), self.levels, _LOGITS_AT_ONCE):
             yield logits[rows], pixels[rows]
 
     def _each(self, function: Callable[[Float64], Float64]) -> Float64:

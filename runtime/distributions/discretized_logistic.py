@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
-from vae_edge.runtime.distributions import heads, levels, rounded_logistic
+from vae_edge.runtime.distributions import levels, rounded_logistic
 from vae_edge.runtime.distributions.base import (
     Distribution,
     Float32,
@@ -22,6 +22,7 @@ from vae_edge.runtime.distributions.base import (
     spread,
     total,
 )
+from vae_edge.runtime.distributions.blocks import blocks
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
 
@@ -100,7 +101,7 @@ class DiscretizedLogistic(Distribution):
         zero, last = np.float32(0), np.float32(self.levels - 1)
         size, table = math.prod(self.event_shape), noise.logistic_quantiles()
         with np.errstate(over="ignore"):
-            for rows in heads.blocks(len(out), size):
+            for rows in blocks(len(out), size):
                 raw = noise.words16(seed, Purpose.PIXEL, start + rows.start, rows.stop - rows.start, size, stream)
                 x = table.take(raw, mode="wrap").reshape(-1, *self.event_shape)
                 x *= scale[rows]
@@ -120,7 +121,7 @@ class DiscretizedLogistic(Distribution):
         """Writes what a function of (loc, scale, levels) gives, in blocks."""
         shape = out.shape if self.batch_shape else (1, *out.shape)
         pixels, loc, scale = out.reshape(shape), np.broadcast_to(self.loc, shape), np.broadcast_to(self.scale, shape)
-        for rows in heads.blocks(shape[0], math.prod(self.event_shape), _AT_ONCE):
+        for rows in blocks(shape[0], math.prod(self.event_shape), _AT_ONCE):
             found = levels_of(loc[rows], scale[rows], self.levels)
             np.divide(found, self.levels - 1, out=pixels[rows], casting="same_kind")
 
@@ -157,6 +158,6 @@ class DiscretizedLogistic(Distribution):
         """A function of loc and scale (n,), of each pixel, block by block."""
         out = np.empty(self.batch_shape + self.event_shape)
         flat, loc, scale = out.reshape(-1), self.loc.reshape(-1), self.scale.reshape(-1)
-        for part in heads.blocks(len(flat), 1, _AT_ONCE):
+        for part in blocks(len(flat), 1, _AT_ONCE):
             flat[part] = function(loc[part], scale[part])
         return out

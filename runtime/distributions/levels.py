@@ -35,8 +35,8 @@ def indices(value: Float64, levels: int) -> npt.NDArray[np.int64]:
     last = levels - 1
     with np.errstate(invalid="ignore"):
         k = np.rint(value * last)
-        off = np.abs(value - k / last).max()
-    if not (off <= min(_TOLERANCE, _SHARE / last) and k.min() >= 0 and k.max() <= last):
+        off = np.abs(value - k / last).max(initial=0)
+    if not (off <= min(_TOLERANCE, _SHARE / last) and k.min(initial=0) >= 0 and k.max(initial=0) <= last):
         raise InputError(
             f"pixels should be k / {last}, k = 0 .. {last}, to have a probability: round them by VAE.prepare or "
             f"numpy.rint(x * {last}) / {last}, of an Image without a threshold"

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
-from vae_edge.runtime.distributions import heads, triangular
+from vae_edge.runtime.distributions import triangular
 from vae_edge.runtime.distributions.base import LOG_2_PI, Distribution, Float32, Float64, check_finite, owned
+from vae_edge.runtime.distributions.blocks import blocks
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
 
@@ -57,7 +58,7 @@ class Mixture(Distribution):
     def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
         """z = loc_k + T_k eps: the product rounded to float32 as the contract says, then the sum."""
         size = self.event_shape[0]
-        for rows in heads.blocks(len(out), size * size, _ENTRIES_AT_ONCE):
+        for rows in blocks(len(out), size * size, _ENTRIES_AT_ONCE):
             first, n = start + rows.start, rows.stop - rows.start
             k = self._cumulative.searchsorted(noise.uniforms(seed, Purpose.COMPONENT, first, n, stream), side="right")
             eps = noise.normals(seed, Purpose.PRIOR, first, n, size, stream)
@@ -95,7 +96,7 @@ class Mixture(Distribution):
                 # white = T^-1 (z - m), (K, n, L); the difference first: it is exact where z is close to m
                 white = (part - self.loc[:, None].astype(np.float64)) @ inverse.swapaxes(1, 2)
                 squares = np.square(white)
-                squares[np.isnan(squares) & np.isfinite(part).all(axis=1)[:, None]] = np.inf  # beyond float64
+                squares[np.isnan(squares) & ~np.isnan(part).any(axis=1)[:, None]] = np.inf  # beyond float64
                 joint = constant - squares.sum(axis=2).T / 2  # (n, K)
                 top = joint.max(axis=1, keepdims=True)
                 log_sum = np.log(np.exp(joint - top).sum(axis=1)) + top[:, 0]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
-from vae_edge.runtime.distributions import heads, triangular
+from vae_edge.runtime.distributions import triangular
 from vae_edge.runtime.distributions.base import (
     LOG_2_PI,
     Distribution,
@@ -20,6 +20,7 @@ from vae_edge.runtime.distributions.base import (
     owned,
     total,
 )
+from vae_edge.runtime.distributions.blocks import blocks
 from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
@@ -77,7 +78,7 @@ class MultivariateNormalTriL(Distribution):
         size = self.event_shape[0]
         loc = np.broadcast_to(self.loc, out.shape)
         matrices = np.broadcast_to(self.scale_tril, (*out.shape, size))
-        for rows in heads.blocks(len(out), size * size, _ENTRIES_AT_ONCE):
+        for rows in blocks(len(out), size * size, _ENTRIES_AT_ONCE):
             wide = matrices[rows].astype(np.float64)
             eps = noise.normals(seed, self._purpose, start + rows.start, rows.stop - rows.start, size, stream)
             with np.errstate(over="ignore"):
@@ -118,7 +119,7 @@ class MultivariateNormalTriL(Distribution):
             else:
                 z = triangular.solve(tril, difference.reshape(-1, *self.event_shape).T).T.reshape(difference.shape)
             squares = np.square(z)
-        squares[np.isnan(squares) & np.isfinite(x).all(axis=-1, keepdims=True)] = np.inf  # inf - inf: beyond float64
+        squares[np.isnan(squares) & ~np.isnan(x).any(axis=-1, keepdims=True)] = np.inf  # inf - inf: beyond float64
         # log N(x; m, T T') = -|T^-1 (x - m)|^2 / 2 - log |T| - L log(2 pi) / 2
         return np.asarray(-total(squares, 1) / 2.0 - self._log_determinant() - self.event_shape[0] * LOG_2_PI / 2.0)
 

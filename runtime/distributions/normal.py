@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
-from vae_edge.runtime.distributions import heads
 from vae_edge.runtime.distributions.base import (
     LOG_2_PI,
     Distribution,
@@ -23,6 +22,7 @@ from vae_edge.runtime.distributions.base import (
     spread,
     total,
 )
+from vae_edge.runtime.distributions.blocks import blocks
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
 
@@ -86,7 +86,7 @@ class Normal(Distribution):
     def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
         """z = loc + scale * eps, in float32: the product is rounded, then the sum."""
         loc, scale = np.broadcast_to(self.loc, out.shape), np.broadcast_to(self.scale, out.shape)
-        for rows in heads.blocks(len(out), math.prod(self.event_shape)):
+        for rows in blocks(len(out), math.prod(self.event_shape)):
             z = self._noise(seed, start + rows.start, rows.stop - rows.start, stream)
             with np.errstate(over="ignore"):
                 z *= scale[rows]

@@ -50,6 +50,8 @@ def check_seed(seed: SupportsIndex) -> int:
 
 def check_draws(start: SupportsIndex, n: int) -> int:
     """`start` as an int, where draws start to start + n exist; raises InputError where they do not."""
+    if n > MAX_DRAW:
+        raise InputError(f"a seed has 2**63 draws, {n:,} are asked for: take fewer")
     try:
         value = operator.index(start)
     except TypeError:

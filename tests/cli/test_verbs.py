@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -154,6 +155,11 @@ def test_info_shows_the_manifest(vae_edge, tiny):
     said = json.loads((tiny / "manifest.json").read_bytes())
     assert json.loads(vae_edge("info", tiny, "--json").stdout) == said | {"precision": "fp32"}
     assert "images      6 x 4 x 1, pixels 1 where > 0.5, else 0" in vae_edge("info", tiny).stdout
+
+
+def test_info_shows_a_version_where_release_0_1_wrote_a_bare_commit(vae_edge):
+    first = vae_edge("info", "mnist").stdout.splitlines()[0]
+    assert re.fullmatch(r"bundle +mnist \(schema \d, vae-edge \d+\.\d+(\.\d+)?, commit [0-9a-f]{40}\)", first)
 
 
 def test_evaluate_tells_the_elbo_with_its_terms_and_the_nll(vae_edge, tiny, vae, folder):

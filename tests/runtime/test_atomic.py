@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
-from vae_edge.runtime import OutputError
-from vae_edge.runtime.atomic import replacing, write_bytes
+from vae_edge.runtime import OutputError, locks
+from vae_edge.runtime.atomic import filling, replacing, write_bytes
 
 
 def test_a_file_is_written_and_replaced(tmp_path):
@@ -96,20 +100,140 @@ def test_the_temporary_lies_in_the_same_folder_and_has_a_name(tmp_path):
         assert file.read() == b"12345"
 
 
-def test_what_a_dead_process_left_is_removed_and_what_is_alive_is_not(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    names = {pid: f".a.{pid}.00c0ffee.tmp" for pid in (dead.pid, os.getppid(), os.getpid())}
-    others = [f".b.{dead.pid}.00c0ffee.tmp", f".a.{dead.pid}.tmp", ".a.x.00c0ffee.tmp", ".a.99999999999.00c0ffee.tmp"]
-    for name in [*names.values(), *others]:
-        (tmp_path / name).write_bytes(b"")
+WRITER = """
+import os, sys
+from vae_edge.runtime.atomic import replacing
+os.getpid = lambda: 1  # the first process of a container
+with replacing(sys.argv[1]) as file:
+    file.write(b"theirs")
+    print(file.name, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def another_writer(path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that is writing `path`, and its temporary's path; it ends its writing at a line on its stdin."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        yield child, child.stdout.readline().strip()
+        child.kill()
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    with another_writer(tmp_path / "a") as (child, temporary):
+        child.kill()
+        child.wait()
+        assert os.path.exists(temporary)
+        write_bytes(tmp_path / "a", b"ours")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_writer_in_another_container_keeps_its_temporary(tmp_path, monkeypatch):
+    kill = os.kill
+
+    def unknown_here(pid, signal):
+        if signal == 0 and pid != 1:
+            raise ProcessLookupError
+        if signal != 0:  # 1 is this process itself
+            kill(pid, signal)
+
+    monkeypatch.setattr(os, "kill", unknown_here)  # as PIDs of another container are
+    monkeypatch.setattr(os, "getpid", lambda: 1)  # which both have
+    with another_writer(tmp_path / "a") as (child, temporary):
+        write_bytes(tmp_path / "a", b"ours")
+        assert os.path.exists(temporary)
+        assert (tmp_path / "a").read_bytes() == b"ours"
+        child.communicate("\n", timeout=60)
+        assert (child.returncode, (tmp_path / "a").read_bytes()) == (0, b"theirs")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_writer_inside_of_another_leaves_it_alone(tmp_path):
     with replacing(tmp_path / "a") as outer:
         write_bytes(tmp_path / "a", b"inner")
         assert os.path.exists(outer.name)
         outer.write(b"outer")
-    # our own pid's was of an earlier life: a container's first process has the same pid each time
-    assert sorted(os.listdir(tmp_path)) == sorted(["a", names[os.getppid()], *others])
+    assert os.listdir(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"outer"
+
+
+def test_other_files_are_no_leftovers(tmp_path):
+    names = [".b.00c0ffee.tmp", ".a.b.00c0ffee.tmp", ".a.c0ffee.tmp", ".a.00c0ffee.tmp.bak", "a.00c0ffee.tmp"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / ".a.00000000.tmp").symlink_to(tmp_path / names[0])
+    write_bytes(tmp_path / "a", b"")
+    assert sorted(os.listdir(tmp_path)) == sorted(["a", ".a.00000000.tmp", *names])
+
+
+def test_a_temporary_that_a_cleaner_took_is_made_anew(tmp_path, monkeypatch):
+    """Between the making of a file and its locking another writer may remove it as a leftover."""
+    hold, seen = locks.hold, []
+
+    def removed_first(descriptor, path):
+        seen.append(path)
+        if len(seen) == 1:
+            path.unlink()
+        return hold(descriptor, path)
+
+    monkeypatch.setattr(locks, "hold", removed_first)
+    write_bytes(tmp_path / "a", b"x")
+    assert (len(seen), (tmp_path / "a").read_bytes()) == (2, b"x")
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_locks_files_are_written_and_leftovers_stay(tmp_path, monkeypatch, code):
+    def without(descriptor, operation):
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / ".a.00c0ffee.tmp").write_bytes(b"")
+    monkeypatch.setattr("fcntl.flock", without)
+    write_bytes(tmp_path / "a", b"x")
+    assert sorted(os.listdir(tmp_path)) == [".a.00c0ffee.tmp", "a"]
+
+
+def test_many_threads_write_one_file(tmp_path):
+    def write(k):
+        for _ in range(20):
+            write_bytes(tmp_path / "a", bytes([k]) * 1000)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert len(set((tmp_path / "a").read_bytes())) == 1
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_folder_is_filled_without_looking_at_it_for_each_file(tmp_path, monkeypatch):
+    (tmp_path / ".0.png.00c0ffee.tmp").write_bytes(b"")
+    listed, synced = [], []
+    iterdir = type(tmp_path).iterdir
+    monkeypatch.setattr(type(tmp_path), "iterdir", lambda path: (listed.append(path), iterdir(path))[1])
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (stat.S_ISDIR(os.fstat(fd).st_mode) and synced.append(fd), fsync(fd)))
+    with filling(tmp_path) as write:
+        for k in range(50):
+            write(f"{k}.png", bytes([k]))
+    assert sorted(os.listdir(tmp_path)) == sorted(f"{k}.png" for k in range(50))
+    assert (tmp_path / "49.png").read_bytes() == b"1"
+    assert (len(listed), len(synced)) == (1, 1)
+
+
+def test_a_full_disk_leaves_whole_files_in_a_folder(tmp_path, monkeypatch):
+    calls, fsync = [], os.fsync
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"2\.png cannot be written: No space left"), filling(tmp_path) as write:  # noqa: PT012
+        for k in range(4):
+            write(f"{k}.png", b"whole")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"0.png": b"whole", "1.png": b"whole"}
 
 
 def test_a_kill_at_any_moment_leaves_old_or_new(tmp_path):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from vae_edge.runtime import HEADS, VAE, parallel
-from vae_edge.runtime import model as model_module
 from vae_edge.runtime.distributions import Bernoulli
 
 BATCH = 256
@@ -81,8 +80,7 @@ def test_two_threads_share_what_is_worth_waking_one(tiny, monkeypatch):
     for session in (vae.model.encoder, vae.model.decoder):
         session.run = lambda batch, condition, inner=session.run: runs.append(len(batch)) or inner(batch, condition)
     costs = {"encoder": vae.manifest.encoder.multiply_adds, "decoder": vae.manifest.decoder.multiply_adds}
-    monkeypatch.setattr(parallel, "_LEAST", 16 * min(costs.values()))
-    monkeypatch.setattr(parallel, "_WAKING", 0)
+    monkeypatch.setattr(parallel, "_WORTH", 16 * min(costs.values()))
     shares = {
         name: [part.stop - part.start for part in parallel.parts(64, 2, cost, BATCH)] for name, cost in costs.items()
     }
@@ -97,6 +95,18 @@ def test_two_threads_share_what_is_worth_waking_one(tiny, monkeypatch):
 def test_a_graph_of_heavy_images_is_split_within_its_operators(tiny, monkeypatch):
     light = VAE.load(tiny, threads=2)
     assert (light.model.decoder._threads, light.model._workers) == (1, 2)
-    monkeypatch.setattr(model_module, "_HEAVY", 144)
+    monkeypatch.setattr(parallel, "HEAVY", 144)
     heavy = VAE.load(tiny, threads=2)
     assert (heavy.model.decoder._threads, heavy.model._workers) == (2, 1)
+
+
+def test_threads_that_spin_split_operators(tiny):
+    """The crew's threads sleep between calls, whatever `spin` says: those of ONNX Runtime have to do the work."""
+    spinning = VAE.load(tiny, threads=2, spin=True)
+    assert (spinning.model.decoder._threads, spinning.model._workers) == (2, 1)
+    assert (
+        spinning.model.decoder.inference_session.get_session_options().get_session_config_entry(
+            "session.intra_op.allow_spinning"
+        )
+        == "1"
+    )

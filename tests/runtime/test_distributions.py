@@ -363,6 +363,14 @@ def test_a_log_prob_broadcasts_as_it_says():
     assert np.array_equal(mixture().log_prob(np.zeros((7, 1))), mixture().log_prob(np.zeros((7, 2))))
 
 
+def test_no_values_have_no_log_probs():
+    for batch in ((), (3,)):
+        for p in one_of_each(batch).values():
+            if type(p) is not Deterministic:
+                found = p.log_prob(np.zeros((0, *batch, *p.event_shape)))
+                assert (found.shape, found.dtype) == ((0, *batch), np.float64), p
+
+
 @pytest.mark.parametrize("make", [
     lambda loc, scale: Normal([loc], [scale]),
     lambda loc, scale: Mixture([1], [[loc]], [[[scale]]]),
@@ -388,6 +396,7 @@ def test_a_mixture_of_far_components_is_no_nan():
     for p in (Mixture([0.5, 0.5], np.zeros((2, 3)), [tril, tril]), MultivariateNormalTriL(np.zeros(3), tril)):
         assert p.log_prob([1e300, 1e300, 0]) == -math.inf
         assert np.isnan(p.log_prob([math.nan, 1e300, 0]))
+        assert p.log_prob([math.inf, 0, 0]) == -math.inf
         assert np.isfinite(p.log_prob(np.zeros(3)))
 
 

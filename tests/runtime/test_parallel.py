@@ -26,12 +26,12 @@ def sizes(*arguments: int) -> list[int]:
 def test_parts_follow_each_other_and_are_worth_their_while(n, threads, cost):
     parts = parallel.parts(n, threads, cost, BATCH)
     assert [0, *(part.stop for part in parts)] == [*(part.start for part in parts), n]
-    least = min(BATCH, -(-parallel._LEAST // max(1, cost)))
-    if threads == 1 or n < 2 * least:
+    worth = min(BATCH, -(-parallel._WORTH // max(1, cost)))
+    if threads == 1 or n < 2 * worth:
         assert all(size == BATCH for size in sizes(n, threads, cost)[:-1])
     else:
         assert len(parts) > 1
-        assert all(least <= size <= BATCH for size in sizes(n, threads, cost)[:-1])
+        assert all(worth <= size <= BATCH for size in sizes(n, threads, cost)[:-1])
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,13 @@ def test_parts_follow_each_other_and_are_worth_their_while(n, threads, cost):
         (1, [1]),
         (19, [19]),
         (20, [10, 10]),
-        (64, [35, 29]),
-        (128, [67, 61]),
+        (64, [32, 32]),
+        (128, [64, 64]),
         (300, [64, 64, 64, 64, 44]),
     ],
 )
-def test_two_threads_end_together_if_the_second_wakes_late(n, expected, monkeypatch):
-    monkeypatch.setattr(parallel, "_LEAST", 10)
-    monkeypatch.setattr(parallel, "_WAKING", 6)
+def test_two_threads_have_equal_parts(n, expected, monkeypatch):
+    monkeypatch.setattr(parallel, "_WORTH", 10)
     assert sizes(n, 2, 1) == expected
 
 

@@ -19,6 +19,7 @@ class Stub:
 
     takes: ClassVar[dict[str, str]]
     made: ClassVar[list[tuple]]
+    helped: ClassVar[bool] = False  # whether the CPU may run some of the nodes
 
     def __init__(self, data, options, providers, **keywords):
         assert keywords == {"enable_fallback": 0, "read_config_from_model": 0}
@@ -26,7 +27,9 @@ class Stub:
         Stub.made.append((self.provider, self.options))
         if self.provider in Stub.takes and Stub.takes[self.provider] is None:
             raise RuntimeError("no such library\nlibcublas.so")
-        self.real = REAL(data, options, providers=[CPU])
+        strict = self.provider != CPU and not Stub.helped
+        assert options.get_session_config_entry(FALLBACK) == "1" if strict else not has(options, FALLBACK)
+        self.real = REAL(data, providers=[CPU])
 
     def get_providers(self):
         return [Stub.takes.get(self.provider, self.provider), CPU]
@@ -36,6 +39,15 @@ class Stub:
 
 
 REAL = onnxruntime.InferenceSession
+FALLBACK = "session.disable_cpu_ep_fallback"
+
+
+def has(options, key) -> bool:
+    try:
+        options.get_session_config_entry(key)
+    except RuntimeError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -98,7 +110,24 @@ def test_options_reach_the_provider_over_our_defaults(stub, tiny):
         VAE.load(tiny, provider_options={"device_id": 1})
 
 
-@pytest.mark.parametrize("name", ["gpu", "", "CPU Execution", None, 3])
+@pytest.mark.parametrize("spelling", ["cuda+cpu", "CUDA+CPU", "CUDAExecutionProvider+CPUExecutionProvider"])
+def test_the_cpu_helps_a_provider_where_that_is_asked_for(stub, tiny, monkeypatch, spelling):
+    stub(PROVIDERS["cuda"])
+    monkeypatch.setattr(Stub, "helped", True)
+    vae = VAE.load(tiny, provider=spelling)
+    assert vae.provider == f"{PROVIDERS['cuda']}+{CPU}"
+    vae.encode(np.zeros((1, 6, 4, 1)))
+    assert [provider for provider, _ in Stub.made] == [PROVIDERS["cuda"]] * 2
+    assert vae.model.decoder.provider == vae.model.encoder.provider == vae.provider
+    with pytest.raises(ProviderError, match="OpenVINOExecutionProvider is not in this installation"):
+        VAE.load(tiny, provider="openvino+cpu")
+
+
+def test_the_cpu_with_its_own_help_is_the_cpu(tiny):
+    assert VAE.load(tiny, provider="cpu+cpu").provider == CPU
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "CPU Execution", None, 3, "cpu+", "+cpu", "cpu+cuda", "cuda+cpu+cpu"])
 def test_an_unknown_provider_is_answered_with_all_names(name):
     with pytest.raises(ProviderError, match=r"auto, acl, .*cpu, cuda"):
         provider_name(name)

@@ -39,7 +39,7 @@ class Stub:
         [(self.provider, _)] = providers
         if self.provider != CPU and Stub.behaviour == "raises":
             raise RuntimeError("libsomething.so: cannot open shared object file")
-        self.session = Stub.real(data, options, providers=[CPU])
+        self.session = Stub.real(data, providers=[CPU])
 
     def get_providers(self):
         instead = Stub.behaviour == "takes the CPU instead"
