@@ -24,7 +24,7 @@ from vae_edge.cli.options import (
 )
 from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
 from vae_edge.cli.reading.events import LabelColumn
-from vae_edge.cli.writing.destination import Destination, Out
+from vae_edge.cli.writing.destination import Destination, Force, Out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -52,6 +52,7 @@ def reconstruct(
     context: typer.Context,
     images: Images,
     out: Out = None,
+    force: Force = False,
     head: Head = "mode",
     latent: Annotated[
         str,
@@ -95,7 +96,7 @@ def reconstruct(
     """
     from vae_edge.cli.reading.events import read
 
-    asked = Destination.asked(out)
+    asked = Destination.asked(out, force=force)
     vae = load(bundle, provider, provider_option, threads)
     shape = vae.event_shape
     destination = Destination.choose(asked, "reconstructed", shape)

@@ -8,30 +8,36 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from vae_edge.cli.progress import Progress
+from vae_edge.cli.writing.folder import Folder, stem
 from vae_edge.runtime.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Destination", "Out"]
+__all__ = ["Destination", "Force", "Out"]
 
 KINDS = {".png": "sheet", ".npy": "array", ".npz": "arrays", ".csv": "table"}
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A path, and what is written there: 'sheet', 'folder', 'array', 'arrays' or 'table'."""
+    """A path, and what is written there: 'sheet', 'folder', 'array', 'arrays' or 'table'.
+
+    A folder that holds anything is refused, unless `force` (write among it) or `resume` (add what is missing).
+    """
 
     path: Path
     kind: str
+    force: bool = False
+    resume: bool = False
 
     @classmethod
     def parse(cls, value: str) -> Self:
@@ -46,11 +52,13 @@ class Destination:
         )
 
     @classmethod
-    def asked(cls, value: str | None) -> Self | None:
+    def asked(cls, value: str | None, *, force: bool = False, resume: bool = False) -> Self | None:
         """What `--out` names; None where it is left out. Raises OutputError where a file could not be written there."""
-        if value is None:
+        found = None if value is None else replace(cls.parse(value), force=force, resume=resume)
+        if resume and (found is None or found.kind != "folder"):
+            raise typer.BadParameter("expected --out FOLDER/: a file is written as a whole", param_hint="--resume")
+        if found is None:
             return None
-        found = cls.parse(value)
         if found.kind != "folder":  # which is made once it is known that pictures will go there
             found.check()
         return found
@@ -72,7 +80,14 @@ class Destination:
                 f"a picture has 1, 3 or 4 channels, these images have {event_shape[2]}: write .npy instead"
             )
         asked.check()
+        if asked.kind == "folder":
+            asked.folder.check()
         return asked
+
+    @property
+    def folder(self) -> Folder:
+        """The folder that pictures go to."""
+        return Folder(self.path, self.force, self.resume)
 
     def check(self) -> None:
         """Raises OutputError where nothing could be written, before any work is done for it."""
@@ -103,9 +118,12 @@ class Destination:
         columns: int | None = None,
         scale: int | None = None,
         what: str = "events",
+        stems: Iterable[str] | None = None,
     ) -> None:
         """Writes `n` events a row, which come in chunks (b, *event_shape), under the rows' names.
 
+        A folder's pictures are named by `stems`, one an event, or by the events' indices; where there are several rows
+        also by the row. Raises OutputError.
         One array file holds (n, *event_shape), or (rows, n, *event_shape) for several rows; .npz one array a row.
         `names` are those of a table's columns. Pictures show values clipped to [0, 1]; arrays and tables hold them all.
         """
@@ -120,7 +138,8 @@ class Destination:
             if self.kind == "sheet":
                 self._write_sheet(counted, sheet)
             elif self.kind == "folder":
-                self._write_folder(counted, len(str(n - 1)))
+                suffixes = {name: f"-{name}.png" if len(rows) > 1 else ".png" for name in rows}
+                self.folder.write(counted, n, map(stem, range(n)) if stems is None else stems, suffixes)
             elif self.kind == "array":
                 self._write_array(counted, n, event_shape)
             elif self.kind == "arrays":
@@ -136,18 +155,6 @@ class Destination:
 
         pixels = [np.concatenate([to_bytes(chunk) for chunk in chunks]) for chunks in rows.values()]
         atomic.write_bytes(self.path, png(sheet.draw(pixels)))
-
-    def _write_folder(self, rows: dict[str, Iterator[npt.NDArray[Any]]], digits: int) -> None:
-        from vae_edge.pictures.sheet import png, to_bytes
-        from vae_edge.runtime import atomic
-
-        for name, chunks in rows.items():
-            index = 0
-            for chunk in chunks:
-                for image in to_bytes(chunk):
-                    label = f"-{name}" if len(rows) > 1 else ""
-                    atomic.write_bytes(self.path / f"{index:0{digits}}{label}.png", png(image))
-                    index += 1
 
     def _write_array(self, rows: dict[str, Iterator[npt.NDArray[Any]]], n: int, event_shape: tuple[int, ...]) -> None:
         from vae_edge.runtime import atomic
@@ -196,6 +203,11 @@ Out = Annotated[
         metavar="FILE|FOLDER/",
         help="FILE.png: a sheet. FOLDER/: pictures. FILE.npy, FILE.npz: arrays. Of a table: FILE.csv, .npy, .npz.",
     ),
+]
+
+
+Force = Annotated[
+    bool, typer.Option("--force", help="Write into a folder that holds files; replace those of the same name.")
 ]
 
 

@@ -1,45 +1,40 @@
 /** The VAE in TypeScript: two graphs, a prior, and the heads of the likelihood. */
 
-import type { EventSpec, Manifest } from "./bundle/schema.js";
-import { VaeEdgeError } from "./errors.js";
+import { isSame, read, sizeOf, text } from "./arrays.js";
+import { openPrior } from "./bundle/prior.js";
+import { readBundle, type ReadOptions } from "./bundle/reading.js";
+import type { GraphSpec, Manifest } from "./bundle/schema.js";
+import { sourceOf, type Files } from "./bundle/source.js";
+import { eventShape } from "./bundle/validation.js";
+import { checkGiven, type Given, type Rows } from "./conditions.js";
+import type { Distribution } from "./distributions/index.js";
+import { checkHead, type Head } from "./distributions/heads.js";
+import { InputError } from "./errors.js";
+import { prepare } from "./events.js";
 import type { Backend } from "./graph.js";
-import type { GraphOptions } from "./graphs.js";
-import type { Float32Tensor, Float64Tensor, Numbers } from "./tensor.js";
+import { openGraph, type GraphOptions } from "./graphs.js";
+import { Model } from "./model.js";
+import { checkDraws, checkSeed, MAX_DRAW, whole, type Whole } from "./noise/index.js";
+import { checkProbe } from "./probe.js";
+import type { Float32Tensor, Numbers } from "./tensor.js";
 
-/** What makes an event of p(x|z): one draw, the mean, or the likeliest value. */
-export type Head = "sample" | "mean" | "mode";
+const BATCH_SIZE = 256; // events of a stream's batch
 
-/** A whole number: a seed in 0 .. 2^64 - 1, or the number of a draw. Past 2^53 it is a bigint or a decimal string. */
-export type Whole = number | bigint | string;
-
-/** A label by name or number, or one for each event. */
-export type Label = string | number | readonly (string | number)[];
-
-/** The files of a bundle by name, "manifest.json" among them. */
-export type Files = Readonly<Record<string, Uint8Array | ArrayBuffer | Blob>>;
-
-export interface LoadOptions extends GraphOptions {
-  /** The digest that the manifest should have, 64 hexadecimal digits: the bundle is this one, or an error. */
-  readonly digest?: string;
-  /** The most bytes that a file may have; 64 MiB where nothing is said. */
-  readonly maxFileBytes?: number;
+export interface LoadOptions extends GraphOptions, ReadOptions {
   /** In place of the global `fetch`. */
   readonly fetch?: typeof fetch;
 }
 
-/** What a conditional model is given beside x or z. */
-export interface Given {
-  readonly label?: Label;
-  readonly condition?: Numbers;
-}
-
 export interface GenerateOptions extends Given {
   readonly head?: Head;
+  /** 0 where nothing is said. */
   readonly seed?: Whole;
+  /** The number of the first draw; 0 where nothing is said. */
   readonly start?: Whole;
 }
 
 export interface StreamOptions extends GenerateOptions {
+  /** How many events come at a time, 256 where nothing is said. */
   readonly batchSize?: number;
 }
 
@@ -48,89 +43,221 @@ export interface ReconstructOptions extends GenerateOptions {
   readonly latent?: "mean" | "sample";
 }
 
-export interface SampleOptions {
-  readonly seed: Whole;
-  readonly start?: Whole;
-  readonly stream?: Whole;
-  /** How many draws, () where nothing is said. */
-  readonly sampleShape?: number | readonly number[];
+export interface InterpolateOptions extends Given {
+  readonly head?: Head;
+  readonly seed?: Whole;
 }
 
-/** What every distribution promises, with the names of TensorFlow Probability's in camelCase. */
-export interface Distribution {
-  readonly family: string;
-  readonly batchShape: readonly number[];
-  readonly eventShape: readonly number[];
-  sample(options: SampleOptions): Float32Tensor;
-  mean(): Float32Tensor;
-  mode(): Float32Tensor;
-  variance(): Float32Tensor;
-  stddev(): Float32Tensor;
-  logProb(value: Numbers): Float64Tensor;
-  entropy(): Float64Tensor;
-  klDivergence(other: Distribution): Float64Tensor;
-}
-
-function pending(): never {
-  throw new VaeEdgeError("not written yet");
-}
-
+/**
+ * A variational autoencoder (Kingma & Welling 2014) in the browser and in Node.
+ *
+ * An event is an image (H, W, C) with pixels in [0, 1], or a vector in its own units. A head makes an event of the
+ * decoder's p(x|z): `sample` is one draw, `mean` its mean, `mode` its likeliest value. Event i has the noise of draw i
+ * of the seed, at any batch size, as in Python. What a graph gives agrees to rounding, so that a pixel at the very edge
+ * of its draw can flip.
+ *
+ * A conditional model also takes `label`, by name or number, one for all events or one each; or `condition`, real
+ * numbers.
+ */
 export class VAE {
-  declare readonly manifest: Manifest;
-  /** What computes the graphs. */
-  declare readonly backend: Backend;
-  declare readonly event: EventSpec;
+  readonly manifest: Manifest;
+  /** The largest difference of each output from the bundle's probe, found when it was loaded. */
+  readonly probe: Readonly<Record<string, number>>;
+  readonly #model: Model;
+  readonly #prior: Distribution | undefined;
+
+  private constructor(model: Model, prior: Distribution | undefined, probe: Record<string, number>) {
+    this.manifest = model.manifest;
+    this.probe = probe;
+    this.#model = model;
+    this.#prior = prior;
+  }
+
+  /**
+   * The VAE of a bundle: its folder's URL (in Node also a path), or its files by name.
+   *
+   * Sizes and SHA-256 are verified before anything is parsed, and the bundle's probe is checked before it is returned.
+   * `digest` is the one that the manifest should have. Throws BundleError, BackendError, or CheckFailed where the graphs
+   * do not give what they gave at export.
+   */
+  static async load(bundle: string | URL | Files, options: LoadOptions = {}): Promise<VAE> {
+    const { manifest, files } = await readBundle(sourceOf(bundle, options.fetch), options);
+    const prior = openPrior(manifest, files);
+    const open = (spec: GraphSpec) => openGraph(files.get(spec.file.name)!, spec, options);
+    const encoder = await open(manifest.graphs.encoder);
+    try {
+      const model = new Model(manifest, encoder, await open(manifest.graphs.decoder));
+      return new VAE(model, prior, await checkProbe(model, files.get(manifest.probe.name)!));
+    } catch (error) {
+      encoder.dispose();
+      throw error;
+    }
+  }
+
+  /** What computes the decoder's graph. */
+  get backend(): Backend {
+    return this.#model.decoder.backend;
+  }
+
+  /** What computes the encoder's graph: another one where only one of the two runs on the small kernels. */
+  get encoderBackend(): Backend {
+    return this.#model.encoder.backend;
+  }
+
   /** L, the size of z. */
-  declare readonly latentSize: number;
+  get latentSize(): number {
+    return this.manifest.latentSize;
+  }
+
   /** [H, W, C] of images, [size] of vectors. */
-  declare readonly eventShape: readonly number[];
+  get eventShape(): readonly number[] {
+    return eventShape(this.manifest.event);
+  }
+
   /** The names of a conditional model's labels; [] where it takes none. */
-  declare readonly labels: readonly string[];
-  /** p(z); an autoencoder has none, which is an InputError. */
-  declare readonly prior: Distribution;
-
-  /** The VAE of a bundle: a folder's URL (in Node also a path), or its files. */
-  static async load(_source: string | URL | Files, _options: LoadOptions = {}): Promise<VAE> {
-    return pending();
+  get labels(): readonly string[] {
+    const { condition } = this.manifest;
+    return condition === null || condition.kind === "vector" ? [] : condition.names;
   }
 
-  /** Events as the model knows them, (B, ...eventShape): what `logProb` of a decoded distribution takes. */
-  prepare(_x: Numbers): Float32Tensor {
-    return pending();
+  /** p(z), of batchShape [] and eventShape [L]; an autoencoder has none, which is an InputError. */
+  get prior(): Distribution {
+    if (this.#prior === undefined) {
+      throw new InputError(`${this.manifest.name} is an autoencoder: it has no prior to generate from; it can reconstruct`);
+    }
+    return this.#prior;
   }
 
-  /** q(z|x) of each event. */
-  async encode(_x: Numbers, _given: Given = {}): Promise<Distribution> {
-    return pending();
+  /**
+   * Events as the model knows them, (B, ...eventShape): what `logProb` of a decoded distribution takes.
+   *
+   * Images are floats in [0, 1], or bytes in a Uint8Array or Uint8ClampedArray, (B, H, W, C), (B, H, W) where C is 1,
+   * one image, or without dims any number of images. The bundle's threshold makes them 0 and 1, and where the
+   * likelihood is of discrete levels they are rounded to the nearest. Throws InputError.
+   */
+  prepare(x: Numbers): Float32Tensor {
+    const { levels } = this.manifest.likelihood.constants;
+    return prepare(x, this.manifest.event, levels);
   }
 
-  /** p(x|z) of each latent vector (B, L). */
-  async decode(_z: Numbers, _given: Given = {}): Promise<Distribution> {
-    return pending();
+  /** q(z|x) of each event, batchShape [B] and eventShape [L]: Normal, MultivariateNormalTriL or Deterministic. */
+  async encode(x: Numbers, given: Given = {}): Promise<Distribution> {
+    const prepared = this.prepare(x);
+    return this.#model.encode(prepared, this.rows(given, prepared.dims[0]!));
+  }
+
+  /** p(x|z) of each latent vector, batchShape [B] and eventShape that of x; `z` is (B, L). */
+  async decode(z: Numbers, given: Given = {}): Promise<Distribution> {
+    const latents = this.latents(z);
+    return this.#model.decode(latents, this.rows(given, latents.dims[0]!));
   }
 
   /** n new events, (n, ...eventShape): events start to start + n of this seed's endless series. */
-  async generate(_n: number, _options: GenerateOptions = {}): Promise<Float32Tensor> {
-    return pending();
+  async generate(n: number, options: GenerateOptions = {}): Promise<Float32Tensor> {
+    const { head, seed, start, rows } = this.checked(n, "mean", options);
+    return this.#model.render(Number(n), this.fromPrior(seed, start), head, seed, start, rows);
   }
 
-  /** The events of `generate` in batches; memory does not grow with n. */
-  stream(_n: Whole, _options: StreamOptions = {}): AsyncIterableIterator<Float32Tensor> {
-    return pending();
+  /** The events of `generate` in batches (b, ...eventShape), b <= batchSize; memory does not grow with n. */
+  stream(n: Whole, options: StreamOptions = {}): AsyncIterableIterator<Float32Tensor> {
+    const size = count("batchSize", options.batchSize ?? BATCH_SIZE);
+    // what is wrong is said now, not at the first batch
+    const { head, seed, start, rows } = this.checked(n, "mean", options);
+    return this.batches(whole("n", n, MAX_DRAW, 1n), size, head, seed, start, rows);
   }
 
-  /** Each event through z and back, (B, ...eventShape). */
-  async reconstruct(_x: Numbers, _options: ReconstructOptions = {}): Promise<Float32Tensor> {
-    return pending();
+  /** Each event through z and back, (B, ...eventShape); z is the mean of q(z|x), or one sample of it. */
+  async reconstruct(x: Numbers, options: ReconstructOptions = {}): Promise<Float32Tensor> {
+    const { latent = "mean" } = options;
+    if (latent !== "mean" && latent !== "sample") {
+      throw new InputError(`latent should be mean or sample, it is ${String(latent).slice(0, 60)}`);
+    }
+    const prepared = this.prepare(x);
+    const n = prepared.dims[0]!;
+    const { head, seed, start, rows } = this.checked(n, "mode", options);
+    const q = await this.#model.encode(prepared, rows);
+    const z = latent === "mean" ? q.mean() : q.sample({ seed, start });
+    return this.#model.render(n, this.partsOf(z.data), head, seed, start, rows);
   }
 
   /** (steps, ...eventShape): from event a to event b in equal steps between the means of their posteriors. */
-  async interpolate(_a: Numbers, _b: Numbers, _steps: number, _options: GenerateOptions = {}): Promise<Float32Tensor> {
-    return pending();
+  async interpolate(a: Numbers, b: Numbers, steps: number, options: InterpolateOptions = {}): Promise<Float32Tensor> {
+    const { head, seed, rows } = this.checked(count("steps", steps), "mean", options);
+    const { label, condition } = options;
+    const given = { ...(label !== undefined && { label }), ...(condition !== undefined && { condition }) };
+    const ends: Float32Tensor[] = [];
+    for (const end of [a, b]) ends.push((await this.encode(end, given)).mean());
+    if (ends.some((end) => end.dims[0] !== 1)) {
+      throw new InputError(`a and b should be one event each, they are ${ends[0]!.dims[0]} and ${ends[1]!.dims[0]}`);
+    }
+    const [from, to] = ends.map((end) => end.data) as [Float32Array, Float32Array];
+    const z = Float32Array.from({ length: steps * this.latentSize }, (_, i) => {
+      const step = Math.floor(i / this.latentSize), j = i % this.latentSize;
+      const t = step === 0 ? 0 : step === steps - 1 ? 1 : Math.fround(step * (1 / (steps - 1)));
+      // z = (1 - t) z_a + t z_b meets both ends exactly; each operation in float32
+      return Math.fround(Math.fround(1 - t) * from[j]!) + Math.fround(t * to[j]!);
+    });
+    return this.#model.render(steps, this.partsOf(z), head, seed, 0n, rows);
   }
 
   /** Frees both graphs; the VAE cannot run afterwards. */
   dispose(): void {
-    pending();
+    this.#model.dispose();
   }
+
+  private checked(n: Whole, usual: Head, { head = usual, seed = 0, start = 0, ...given }: GenerateOptions) {
+    const events = whole("n", n, MAX_DRAW, 1n);
+    return {
+      head: checkHead(head),
+      seed: checkSeed(seed),
+      start: checkDraws(start, events),
+      rows: this.rows(given, Number(events)),
+    };
+  }
+
+  private rows(given: Given, n: number): Rows | undefined {
+    return checkGiven(this.manifest.condition, given, n);
+  }
+
+  private fromPrior(seed: bigint, start: bigint): (first: number, n: number) => Float32Array {
+    const { prior } = this;
+    return (first, n) => prior.sample({ seed, start: start + BigInt(first), sampleShape: n }).data;
+  }
+
+  private partsOf(z: Float32Array): (first: number, n: number) => Float32Array {
+    return (first, n) => z.slice(first * this.latentSize, (first + n) * this.latentSize);
+  }
+
+  private batches(
+    n: bigint, size: number, head: Head, seed: bigint, start: bigint, rows: Rows | undefined,
+  ): AsyncIterableIterator<Float32Tensor> {
+    const model = this.#model;
+    const latentsFrom = (at: bigint) => this.fromPrior(seed, at);
+    latentsFrom(start); // without a prior, this throws
+    return (async function* () {
+      for (let at = 0n; at < n; at += BigInt(size)) {
+        const left = n - at;
+        const here = left < BigInt(size) ? Number(left) : size;
+        const shifted: Rows | undefined = rows && ((input, first, amount) => rows(input, Number(at) + first, amount));
+        yield await model.render(here, latentsFrom(start + at), head, seed, start + at, shifted);
+      }
+    })();
+  }
+
+  private latents(z: Numbers): Float32Tensor {
+    const { dims, data } = read("z", z);
+    const size = this.latentSize;
+    const isPlain = !("dims" in z) && data.length % size === 0;
+    if ((!isPlain && !(dims.length === 2 && isSame(dims.slice(1), [size]))) || sizeOf(dims) === 0) {
+      throw new InputError(`z should be real numbers of shape (B, ${size}), B >= 1; it has shape ${text(dims)}`);
+    }
+    const narrow = new Float32Array(data);
+    if (!narrow.every(Number.isFinite)) throw new InputError("z should be finite in float32, there is a NaN or an infinity in it");
+    return { dims: [narrow.length / size, size], data: narrow };
+  }
+}
+
+function count(name: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 1) throw new InputError(`${name} should be a positive integer, it is ${String(value).slice(0, 60)}`);
+  return value;
 }
