@@ -23,7 +23,8 @@ from vae_edge.train.feed import Feed
 from vae_edge.train.learner import Learner
 from vae_edge.train.likelihoods.families import DISCRETE
 from vae_edge.train.model import VariationalAutoencoder
-from vae_edge.train.run import Record, Run, commit, restore, versions
+from vae_edge.train.provenance import commit, versions
+from vae_edge.train.run import Record, Run, restore
 
 __all__ = ["fit", "load"]
 
