@@ -34,7 +34,7 @@ def test_pictures_are_clipped_and_arrays_are_not(vae_edge, colour, folder):
     assert np.array_equal(np.load("x.npy"), images)
     assert vae_edge("generate", "-b", colour, "--n", 9, "--head", "sample", "--out", "x/").exit_code == 0
     for index in range(9):
-        with Image.open(f"x/{index}.png") as picture:
+        with Image.open(f"x/{index:08}.png") as picture:
             assert picture.mode == "RGB"
             assert np.array_equal(np.asarray(picture), np.rint(np.clip(images[index], 0, 1) * 255))
 
