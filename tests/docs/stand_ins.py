@@ -70,6 +70,8 @@ def write(folder: Path) -> None:
     for name, image in (("three.png", grey[0]), ("seven.png", grey[1])):
         Image.fromarray(image[..., 0]).save(folder / name)
     _write_pictures(folder / "my-pictures", list(grey[:20, :, :, 0]))
+    large = (255 - grey[:6, :, :, :1]).repeat(2, axis=1).repeat(2, axis=2).repeat(3, axis=3)
+    _write_pictures(folder / "scans", list(large))  # dark strokes on white, in colour
     y, x = np.mgrid[:16, :16] * 15
     colours = [np.stack([y, x, np.full_like(x, 8 * i % 255)], -1).astype(np.uint8) for i in range(60)]
     for name in ("photos", "photographs"):
@@ -84,6 +86,8 @@ def write(folder: Path) -> None:
         False,
     )
     labelled.write(folder / "my-labels")
+    pixels = manifest.Spec("normal", (64, 64, 3), {"loc": "mean"}, {"scale": 0.5})
+    bundles.make("my-photos", manifest.Image(64, 64, 3, None), pixels, None, False).write(folder / "my-photos")
     bundles.build("table").write(folder / "my-table")
     bits = (np.arange(64 * 64).reshape(64, 8, 8, 1) % 5 > 2).astype(np.float32)
     np.save(folder / "x.npy", bits)

@@ -22,6 +22,7 @@ from vae_edge.cli.app import VERBS, app
 from vae_edge.cli.verbs import bench
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(900)  # on a busy machine; alone the longest takes a minute
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES += sorted((ROOT / "benchmarks").glob("*/README.md"))
 
