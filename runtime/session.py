@@ -137,7 +137,11 @@ class Session:
         return session
 
     def run(self, batch: npt.NDArray[np.float32], condition: npt.NDArray[Any] | None = None) -> list[Float32]:
-        """The outputs for one batch, in the order of `outputs`; `condition` is left out where the graph takes none."""
+        """The outputs for one batch, float32, in the order of `outputs`.
+
+        `batch` is float32 (B, *shape); `condition` is ignored where the graph takes none. Raises BundleError where the
+        graph fails, or gives other shapes than its manifest says.
+        """
         session = self.inference_session
         try:
             feeds = {self._input: batch}

@@ -1,9 +1,9 @@
 """The manifest as a file: written, sealed with a digest, read and checked.
 
 `vae_edge.train` drafts the `Training` part, `vae_edge.export` seals the whole, `vae_edge.runtime` reads it. On disk it
-is JSON. Its digest is the SHA-256 of the file's own bytes with the digest's value left out: a flipped bit, a cut end or
-an edit by hand is noticed, and a reader in another language need not write numbers as Python does. The digest guards
-against damage; it is no signature. `docs/bundle-format.md` specifies all of it.
+is JSON. Its digest is the SHA-256 of the file's own bytes without the digest's value: it shows a flipped bit, a cut end
+or an edit by hand, and a reader in another language need not write numbers as Python does. The digest guards against
+damage; it is no signature. `docs/bundle-format.md` specifies all of it.
 """
 
 from __future__ import annotations
