@@ -182,11 +182,8 @@ class Session:
         ort = onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong comes as an exception
-        spin = "1" if self._spin else "0"
-        options.add_session_config_entry("session.intra_op.allow_spinning", spin)
-        options.add_session_config_entry("session.inter_op.allow_spinning", spin)
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if self._spin else "0")
         options.add_session_config_entry("session.load_model_format", "ONNX")  # never guessed from the bytes
         # x86 processors without VNNI add pairs of int8 products in 16 bits, which can overflow. There this takes a
         # slower kernel that is exact.

@@ -33,8 +33,8 @@ class VAE:
 
     An event is an image (H, W, C) with pixels in [0, 1], or a vector in its own units; all are float32. A head makes an
     event of the decoder's p(x|z): `sample` is one draw, `mean` its mean, `mode` its likeliest value. Event i has the
-    noise of draw i of the seed, at any batch size, number of threads or provider. The graphs' outputs agree to float32's
-    rounding across these, so that rarely a sampled pixel differs.
+    noise of draw i of the seed, at any batch size, number of threads or provider. Across these, graphs agree to
+    float32's rounding: a sampled pixel rarely differs.
 
     A conditional model also takes `label`, by name or number, one for all events or one each; or `condition`, real
     numbers (size,) or (B, size). One VAE may be used from many threads, and in forked children.
@@ -238,7 +238,7 @@ class VAE:
     ) -> Float32:
         """Each event through z and back, float32 (B, *event_shape).
 
-        `x` as `prepare` takes it; `latent` says what z is: the 'mean' of q(z|x), or a 'sample' of it. Raises InputError.
+        `x` as `prepare` takes it; `latent` says what z is, the 'mean' of q(z|x) or a 'sample' of it. Raises InputError.
         """
         if latent not in ("mean", "sample"):
             raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")

@@ -52,12 +52,16 @@ def seal(manifest: Manifest) -> Manifest:
     """The same manifest, of this schema, with its digest; raises ManifestError where the content makes no sense."""
     blank = dataclasses.replace(manifest, schema=SCHEMA, digest="")
     validation.check(blank)
-    return dataclasses.replace(blank, digest=hashlib.sha256(_render(blank)).hexdigest())
+    return dataclasses.replace(blank, digest=hashlib.sha256(render(blank)).hexdigest())
 
 
 def render(manifest: Manifest) -> bytes:
-    """The bytes of a sealed manifest: JSON, keys sorted, two spaces, ASCII, one newline at the end."""
-    return _render(manifest)
+    """The bytes of a manifest: JSON, keys sorted, two spaces, ASCII, one newline at the end; raises ManifestError."""
+    try:
+        text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, allow_nan=False)
+    except ValueError as error:
+        raise ManifestError(f"a manifest holds finite numbers only: {error}") from error
+    return text.encode("ascii") + b"\n"
 
 
 def parse(data: bytes) -> Manifest:
@@ -85,14 +89,6 @@ def parse(data: bytes) -> Manifest:
     manifest: Manifest = read_as(Manifest, tree, "manifest")
     validation.check(manifest)
     return manifest
-
-
-def _render(manifest: Manifest) -> bytes:
-    try:
-        text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, allow_nan=False)
-    except ValueError as error:
-        raise ManifestError(f"a manifest holds finite numbers only: {error}") from error
-    return text.encode("ascii") + b"\n"
 
 
 def _check_digest(data: bytes, tree: dict[str, Any]) -> None:
