@@ -46,7 +46,7 @@ def _as_global(script: str, folder: Path) -> str:
     script = re.sub(r"\n//# sourceMappingURL=.*\s*$", "", script)
     found = re.search(r"export\{([^{}]*)\};?\s*$", script)
     if found is None:
-        raise InputError(f"{folder / _SCRIPT} should end with its exports, as that of onnxruntime-web 1.20 to 1.30 does")
+        raise InputError(f"{folder / _SCRIPT} should end with its exports, as that of onnxruntime-web 1.30 does")
     pairs = (pair.strip().partition(" as ") for pair in found[1].split(","))
     members = ",".join(f"{json.dumps(public or local)}:{local}" for local, _, public in pairs)
     script = f"{script[: found.start()]}globalThis.ort={{{members}}};"

@@ -14,9 +14,12 @@ __all__ = ["missing"]
 def missing(bundle: Bundle) -> list[str]:
     """The names of operators in either graph that have no kernel, sorted; the page needs onnxruntime-web for them.
 
-    `operators.json` is written from the kernels' own table when the page is built. Of some operators the kernels know not
-    every attribute: that is found out by the page, which then says so.
+    `operators.json` is written from the kernels' own table when the page is built. The kernels lack some attributes of
+    some operators: the page finds that out, and says so.
     """
-    covered = set(json.loads(resources.files("vae_edge.cli.explorer").joinpath("operators.json").read_text("utf-8")))
     graphs = (reader.read(bundle[graph.file]) for graph in bundle.manifest.graphs.values())
-    return sorted({node.operator for graph in graphs for node in graph.nodes} - covered)
+    return sorted({node.operator for graph in graphs for node in graph.nodes} - _covered())
+
+
+def _covered() -> set[str]:
+    return set(json.loads(resources.files("vae_edge.cli.explorer").joinpath("operators.json").read_text("utf-8")))

@@ -22,15 +22,18 @@ _HEAD_BYTES = 4096
 def render(bundle: Bundle, runtime: Runtime | None = None) -> bytes:
     """The page of a verified bundle, with onnxruntime-web where it is given.
 
-    The files lie in it as base64 of their exact bytes: the page checks the digest and each SHA-256 itself before it reads
-    them. The page's content security policy lets no other script run, and nothing be fetched.
+    The files lie in it as base64 of their exact bytes: the page checks the digest and each SHA-256 itself before it
+    reads them. Its content security policy lets no other script run, and nothing be fetched.
     """
     page = resources.files("vae_edge.cli.explorer").joinpath("template.html").read_text("utf-8")
     manifest = read_file(bundle.folder / bundles.MANIFEST, MAX_BYTES)
     files = {bundles.MANIFEST: manifest, **bundle.files}
     blocks = [_block("data-file", name, data) for name, data in files.items()]
     if runtime is not None:
-        blocks += [_block("data-wasm", "onnxruntime-web", runtime.wasm), f'<script type="module">{runtime.script}</script>']
+        blocks += [
+            _block("data-wasm", "onnxruntime-web", runtime.wasm),
+            f'<script type="module">{runtime.script}</script>',
+        ]
         digest = base64.b64encode(hashlib.sha256(runtime.script.encode()).digest()).decode()
         page = page.replace("'wasm-unsafe-eval'", f"'sha256-{digest}' 'wasm-unsafe-eval'", 1)
     page = page.replace("%TITLE%", html.escape(bundle.manifest.name))

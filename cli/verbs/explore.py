@@ -34,7 +34,7 @@ def explore(
         bool, typer.Option("--force", help="Replace a file that is there, though it is no explorer's page.")
     ] = False,
 ) -> None:
-    """Write one HTML file to explore a bundle of images in a browser: draw, and watch its code; move the code, and look.
+    """Write one HTML file to explore a bundle of images in a browser: draw and see the code, move the code and see.
 
     The page holds the bundle and all that runs it. It opens from the disk, without a server or a network, and sends
     nothing anywhere. Its new images are those of `vae-edge generate`. Graphs with operators that its own kernels lack
@@ -59,8 +59,8 @@ def explore(
     missing = operators.missing(found)
     if missing and onnxruntime_web is None:
         raise InputError(
-            f"{name} has operators that the page's own kernels lack ({', '.join(missing)}): {onnxruntime.INSTALL}, then "
-            f"give --onnxruntime-web node_modules/onnxruntime-web; the page grows by about 5 MB"
+            f"{name} has operators that the page's own kernels lack ({', '.join(missing)}): {onnxruntime.INSTALL}, "
+            "then give --onnxruntime-web node_modules/onnxruntime-web; the page grows by about 5 MB"
         )
     runtime = None if onnxruntime_web is None else onnxruntime.read(onnxruntime_web)
     data = page.render(found, runtime)

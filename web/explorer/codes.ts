@@ -31,7 +31,9 @@ export async function measureActivity(engine: Engine, codes: Codes, given: Given
   const size = engine.latentSize;
   const n = Math.min(256, codes.values.length / size);
   const decoded = await engine.decode(codes.values.subarray(0, n * size), n, given);
-  const means = await engine.encodeMeans(decoded.head("sample", SEED, 0n), n, given);
+  // A normal's sample may leave [0, 1], which no encoder is given.
+  const images = decoded.head("sample", SEED, 0n).map((value) => Math.min(1, Math.max(0, value)));
+  const means = await engine.encodeMeans(images, n, given);
   return describe(means, size).deviation.map((value) => value * value);
 }
 

@@ -1,7 +1,7 @@
 /** From the data blocks of the page to a VAE that the page can use. */
 
 import { parseProbe } from "../src/probe.js";
-import { VAE, type Distribution, type Files } from "../src/index.js";
+import { BackendError, VAE, type Distribution, type Files } from "../src/index.js";
 import type { OnnxRuntime } from "../src/graphs.js";
 import { fromBase64 } from "./base64.js";
 import type { Decoded, Engine, Given, Head, Posterior } from "./engine.js";
@@ -10,8 +10,13 @@ import type { Decoded, Engine, Given, Head, Posterior } from "./engine.js";
 export async function openEngine(): Promise<Engine> {
   const files = bundleFiles();
   const ort = await onnxruntime();
-  const vae = await VAE.load(files, ort ? { ort } : {});
-  return new PageEngine(vae, files);
+  try {
+    return new PageEngine(await VAE.load(files, ort ? { ort } : { backend: "kernels" }), files);
+  } catch (error) {
+    if (ort || !(error instanceof BackendError)) throw error;
+    const command = "vae-edge explore BUNDLE --onnxruntime-web node_modules/onnxruntime-web";
+    throw new Error(`${error.message}. Write the page again with: ${command}`, { cause: error });
+  }
 }
 
 function bundleFiles(): Record<string, Uint8Array> {

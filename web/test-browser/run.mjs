@@ -1,23 +1,23 @@
 /**
- * Runs one scenario in Debian's Chromium and prints what it returns as JSON.
+ * Runs one scenario in the browser that `serve.mjs` started, and prints what it returns as JSON.
  *
- *     node test-browser/run.mjs SCENARIO '{"page": "/path/to/explore.html", ...}'
+ *     node test-browser/run.mjs ENDPOINT SCENARIO '{"page": "/path/to/explore.html", ...}'
  *
  * SCENARIO is a module beside this one, whose default export is called with a context (below) and the options. `problems`
  * in the output lists errors of the page and of its console, `requests` all URLs that the browser asked for.
  */
 
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
-const [name, json] = process.argv.slice(2);
+const [endpoint, name, json] = process.argv.slice(2);
 const options = JSON.parse(json ?? "{}");
 const { default: scenario } = await import(new URL(`${name}.mjs`, import.meta.url));
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--enable-precise-memory-info"],
-});
+const browser = await chromium.connect(endpoint);
+const folder = await mkdtemp(join(tmpdir(), "explorer-"));
 const problems = [];
 const requests = [];
 
@@ -43,7 +43,9 @@ async function open(settings = {}, fragment = "") {
 /** What a click on `selector` saves, as base64. */
 async function download(page, selector) {
   const [file] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
-  return (await readFile(await file.path())).toString("base64");
+  const path = join(folder, file.suggestedFilename());
+  await file.saveAs(path);
+  return (await readFile(path)).toString("base64");
 }
 
 /** The fields of the page's address, once it has settled. */
@@ -68,6 +70,10 @@ async function drag(page, selector, places, each = async () => undefined) {
 try {
   const result = await scenario({ fresh, open, download, fragment, drag }, options);
   console.log(JSON.stringify({ ...result, problems, requests }));
+} catch (error) {
+  console.error(problems.join("\n"), error);
+  process.exitCode = 1;
 } finally {
   await browser.close();
+  await rm(folder, { recursive: true });
 }

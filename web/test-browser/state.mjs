@@ -25,5 +25,5 @@ export default async function state({ open, download, fragment, drag }) {
   await third.evaluate((hash) => (location.hash = hash), hash);
   await third.waitForTimeout(300);
   const nonsense = await open({}, "#seed=-1&z=AAAA&label=99&path=1_x~2&head=median&x=!!!");
-  return { first, second, third: await saved(third), nonsense: await fragment(nonsense) };
+  return { first, second, third: await saved(third), nonsense: await download(nonsense, "#sheet-npy") };
 }
