@@ -4,18 +4,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHAE ?= $(BIN)/python  # of `make baselines`: an interpreter that has pythae; without one, its rows say so
 PYTHONS ?= $(PYTHON)  # of `make golden`: "python3.11 python3.12 python3.13", as far as they are there
+MUTANTS ?= 240
+SEED ?= 1  # of `make mutants`
 FUZZ_SECONDS ?= 600  # a reader, of which there are eight
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook openvino
+.PHONY: demo test coverage mutants soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook openvino
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
 
 test: $(VENV)/all.stamp  ## every test, in as many processes as there are CPUs
 	$(BIN)/python -m pytest --numprocesses logical --dist loadfile
+
+coverage: $(VENV)/all.stamp  ## which branches the tests take, a report a room: at least 95 % of runtime and export, 90 % of cli
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses logical --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include 'runtime/*' --fail-under 95
+	$(BIN)/coverage report --include 'export/*' --fail-under 95
+	$(BIN)/coverage report --include 'cli/*' --fail-under 90
+
+mutants: $(VENV)/all.stamp  ## $(MUTANTS) small changes of runtime/, of seed $(SEED): which of them no test notices, into tests/mutants/README.md
+	$(BIN)/python -m tests.mutants --n $(MUTANTS) --seed $(SEED) --publish
 
 soak: $(VENV)/all.stamp golden  ## every promise of docs/promises.md at its full size: hours
 	VAE_EDGE_SOAK=1 $(BIN)/python -m pytest --durations=0 tests/soak

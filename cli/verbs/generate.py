@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +23,8 @@ from vae_edge.cli.options import (
     load,
 )
 from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
-from vae_edge.cli.writing.destination import Destination, Out
+from vae_edge.cli.writing.destination import Destination, Force, Out
+from vae_edge.cli.writing.folder import Pieces
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["generate"]
 
 MAX_IMAGES = 10**12
+MAX_RECORDED = 100  # labels, or vectors, that a folder's record lists; of more it holds the hash
 
 
 def generate(
@@ -40,6 +43,10 @@ def generate(
         int, typer.Option("--n", "-n", min=1, max=MAX_IMAGES, metavar="N", help="How many images, or rows of a table.")
     ] = 64,
     out: Out = None,
+    force: Force = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Make the pictures that are missing in FOLDER/, of the same draws.")
+    ] = False,
     head: Head = "mean",
     seed: Seed = 0,
     start: Annotated[
@@ -62,7 +69,8 @@ def generate(
     a pixel at the edge of its draw can flip. Arrays are float32 (N, H, W, C) with pixels in [0, 1], or (N, columns) in
     the table's own units, written as they come: memory does not grow with N. With --head all, a sheet shows each z as
     its sample, its mean and its mode below each other; .npz holds three arrays, .npy one of (3, N, ...), .csv three
-    lines an event. --out is generated.png where it is left out, of a table generated.csv.
+    lines an event. --out is generated.png where it is left out, of a table generated.csv. The pictures of a folder are
+    named by I; one that holds files is refused without --force or --resume.
 
     A conditional bundle is told what to make by --label: several are taken in turn, `all` stands for each one that
     there is.
@@ -72,12 +80,13 @@ def generate(
       vae-edge generate --n 64 --out digits.png
       vae-edge generate --n 8 --head all --seed 3 --out heads.png
       vae-edge generate --n 1000000 --head sample --out digits.npy
-      vae-edge generate --n 100 --bundle ./my-bundle --provider cuda --out pictures/
+      vae-edge generate --n 100 --head sample --out pictures/
+      vae-edge generate --n 200 --head sample --out pictures/ --resume
       vae-edge generate --bundle ./my-labels --label 7 --out sevens.png
       vae-edge generate --bundle ./my-labels --label all --n 100 --out each.png
       vae-edge generate --bundle ./my-table --head sample --n 1000 --out rows.csv
     """
-    asked = Destination.asked(out)
+    asked = Destination.asked(out, force=force, resume=resume)
     began = time.perf_counter()
     vae = load(bundle, provider, provider_option, threads)
     shape = vae.event_shape
@@ -86,13 +95,23 @@ def generate(
     if columns is None and 1 < len(given.rows) <= 32:
         columns = len(given.rows)  # a label a column
     chosen = heads(head)
-    rows = {name if len(chosen) > 1 else plural(shape): _stream(vae, n, name, seed, start, given) for name in chosen}
+    _ = vae.prior  # an autoencoder has none, which is said before anything is written
+    pieces = Pieces((range(start, start + n),))
+    if destination.kind == "folder":
+        destination.folder.begin(_record(vae, chosen, seed, given))
+        suffixes = tuple(f"-{name}.png" for name in chosen) if len(chosen) > 1 else (".png",)
+        pieces = destination.folder.missing(pieces.ranges[0], suffixes)
+    count = len(pieces)
+    rows = {name if len(chosen) > 1 else plural(shape): _stream(vae, name, seed, pieces, given) for name in chosen}
     names = getattr(vae.manifest.event, "names", ())
-    destination.write(rows, n, shape, names=names, columns=columns, scale=scale, what="generate")
+    if count:
+        destination.write(
+            rows, count, shape, names=names, columns=columns, scale=scale, what="generate", stems=pieces.stems()
+        )
     seconds = time.perf_counter() - began
     console = context.obj
     console.say(
-        f"wrote {destination.path}: {counted(n, shape)} (head {head}, seed {seed}) "
+        f"wrote {destination.path}: {_told(count, n, shape)} (head {head}, seed {seed}) "
         f"from {vae.manifest.name} on {vae.provider}, {seconds:.2f} s"
     )
     console.result(
@@ -100,6 +119,7 @@ def generate(
             "out": destination.path,
             "kind": destination.kind,
             "n": n,
+            "written": count,
             "heads": chosen,
             "seed": seed,
             "start": start,
@@ -111,14 +131,28 @@ def generate(
     )
 
 
-def _stream(vae: VAE, n: int, head: str, seed: int, start: int, given: Given) -> Iterator[npt.NDArray[Any]]:
-    """The events of `VAE.stream`; each batch with the labels of its own, so that memory does not grow with n."""
-    if len(given.rows) <= 1:
-        return vae.stream(n, head=head, seed=seed, start=start, **given.of(0, 1))
-    from vae_edge.runtime.model import BATCH_SIZE
+def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given) -> dict[str, Any]:
+    """What a draw's picture depends on, beside its index."""
+    record = {"bundle": vae.manifest.name, "digest": vae.manifest.digest, "heads": list(chosen), "seed": seed}
+    if given.keyword:
+        rows = given.rows
+        is_short = len(rows) <= MAX_RECORDED
+        record[given.keyword] = rows.tolist() if is_short else f"SHA-256 {hashlib.sha256(rows.data).hexdigest()}"
+    return record
 
-    def batch(at: int) -> npt.NDArray[Any]:
-        size = min(BATCH_SIZE, n - at)
-        return vae.generate(size, head=head, seed=seed, start=start + at, **given.of(start + at, size))
 
-    return (batch(at) for at in range(0, n, BATCH_SIZE))
+def _told(written: int, n: int, shape: tuple[int, ...]) -> str:
+    return counted(n, shape) if written == n else f"{written:,} of {counted(n, shape)}, the others were there"
+
+
+def _stream(vae: VAE, head: str, seed: int, pieces: Pieces, given: Given) -> Iterator[npt.NDArray[Any]]:
+    """The events of `VAE.stream`, piece by piece, each with its own label; memory does not grow with their number."""
+    for piece in pieces.ranges:
+        if len(given.rows) <= 1:
+            yield from vae.stream(len(piece), head=head, seed=seed, start=piece.start, **given.of(0, 1))
+            continue
+        from vae_edge.runtime.model import BATCH_SIZE
+
+        for at in range(piece.start, piece.stop, BATCH_SIZE):
+            size = min(BATCH_SIZE, piece.stop - at)
+            yield vae.generate(size, head=head, seed=seed, start=at, **given.of(at, size))

@@ -11,7 +11,7 @@ import typer
 from vae_edge.cli.nouns import counted, plural
 from vae_edge.cli.options import Bundle, Columns, Device, DeviceOptions, Head, Scale, Seed, Threads, heads, load
 from vae_edge.cli.reading.conditions import Condition, Given, Label, resolve
-from vae_edge.cli.writing.destination import Destination, Out
+from vae_edge.cli.writing.destination import Destination, Force, Out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,6 +33,7 @@ def interpolate(
         int, typer.Option("--steps", "-n", min=2, max=100_000, metavar="N", help="How many steps, both ends included.")
     ] = 12,
     out: Out = None,
+    force: Force = False,
     head: Head = "mean",
     seed: Seed = 0,
     label: Label = None,
@@ -59,7 +60,7 @@ def interpolate(
     """
     import numpy as np
 
-    asked = Destination.asked(out)
+    asked = Destination.asked(out, force=force)
     vae = load(bundle, provider, provider_option, threads)
     shape = vae.event_shape
     destination = Destination.choose(asked, "interpolated", shape)

@@ -71,8 +71,8 @@ def test_an_npz_holds_an_array_a_row_and_is_the_same_every_time(tmp_path):
 
 def test_a_folder_holds_a_picture_an_image(tmp_path):
     Destination.parse(f"{tmp_path}/new/").write({"images": chunks(IMAGES)}, 10, (3, 5, 1))
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [f"{index}.png" for index in range(10)]
-    with Image.open(tmp_path / "new" / "7.png") as picture:
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [f"{index:08}.png" for index in range(10)]
+    with Image.open(tmp_path / "new" / "00000007.png") as picture:
         assert np.array_equal(np.asarray(picture), np.rint(IMAGES[7, ..., 0] * 255))
 
 
@@ -80,7 +80,12 @@ def test_pictures_of_several_rows_carry_the_rows_name(tmp_path):
     rows = {"original": chunks(IMAGES[:2]), "mode": chunks(IMAGES[:2])}
     Destination.parse(f"{tmp_path}/new/").write(rows, 2, (3, 5, 1))
     names = sorted(path.name for path in (tmp_path / "new").iterdir())
-    assert names == ["0-mode.png", "0-original.png", "1-mode.png", "1-original.png"]
+    assert names == [f"0000000{index}-{row}.png" for index in (0, 1) for row in ("mode", "original")]
+
+
+def test_pictures_carry_the_names_that_they_are_given(tmp_path):
+    Destination.parse(f"{tmp_path}/new/").write({"mode": chunks(IMAGES[:2])}, 2, (3, 5, 1), stems=["cat", "dog"])
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["cat.png", "dog.png"]
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.npy", "a.npz"])

@@ -56,7 +56,7 @@ def test_generate_writes_a_sheet_and_a_folder(vae_edge, tiny, vae, folder):
     assert vae_edge("generate", "-b", tiny, "--n", 9, "--out", "pictures/").exit_code == 0
     with Image.open("x.png") as sheet:
         assert sheet.size == (1 + 3 * 5, 1 + 3 * 7)
-    with Image.open("pictures/4.png") as picture:
+    with Image.open("pictures/00000004.png") as picture:
         assert np.array_equal(np.asarray(picture), np.rint(vae.generate(9)[4, ..., 0] * 255))
 
 
@@ -73,6 +73,7 @@ def test_generate_as_json_tells_what_it_wrote(vae_edge, tiny, folder):
         "out": "generated.png",
         "kind": "sheet",
         "n": 64,
+        "written": 64,
         "heads": list(HEADS),
         "seed": 0,
         "start": 0,

@@ -158,6 +158,22 @@ def test_scale_zero_is_a_point_without_a_density():
             density()
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (1, 3), (4, 3), (5, 1, 1), (5, 4, 3), (2, 5, 4, 3), (2, 1, 1, 1), (1, 1)])
+def test_the_scale_of_an_image_may_be_any_that_broadcasts_to_it(shape):
+    scale = np.arange(1, 1 + math.prod(shape), dtype=np.float32).reshape(shape)
+    p = Normal(np.zeros((2, 5, 4, 3)), scale)
+    assert np.array_equal(p.stddev(), np.broadcast_to(scale, (2, 5, 4, 3)))
+
+
+@pytest.mark.parametrize(
+    ("loc", "scale"),
+    [((2, 5, 4, 3), (2,)), ((2, 5, 4, 3), (4, 1, 1)), ((5, 4, 3), (1, 5, 4, 3)), ((2, 3), (3,)), ((3,), (1,))],
+)
+def test_a_scale_that_does_not_broadcast_to_its_image_or_is_not_its_vectors_is_refused(loc, scale):
+    with pytest.raises(InputError, match="scale"):
+        Normal(np.zeros(loc), np.ones(scale))
+
+
 def test_a_mixture_draws_its_components_by_their_weights():
     z = mixture().sample(20_000, seed=0)
     counts = [

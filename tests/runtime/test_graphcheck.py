@@ -117,6 +117,9 @@ GOOD = {
     "weights that are inputs too": model(NODE, field(11, value([2, 3], "w")), field(5, tensor([2, 3], bytes(24)))),
     "labels": model(field(11, value([], "k", 7)), NODE),
     "an event of many levels": model(NODE, field(12, value(["batch", 128, 128, 3, 256], "y"))),
+    "a thousand small weights": model(
+        NODE, *(field(5, tensor([16], bytes(64), name=f"w{index}")) for index in range(1000))
+    ),
     "a shape": sized("Reshape", 1, struct.pack("<3q", -1, 28, 28)),
 }
 

@@ -42,6 +42,21 @@ def test_weights_are_counted_twice_and_for_no_event():
     assert measure(nodes, {"w": Tensor(known((4, 8, 8)))}).elements == 2 * 256 * 256 + 2 * 256
 
 
+@pytest.mark.parametrize(("operator", "tensors"), [("Relu", 0), ("ReduceLogSumExp", 1), ("Softmax", 2), ("Mish", 3)])
+def test_an_operator_that_makes_tensors_inside_is_counted_with_them(operator, tensors):
+    made = 1 if operator == "ReduceLogSumExp" else 256 * 256
+    assert measure(chain(operator)).elements == 256 * 256 + made + tensors * 256 * 256
+
+
+def test_a_convolution_is_counted_with_its_unfolded_patches_and_channels_in_groups():
+    """Channels fill up to 16: of the output, and of both once more; patches of one image; the weights twice."""
+    nodes = [Node("Conv", ("x", "w"), ("y",))]
+    found = measure(nodes, {"w": Tensor(known((4, 4, 3, 3)))})
+    grid, image = 6 * 6, 8 * 8
+    inside = 4 * 3 * 3 * grid + 256 * 16 * image + 256 * 16 * grid
+    assert found.elements == 256 * 4 * image + 2 * 4 * 4 * 9 + 256 * 16 * grid + inside
+
+
 def test_each_size_has_buffers_of_its_own():
     nodes = [
         Node("Tile", ("x", "two"), ("a",)),

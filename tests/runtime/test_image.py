@@ -94,6 +94,16 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize("shape", [(6, 4), (2, 6, 4), (2, 6, 4, 1), (2, 6, 4, 2), (3, 6, 4)])
+def test_images_of_several_channels_need_them(shape):
+    """(B, H, W) is a batch of images of one channel, never the planes of one image."""
+    colour = Image(6, 4, 3, None)
+    assert prepare(np.zeros((2, 6, 4, 3)), colour).shape == (2, 6, 4, 3)
+    assert prepare(np.zeros((6, 4, 3)), colour).shape == (1, 6, 4, 3)
+    with pytest.raises(InputError, match=r"should have shape \(B, 6, 4, 3\), they have"):
+        prepare(np.zeros(shape), colour)
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_images_are_named(case):
     images, message = BAD[case]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vae_edge.runtime import VAE, InputError
-from vae_edge.runtime.bundle.manifest import Image
+from vae_edge.runtime.bundle.manifest import Image, Spec
 from vae_edge.runtime.evaluation import likelihood
 
 
@@ -74,6 +74,14 @@ def test_an_autoencoder_has_a_reconstruction_and_no_divergence(autoencoder, imag
     assert np.isnan(kl).all()
     with pytest.raises(InputError, match="no prior"):
         likelihood.nll(autoencoder, images, 3)
+
+
+def test_a_code_without_a_density_has_no_bound_whatever_the_prior(make_bundle, images):
+    point = VAE.load(make_bundle(folder="point", posterior=Spec("deterministic", (3,), {"loc": "loc"})))
+    assert not likelihood.has_bound(point.manifest)
+    assert np.isnan(likelihood.elbo(point, images)[1]).all()
+    with pytest.raises(InputError, match="posterior without a density"):
+        likelihood.nll(point, images, 3)
 
 
 def test_bad_input_is_named(vae, images):

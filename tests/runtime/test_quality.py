@@ -49,6 +49,14 @@ def test_likeness_is_what_the_papers_define(n, m, size, k, seed):
     assert vars(found) == pytest.approx(vars(by_hand(real, generated, k)))
 
 
+@pytest.mark.parametrize("k", [1, 5, 37])
+def test_a_radius_reaches_to_the_kth_neighbour_of_many(k):
+    points = np.random.default_rng(0).normal(size=(500, 3))
+    distances = np.square(points[:, None] - points).sum(axis=2)
+    np.fill_diagonal(distances, np.inf)
+    np.testing.assert_allclose(Features(points, k).radii, np.sort(distances, axis=1)[:, k - 1], rtol=1e-9)
+
+
 def test_the_same_images_are_as_like_as_can_be():
     same = features(200, 3, seed=0)
     found = quality.likeness(same, same)

@@ -86,6 +86,13 @@ def test_philox_without_numpys_own_gives_the_same_words(key, counter, blocks):
     assert np.array_equal(philox.words(key, counter, blocks), theirs.random_raw(4 * blocks))
 
 
+@pytest.mark.parametrize("counter", [2**64 - 3, 2**64 - 2, 2**64 - 1, 2**64, 2**65 - 2, 2**126])
+def test_philox_carries_into_the_second_word_of_its_counter(counter):
+    low, high = counter & (2**64 - 1), counter >> 64
+    theirs = np.random.Philox(key=np.array([1, 2], np.uint64), counter=np.array([low, high, 0, 0], np.uint64))
+    assert np.array_equal(philox.words((1, 2), counter, 4), theirs.random_raw(16))
+
+
 def test_philox_gives_the_published_words():
     """The first vector of Random123's kat_vectors for philox4x64 with 10 rounds: counter 0, key 0."""
     published = [0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import ClassVar
@@ -145,6 +146,24 @@ def test_without_onnx_runtime_the_pip_install_is_said(tiny, monkeypatch):
         VAE.load(tiny)
 
 
+@pytest.mark.parametrize("spin", [False, True])
+def test_a_session_is_asked_for_exact_integers_and_for_nothing_that_is_guessed(tiny, monkeypatch, spin):
+    seen = []
+
+    def watched(data, options, **keywords):
+        seen.append(options)
+        return REAL(data, options, **keywords)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", watched)
+    VAE.load(tiny, threads=2, spin=spin)
+    asked = seen[0].get_session_config_entry
+    assert asked("session.x64quantprecision") == "1"  # pairs of int8 products do not overflow
+    assert asked("session.load_model_format") == "ONNX"
+    assert asked("session.intra_op.allow_spinning") == asked("session.inter_op.allow_spinning") == str(int(spin))
+    assert seen[0].inter_op_num_threads == 1
+    assert seen[0].log_severity_level == 4
+
+
 def test_a_graph_of_another_signature_is_refused(make_bundle, vae):
     decoder = vae.bundle.files["decoder.onnx"]
     with pytest.raises(BundleError, match="decoder outputs are logitz, not what the manifest says"):
@@ -168,24 +187,24 @@ FORK = """
 import os, sys, threading, time
 import numpy as np
 from vae_edge.runtime import VAE
-vae = VAE.load(sys.argv[1], threads=4, spin=sys.argv[2] == "spin")
-expected = vae.generate(300, head="sample")
+vae, n = VAE.load(sys.argv[1], threads=4, spin=sys.argv[2] == "spin"), int(sys.argv[3])
+expected = vae.generate(n, head="sample")
 stop = threading.Event()
 def work():
     while not stop.is_set():
-        vae.generate(20)
+        vae.generate(n // 15 + 1)
 thread = threading.Thread(target=work)
 thread.start()
 for i in range(6):
     child = os.fork()
     if child == 0:
         if i % 3 != 2:  # every third child never uses what it inherited
-            assert np.array_equal(vae.generate(300, head="sample"), expected)
+            assert np.array_equal(vae.generate(n, head="sample"), expected)
             assert vae.encode(np.zeros((1, 6, 4))).loc.shape == (1, 3)
             if i == 0:
                 grandchild = os.fork()
                 if grandchild == 0:
-                    assert np.array_equal(vae.generate(300, head="sample"), expected)
+                    assert np.array_equal(vae.generate(n, head="sample"), expected)
                     os._exit(0)
                 assert os.waitpid(grandchild, 0)[1] == 0
         if i % 2:
@@ -204,7 +223,7 @@ for i in range(6):
 stop.set()
 thread.join()
 assert status == 0, (i, status)
-assert np.array_equal(vae.generate(300, head="sample"), expected)
+assert np.array_equal(vae.generate(n, head="sample"), expected)
 print("done")
 """
 
@@ -213,8 +232,48 @@ print("done")
 @pytest.mark.parametrize("waiting", ["spin", "sleep"])
 def test_a_forked_child_gets_a_session_of_its_own_and_never_hangs(tiny, run_python, waiting):
     """200 forks at full size. Python warns of forking with threads; here they are the point."""
-    done = run_python("import warnings; warnings.simplefilter('ignore')\n" + FORK, tiny, waiting)
+    done = run_python("import warnings; warnings.simplefilter('ignore')\n" + FORK, tiny, waiting, 300)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("waiting", ["spin", "sleep"])
+def test_a_forked_child_never_touches_the_threads_of_a_session(make_bundle, run_python, waiting):
+    """A graph so heavy that its session has threads of its own: destroyed in a child it would end by SIGSEGV."""
+    bundle = make_bundle({"decoder.onnx": heavy_decoder()}, "heavy")
+    assert VAE.load(bundle).manifest.decoder.multiply_adds > 40_000_000
+    done = run_python("import warnings; warnings.simplefilter('ignore')\n" + FORK, bundle, waiting, 4)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def heavy_decoder() -> bytes:
+    """z (3,) -> 24 logits, by a convolution of 42 million multiply-adds and few weights."""
+    onnx = pytest.importorskip("onnx", reason="the train extra is not installed")
+    weights = {
+        "axes": np.array([2, 3]),
+        "scales": np.array([1, 1, 256, 256], np.float32),
+        "w": np.random.default_rng(0).normal(size=(24, 3, 3, 3)).astype(np.float32),
+        "shape": np.array([-1, 6, 4, 1]),
+    }
+    make = onnx.helper.make_node
+    nodes = [
+        make("Unsqueeze", ["z", "axes"], ["a"]),
+        make("Resize", ["a", "", "scales"], ["b"]),
+        make("Conv", ["b", "w"], ["c"], pads=[1, 1, 1, 1]),
+        make("GlobalAveragePool", ["c"], ["d"]),
+        make("Reshape", ["d", "shape"], ["logits"]),
+    ]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes,
+        "heavy",
+        [value("z", 1, ["batch", 3])],
+        [value("logits", 1, ["batch", 6, 4, 1])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    opset = onnx.helper.make_opsetid("", 17)
+    data: bytes = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+    return data
 
 
 def test_onnx_runtime_is_told_to_report_nothing(tiny, run_python):
@@ -235,6 +294,7 @@ def test_a_call_burns_no_cpu_after_it_is_done(tiny, run_python):
 
 
 def test_a_session_is_held_by_its_vae_alone(tiny):
+    gc.collect()  # those of other tests
     before = len(session._sessions)
     vae = VAE.load(tiny)
     assert len(session._sessions) == before + 2

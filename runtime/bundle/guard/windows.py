@@ -85,8 +85,7 @@ def convolution_back(node: Node, x: Tensor, w: Tensor, *bias: Tensor) -> Tensor:
     for axis, size in enumerate(grid):
         full = strides[axis] * (size - 1) + more[axis] + (kernel[axis] - 1) * dilations[axis] + 1
         places = full - pads[axis] - pads[axis + axes]
-        if padding == "SAME":  # gives size * stride, but where the kernel is shorter than the stride
-            places = max(places, strides[axis] * size + more[axis])
+        # SAME gives size * stride, or this where it is less
         exact = padding != "SAME" and type(size) is Known and places > 0
         sizes.append(Known(places) if exact else max(0, places))
     wanted = node.ints.get("output_shape")
