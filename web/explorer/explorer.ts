@@ -139,6 +139,7 @@ function describe(engine: Engine): void {
   const kind = engine.threshold !== null ? "black and white" : channels === 1 ? "grey" : "in colour";
   byId("facts").textContent = `${height} × ${width} pixels, ${kind}, from ${latentSize} ${latentSize === 1 ? "number" : "numbers"}`;
   byId("about").textContent = engine.about;
+  document.documentElement.style.setProperty("--aspect", String(width / height));
 }
 
 function showExamples(engine: Engine, use: (drawing: Float32Array) => void): void {

@@ -68,7 +68,7 @@ function pick(plane: Plane, codes: Float32Array, view: View, cell: number): numb
   }
   const picked: typeof found = [];
   for (const one of found.sort((a, b) => a.off - b.off)) {
-    if (picked.every((other) => Math.hypot(other.x - one.x, other.y - one.y) > 0.88)) picked.push(one);
+    if (picked.every((other) => Math.hypot(other.x - one.x, other.y - one.y) > 0.75)) picked.push(one);
   }
   return picked.map(({ index }) => index);
 }

@@ -147,6 +147,7 @@ export class CodeMap {
     this.drawPosterior(context, accent, scale);
     this.drawPath(context, accent, surface, scale);
     this.drawMarker(context, this.toPixels(this.place), accent, surface, scale);
+    this.drawEnds(context, accent, surface, scale);
     if (this.cursor) this.drawCross(context, this.toPixels(this.cursor), accent, scale);
   }
 
@@ -214,7 +215,12 @@ export class CodeMap {
       for (const [x, y] of path) context.lineTo(x, y);
       context.stroke();
     }
-    const ends = path.length > 1 ? [path[0], path[path.length - 1]] : [path[0]];
+  }
+
+  /** A and B. */
+  private drawEnds(context: CanvasRenderingContext2D, accent: string, surface: string, scale: number): void {
+    const path = this.store.state.path.map((point) => this.toPixels(point));
+    const ends = path.length > 1 ? [path[0], path[path.length - 1]] : path;
     ends.forEach(([x, y], i) => {
       context.fillStyle = accent;
       context.beginPath();

@@ -7,10 +7,10 @@ import type { Store } from "./store.js";
 
 /** What each head is, in a few words, by the likelihood's family. */
 const TELLS: Readonly<Record<string, Readonly<Record<Head, string>>>> = {
-  bernoulli: { sample: "a coin toss a pixel", mean: "each pixel’s probability", mode: "the likelier value" },
-  categorical: { sample: "one draw a pixel", mean: "each pixel’s expected level", mode: "the likeliest level" },
-  discretized_logistic: { sample: "one draw a pixel", mean: "each pixel’s expected level", mode: "the likeliest level" },
-  normal: { sample: "loc + scale × noise", mean: "each pixel’s loc", mode: "the same: a normal’s peak" },
+  bernoulli: { sample: "a coin toss a pixel", mean: "the probabilities", mode: "the likelier value" },
+  categorical: { sample: "one draw a pixel", mean: "the expected levels", mode: "the likeliest level" },
+  discretized_logistic: { sample: "one draw a pixel", mean: "the expected levels", mode: "the likeliest level" },
+  normal: { sample: "loc + scale × noise", mean: "loc alone", mode: "a normal’s peak is its mean" },
 };
 
 /** The three pictures beside each other. */
