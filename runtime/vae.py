@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vae_edge.runtime import bundle as bundles
 from vae_edge.runtime import conditions, events, heads, noise
 from vae_edge.runtime.bundle import Bundle, guard, priors
-from vae_edge.runtime.bundle.manifest import Manifest
+from vae_edge.runtime.bundle.manifest import Image, Manifest
 from vae_edge.runtime.conditions import Label
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
@@ -33,8 +33,8 @@ class VAE:
 
     An event is an image (H, W, C) with pixels in [0, 1], or a vector in its own units; all are float32. A head makes an
     event of the decoder's p(x|z): `sample` is one draw, `mean` its mean, `mode` its likeliest value. Event i has the
-    noise of draw i of the seed, at any batch size, number of threads or provider. What a graph gives agrees to
-    rounding, so that a pixel at the edge of its draw can flip.
+    noise of draw i of the seed, at any batch size, number of threads or provider. Across these, graphs agree to
+    float32's rounding: a sampled pixel rarely differs.
 
     A conditional model also takes `label`, by name or number, one for all events or one each; or `condition`, real
     numbers (size,) or (B, size). One VAE may be used from many threads, and in forked children.
@@ -77,13 +77,17 @@ class VAE:
         """The VAE of a bundle: a folder, or the name of one that is built in.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
-        own names, with its `provider_options`. It runs all of both graphs, or ProviderError is raised; `cuda+cpu` lets
-        the CPU run what CUDA does not have. `threads` is how many a call may use (default: the CPUs that this process
-        may use). `spin=True` splits each operator over ONNX Runtime's threads, which busy-wait for a moment before they
-        sleep, in place of whole events over ours: lower latency on an idle machine, more CPU time.
-        `max_elements` bounds the numbers that a session run may hold at once, of all parallel parts together, and
-        `max_file_bytes` a file of the bundle; raise them for a large model that you trust. Raises BundleError or
-        ProviderError.
+        own names, with its `provider_options`. It runs every operator of both graphs, or ProviderError is raised;
+        `cuda+cpu` lets the CPU run the operators that CUDA does not have. `threads` is how many a call may use
+        (default: the CPUs that this process may use).
+
+        By default the threads of a call take whole events, and sleep between calls. `spin=True` splits each operator
+        over ONNX Runtime's threads instead, which busy-wait for a moment before they sleep: lower latency for small
+        calls on an idle machine, at the cost of CPU time.
+
+        `max_elements` bounds the numbers that a call's session runs may hold at once, all threads together, and
+        `max_file_bytes` a file of the bundle; raise them for a large model that you trust. Raises BundleError,
+        ProviderError or InputError.
         """
         found = bundles.read(bundle, max_elements=max_elements, max_file_bytes=max_file_bytes)
         return cls(
@@ -124,7 +128,7 @@ class VAE:
 
     @property
     def prior(self) -> Normal | Mixture:
-        """p(z), of batch_shape () and event_shape (L,); an autoencoder has none, which is an InputError."""
+        """p(z), of batch_shape () and event_shape (L,); raises InputError for an autoencoder, which has none."""
         if self._prior is None:
             raise InputError(
                 f"{self.manifest.name!r} is an autoencoder: it has no prior to generate from; it can reconstruct"
@@ -132,7 +136,7 @@ class VAE:
         return self._prior
 
     def prepare(self, x: npt.ArrayLike) -> Float32:
-        """Events as the model knows them, float32 (B, *event_shape): what `log_prob` of a decoded distribution takes.
+        """Events as the model knows them, float32 (B, *event_shape): what `encode` and `log_prob` make of them first.
 
         Images are bool, float in [0, 1] or uint8, (B, H, W, C), (B, H, W) where C is 1, or one image; the bundle's
         threshold makes them 0 and 1, and where the likelihood is of discrete levels they are rounded to the nearest.
@@ -153,10 +157,18 @@ class VAE:
     def decode(
         self, z: npt.ArrayLike, *, label: Label | None = None, condition: npt.ArrayLike | None = None
     ) -> Distribution:
-        """p(x|z) of each latent vector, batch_shape (B,) and event_shape that of x; `z` is real numbers (B, L)."""
+        """p(x|z) of each latent vector, batch_shape (B,) and event_shape that of x; `z` is real numbers (B, L).
+
+        Its `log_prob` takes images as `encode` does, bool, float in [0, 1] or uint8, and prepares them as `prepare`
+        does; where the likelihood is normal, floats may lie outside of [0, 1] too. Raises InputError.
+        """
         z = self._latents(z)
         given = conditions.check(self._condition, label, condition, len(z))
-        return self.model.decode(z, given)
+        p = self.model.decode(z, given)
+        event, likelihood = self.manifest.event, self.manifest.likelihood
+        if not isinstance(event, Image):
+            return p
+        return p.scoring(events.Scored(event, likelihood.constants.get("levels"), p.is_discrete))
 
     def generate(
         self,
@@ -168,7 +180,10 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
     ) -> Float32:
-        """n new events, (n, *event_shape): events start to start + n of this seed's endless series."""
+        """n new events, float32 (n, *event_shape): events `start` to `start` + n of the seed's series.
+
+        `head` is 'sample', 'mean' or 'mode'. Raises InputError, also for a model without a prior.
+        """
         n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
         prior = self.prior
         heads.check(head)
@@ -190,10 +205,13 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
     ) -> Iterator[Float32]:
-        """The events of `generate` in batches (b, *event_shape), b <= batch_size; memory does not grow with n."""
+        """The events of `generate` in batches, float32 (b, *event_shape), b <= batch_size.
+
+        Memory does not grow with n. Raises InputError at the call, not at the first batch.
+        """
         n, size = _count("n", n), _count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
-        self.prior, heads.check(head)  # what is wrong is said now, not at the first batch
+        self.prior, heads.check(head)  # raises now, not at the first batch
         given = conditions.check(self._condition, label, condition, n)
 
         def batch(at: int) -> Float32:
@@ -218,7 +236,10 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
     ) -> Float32:
-        """Each event through z and back, (B, *event_shape); z is the mean of q(z|x), or one sample of it."""
+        """Each event through z and back, float32 (B, *event_shape).
+
+        `x` as `prepare` takes it; `latent` says what z is, the 'mean' of q(z|x) or a 'sample' of it. Raises InputError.
+        """
         if latent not in ("mean", "sample"):
             raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")
         heads.check(head)
@@ -241,7 +262,10 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
     ) -> Float32:
-        """(steps, *event_shape): from event a to event b in equal steps between the means of their posteriors."""
+        """From event a to event b, float32 (steps, *event_shape), in equal steps between their posteriors' means.
+
+        `a` and `b` are one event each, as `prepare` takes it. Raises InputError.
+        """
         steps, seed = _count("steps", steps), noise.check_seed(seed)
         heads.check(head)
         ends = [self.encode(end, label=label, condition=condition).mean() for end in (a, b)]

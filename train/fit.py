@@ -58,12 +58,13 @@ def fit(
     if resume:
         config = config.settled(run.record().config)
         _expect_same(run.record().config, config, run.path)
-    training = data.load_for(config, "train", data_dir)
+    say = say or _say
+    training = data.load_for(config, "train", data_dir, say)
     if resume:
         record = run.record()
         record.expect(training)
     else:
-        config = choice.resolve(config, training, say or _say)
+        config = choice.resolve(config, training, say)
         record = _record(config, training, command)
     validation = data.load_for(config, "validation", data_dir)
     count = len(record.labels)
