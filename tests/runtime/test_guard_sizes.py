@@ -158,6 +158,13 @@ def test_a_sum_is_known_where_its_terms_are_of_one_kind():
     assert described(alike(257, K(1), B(256))) == (int, 257)
 
 
+def test_numbers_are_split_with_their_axis():
+    halves = Node("Split", ("x", "s"), ("a", "b", "c"), {"axis": known((0,))})
+    made = parts.split(halves, Tensor(known((4,)), known((2, 3, 5, 7))), Tensor(known((3,)), known((1, 2, 1))))
+    assert [part.numbers for part in made] == [(2,), (3, 5), (7,)]
+    assert [part.shape for part in made] == [(1,), (2,), (1,)]
+
+
 def test_a_half_of_the_batch_is_not_a_multiple_of_it():
     halves = Node("Split", ("x",), ("a", "b"), {"axis": known((0,))})
     assert [described(part.shape[0]) for part in parts.split(halves, Tensor((B(256),)))] == [(int, 128)] * 2
