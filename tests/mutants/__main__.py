@@ -8,8 +8,8 @@ alone, the quickest first, until one fails; a line that only an import executes 
 lives in a copy of the package, so that the tree may be worked on meanwhile. What is done lies in a log, one JSON object
 a line: an interrupted run goes on behind it. `judged.json` says which survivors are equivalent to the code, and why.
 
-Neither mutmut nor cosmic-ray fits. mutmut 3 leaves constants outside functions alone and forks a process that holds ONNX
-Runtime's threads; cosmic-ray changes the tree in place and runs all tests for each mutant, a minute of CPU.
+Neither mutmut nor cosmic-ray fits. mutmut 3 leaves constants outside functions alone and forks a process that holds
+ONNX Runtime's threads; cosmic-ray changes the tree in place and runs all tests for each mutant, a minute of CPU.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_edge.runtime import Manifest, ManifestError
-from vae_edge.runtime.bundle import read
+from vae_edge.runtime.bundle import read, schema
 from vae_edge.runtime.bundle.manifest import (
     PRECISIONS,
     SCHEMA,
@@ -34,6 +34,11 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 @pytest.fixture(scope="module")
 def said(tiny) -> Manifest:
     return read(tiny).manifest
+
+
+@pytest.mark.parametrize("kind", schema.__all__)
+def test_what_a_manifest_holds_is_never_changed(kind):
+    assert getattr(schema, kind).__dataclass_params__.frozen
 
 
 # ---- every manifest that makes sense --------------------------------------------------------------------------------
