@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.mutants import operators, page
@@ -49,9 +49,10 @@ def main() -> None:
     sample = sampled(options.seed, options.n, options.files)
     todo = [each for each in sample if key(*each) not in done]
     with Run(ROOM, options.jobs) as run, ThreadPoolExecutor(options.jobs) as pool, log.open("a") as file:
-        for each, result in zip(todo, pool.map(lambda each: run.judge(*each, tests), todo), strict=True):
-            row = result | {"key": key(*each)}
-            done[key(*each)] = row
+        judged = {pool.submit(run.judge, *each, tests): each for each in todo}
+        for future in as_completed(judged):
+            each = judged[future]
+            row = done[key(*each)] = future.result() | {"key": key(*each)}
             file.write(json.dumps(row) + "\n")
             file.flush()
             place = f"{row['file']}:{row['line']}"

@@ -121,7 +121,7 @@ def _outcome(copy: Path, chosen: list[str], tests: Contexts) -> tuple[str, str]:
     files = sorted({name.partition("::")[0] for name in chosen})
     command = [*_PYTEST, "-x", *files]
     environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", CHOOSE: str(names)}
-    patience = 120 + 10 * sum(tests.seconds.get(name, 0.0) for name in chosen)
+    patience = min(900, 120 + 10 * sum(tests.seconds.get(name, 0.0) for name in chosen))
     process = subprocess.Popen(
         command,
         cwd=ROOT,

@@ -177,6 +177,12 @@ def test_channels_that_a_block_does_not_divide_are_bounded(channels, expected):
     assert list(map(described, made.shape)) == [(B, 256), expected, (K, 10), (int, 12)]
 
 
+@pytest.mark.parametrize(("size", "expected"), [(K(8), (K, 4)), (K(7), (int, 4)), (8, (int, 4)), (B(256), (int, 128))])
+def test_pixels_that_a_block_does_not_divide_are_bounded(size, expected):
+    made = shapes.space_to_depth(node("SpaceToDepth", blocksize=2), Tensor((K(1), K(3), K(2), size)))
+    assert list(map(described, made.shape)) == [(K, 1), (K, 12), (K, 1), expected]
+
+
 @pytest.mark.parametrize(
     ("cut", "left"),
     [
