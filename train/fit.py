@@ -23,7 +23,8 @@ from vae_edge.train.feed import Feed
 from vae_edge.train.learner import Learner
 from vae_edge.train.likelihoods.families import DISCRETE
 from vae_edge.train.model import VariationalAutoencoder
-from vae_edge.train.run import Record, Run, commit, restore, versions
+from vae_edge.train.provenance import commit, versions
+from vae_edge.train.run import Record, Run, restore
 
 __all__ = ["fit", "load"]
 
@@ -57,12 +58,13 @@ def fit(
     if resume:
         config = config.settled(run.record().config)
         _expect_same(run.record().config, config, run.path)
-    training = data.load_for(config, "train", data_dir)
+    say = say or _say
+    training = data.load_for(config, "train", data_dir, say)
     if resume:
         record = run.record()
         record.expect(training)
     else:
-        config = choice.resolve(config, training, say or _say)
+        config = choice.resolve(config, training, say)
         record = _record(config, training, command)
     validation = data.load_for(config, "validation", data_dir)
     count = len(record.labels)

@@ -25,7 +25,8 @@ from vae_edge.runtime.evaluation import figures
 from vae_edge.train import data, fit
 from vae_edge.train.data import Dataset
 from vae_edge.train.model import MixturePrior, VariationalAutoencoder
-from vae_edge.train.run import Record, producer, versions
+from vae_edge.train.provenance import producer, versions
+from vae_edge.train.run import Record
 
 __all__ = ["export"]
 
