@@ -7,7 +7,8 @@ import { gunzipSync } from "node:zlib";
 import { UnsafeBundle } from "../../src/errors.js";
 import { check } from "../../src/graphs.js";
 
-const CORPUS = new URL("../../../test/graphs/corpus.jsonl.gz", import.meta.url); // corpus.py writes it
+// tests/vectors/make_graphs.py writes it
+const CORPUS = new URL("../../../../tests/vectors/graphs.jsonl.gz", import.meta.url);
 
 interface Entry {
   readonly name: string;

@@ -6,7 +6,8 @@ import test from "node:test";
 import { gunzipSync } from "node:zlib";
 import { compared } from "./reference.js";
 
-const KINDS = new URL("../../../test/graphs/kinds.jsonl.gz", import.meta.url); // kinds.py writes it
+// tests/vectors/make_kinds.py writes it
+const KINDS = new URL("../../../../tests/vectors/kinds.jsonl.gz", import.meta.url);
 const graphs = gunzipSync(readFileSync(KINDS))
   .toString()
   .split("\n")

@@ -1,8 +1,8 @@
 """Writes kinds.jsonl.gz: the graphs of ten kinds of VAE (benchmarks/models/zoo.py), and of some in fp16 and int8.
 
-    python web/test/graphs/kinds.py
+    python -m tests.vectors.make_kinds
 
-`kinds.test.ts` runs each on the kernels and on onnxruntime-web.
+web/test/graphs/kinds.test.ts runs each on the kernels and on onnxruntime-web.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +17,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT))
 from benchmarks.models import zoo
-
 from vae_edge.export import export, quantize
 from vae_edge.runtime import VAE
 
+SHIPPED = Path(__file__).parents[2] / "artifacts" / "mnist-tiny"
 SMALL = ("convolutional", "colour", "subclassed", "onnx")  # which of them in fp16 and int8 too
 
 
@@ -52,15 +49,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         graphs = list(exported(Path(folder)))
     graphs += [small for graph in graphs if graph[0] in SMALL for small in smaller(*graph)]
-    shipped = ROOT / "artifacts" / "mnist-tiny"
     for name in ("encoder", "decoder"):  # ours, of which the decoder is separable
-        graphs += smaller("mnist-tiny", name, (shipped / f"{name}.onnx").read_bytes())
+        graphs += smaller("mnist-tiny", name, (SHIPPED / f"{name}.onnx").read_bytes())
     lines = (
         json.dumps({"name": f"{kind}, {name}", "bytes": base64.b64encode(data).decode()}) for kind, name, data in graphs
     )
-    packed = gzip.compress("\n".join(lines).encode(), 9, mtime=0)
-    Path(__file__).with_suffix(".jsonl.gz").write_bytes(packed)
-    print(f"{len(graphs)} graphs, {len(packed):,} bytes")
+    Path(__file__).with_name("kinds.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode(), 9, mtime=0))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Writes corpus.jsonl.gz: graphs that Python's guard lets through or refuses, with what it says of each.
+"""Writes graphs.jsonl.gz: graphs that Python's guard lets through or refuses, with what it says of each.
 
-    python web/test/graphs/corpus.py
+    python -m tests.vectors.make_graphs
 
 What the tests of the runtime hold, what fuzzing found, random graphs of all operators, and these damaged. The guard in
-TypeScript has to give the same verdict and the same cost (`corpus.test.ts`).
+TypeScript has to give the same verdict and the same cost (web/test/graphs/corpus.test.ts).
 """
 
 from __future__ import annotations
@@ -21,14 +21,11 @@ from pathlib import Path
 import numpy as np
 from onnx import helper, numpy_helper
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from tests.graphs import X
-
 from vae_edge.runtime import UnsafeBundle
 from vae_edge.runtime.bundle import guard
 
-HERE = Path(__file__).parent
-TESTS = HERE.parents[2] / "tests"
+TESTS = Path(__file__).parents[1]
 LARGEST = 1 << 21  # elements of a weight that is written here
 DTYPES = {1: np.float32, 7: np.int64}
 
@@ -114,9 +111,7 @@ def main() -> None:
         for name, data in cases
     ]
     text = "\n".join(json.dumps(entry) for entry in entries)
-    (HERE / "corpus.jsonl.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    refused = sum(entry["cost"] is None for entry in entries)
-    print(f"{len(entries)} graphs, {refused} of them refused")
+    Path(__file__).with_name("graphs.jsonl.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
 if __name__ == "__main__":
