@@ -65,10 +65,10 @@ def export(
     |value|), for the examples, their posteriors' means and 2,048 draws of the prior (CheckFailed otherwise). An earlier
     bundle of the same name is replaced, another only with `force`, a folder that is no bundle never (OutputError).
     Raises InputError with all that has to be said or mended. `name` is the bundle's, by default that of its folder.
-    `precision` 'fp16' or 'int8' may cost `max_nats` nats of the examples. `training` and `metrics` are what you want the
-    manifest and the card to tell: how the model was learned, and figures that you have measured. `max_elements` bounds
-    the numbers that a run of a graph may hold at once. `progress` is called with the name of each step and how many
-    draws it takes (0: it does not count), and returns what is called with how many are done.
+    `precision` 'fp16' or 'int8' may cost `max_nats` nats of the examples. `training` and `metrics` are what you want
+    the manifest and the card to tell: how the model was learned, and figures that you have measured. `max_elements`
+    bounds the numbers that a run of a graph may hold at once. `progress` is called with the name of each step and how
+    many draws it takes (0: it does not count), and returns what is called with how many are done.
     """
     request = _request(encoder, decoder, model, examples, posterior, likelihood, prior, condition, conditions, event,
                        opset, max_elements)  # fmt: skip

@@ -83,7 +83,7 @@ def differences(vae: VAE, arrays: Arrays) -> dict[str, float]:
 
 
 def compare(value: Array, expected: Array, *, relative: bool = True) -> float:
-    """max |value - expected| / max(1, |expected|) where `relative`, else max |value - expected|; NaN where one is NaN."""
+    """max |value - expected|, divided by max(1, |expected|) where `relative`; NaN where one is NaN."""
     with np.errstate(invalid="ignore"):  # what is not finite gives NaN, and fails
         difference = np.abs(value.astype(np.float64) - expected)
         return float((difference / np.maximum(1, np.abs(expected)) if relative else difference).max())

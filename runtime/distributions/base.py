@@ -77,10 +77,11 @@ class Distribution:
         event_shape: tuple[int, ...],
         purpose: noise.Purpose,
     ) -> Self:
-        """The distribution of a graph's outputs `parameters`, float32 (B, *shape), of the shapes that the manifest says.
+        """The distribution of a graph's outputs, `parameters` float32 (B, *shape), shaped as the manifest says.
 
-        `settings` and `event_shape` as for `parameter_shapes`; draws take their noise from `purpose`. A parameter that is the same for all events has no axis for the batch, or no axes at all. Nothing is copied.
-        Raises InputError for a NaN, an infinity, or a number outside the parameter's range.
+        `settings` and `event_shape` as for `parameter_shapes`; draws take their noise from `purpose`. A parameter that
+        is the same for all events has no axis for the batch, or no axes at all. Nothing is copied. Raises InputError
+        for a NaN, an infinity, or a number outside the parameter's range.
         """
         raise NotImplementedError
 
@@ -132,8 +133,8 @@ class Distribution:
     def write(self, head: str, out: Float32, *, seed: int = 0, start: int = 0, stream: int = 0) -> None:
         """Writes the `head` 'sample', 'mean' or 'mode' into `out`, float32 of batch_shape + event_shape in C order.
 
-        The sample of member i is draw `start` + i of the `seed` and the stream. No other array of that size is made; where
-        `writes_in_place`, `out` may be the array of a parameter. Raises InputError.
+        The sample of member i is draw `start` + i of the `seed` and the stream. No other array of that size is made;
+        where `writes_in_place`, `out` may be the array of a parameter. Raises InputError.
         """
         heads.check(head)
         wanted = self.batch_shape + self.event_shape

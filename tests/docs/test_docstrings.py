@@ -35,17 +35,14 @@ FROM_PYTHON = {"Exception", "NotImplementedError", "AttributeError", "AssertionE
 def public() -> Iterator[tuple[str, Any, type | None]]:
     """Each public function, class, method and property: its name, itself, and the class it is a part of."""
     from vae_edge import export, pictures
-    from vae_edge.export.sources import run
-    from vae_edge.train import config, data, fit
-    from vae_edge.train import run as runs
+    from vae_edge.train import config, data
 
     objects = {f"runtime.{name}": getattr(runtime, name) for name in runtime.__all__}
     objects |= {f"runtime.probe.{name}": getattr(probe, name) for name in probe.__all__}
     objects |= {f"export.{name}": getattr(export, name) for name in export.__all__}
-    objects |= {"export.sources.run.export": run.export, "train.config.Config": config.Config}
-    objects |= {"train.fit.fit": fit.fit, "train.fit.load": fit.load, "train.data.Dataset": data.Dataset}
+    objects |= {"train.config.Config": config.Config}
+    objects |= {"train.data.Dataset": data.Dataset}
     objects |= {"train.data.load": data.load, "train.data.binarise": data.binarise}
-    objects |= {"train.run.Run": runs.Run, "train.run.Record": runs.Record}
     objects |= {f"pictures.{name}": getattr(pictures, name) for name in pictures.__all__}
     for name, each in objects.items():
         if inspect.isclass(each):
@@ -67,8 +64,8 @@ def function(member: Any) -> Any:
 def told(member: Any, owner: type | None) -> str:
     """What `help()` says of it, and of the class that it is a part of."""
     texts = [text_of(member, owner)]
-    if owner is not None:
-        texts += [inspect.getdoc(owner) or "", *(inspect.getdoc(getattr(owner, "load", None)) or "",)]
+    part_of = member if inspect.isclass(member) else owner
+    texts += [inspect.getdoc(each) or "" for each in (part_of, getattr(part_of, "load", None)) if each is not None]
     return "\n".join(texts)
 
 
@@ -81,13 +78,18 @@ def text_of(member: Any, owner: type | None) -> str:
 def parameters(member: Any) -> list[str]:
     if inspect.isclass(member):
         if dataclasses.is_dataclass(member):
-            return [field.name for field in dataclasses.fields(member) if "help" not in field.metadata]
+            return [field.name for field in dataclasses.fields(member) if is_told(field)]
         member = member.__init__
         if not inspect.isfunction(member):
             return []
     every = inspect.signature(function(member)).parameters.values()
     named = [each.name for each in every if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     return [name for name in named if name not in ("self", "cls", *AFTER_THEIR_TYPE)]
+
+
+def is_told(field: dataclasses.Field[Any]) -> bool:
+    """Whether a docstring has to name a field: an option of a run carries its help with it."""
+    return "help" not in field.metadata and not field.name.startswith("_")
 
 
 def raised(member: Any) -> set[str]:
@@ -133,7 +135,7 @@ def test_the_public_api_explains_itself():
 
 def test_all_of_the_api_is_looked_at():
     names = {name for name, _, _ in public()}
-    assert {"runtime.VAE.load", "runtime.Normal.kl_divergence", "export.export", "train.fit.fit"} <= names
+    assert {"runtime.VAE.load", "runtime.Normal.kl_divergence", "export.export"} <= names
     assert len(names) > 150
 
 
