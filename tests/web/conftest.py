@@ -51,9 +51,9 @@ def browser(node: str) -> Iterator[str]:
 def browse(node: str, browser: str) -> Browse:
     """Runs a scenario of web/test-browser and gives what it returns."""
 
-    def run(scenario: str, **options: object) -> dict[str, Any]:
+    def run(scenario: str, timeout: float = 240, **options: object) -> dict[str, Any]:
         arguments = [node, "test-browser/run.mjs", browser, scenario, json.dumps(options, default=str)]
-        done = subprocess.run(arguments, cwd=WEB, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(arguments, cwd=WEB, capture_output=True, text=True, timeout=timeout)
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
