@@ -116,7 +116,7 @@ def evaluate(
       vae-edge evaluate
       vae-edge evaluate ./my-bundle --samples 5000 --limit 1000 --json
       vae-edge evaluate ./my-bundle --data my-pictures/ --split all
-      vae-edge evaluate ./my-labels --data fashion-mnist
+      vae-edge evaluate ./my-labels --data mnist
       vae-edge evaluate ./my-table --data rows.csv --split all
       vae-edge evaluate mnist-tiny mnist mnist-large
     """
