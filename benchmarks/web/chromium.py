@@ -1,7 +1,7 @@
 """How fast the explorer's page is in Chromium, as one JSON document: python -m benchmarks.web.chromium.
 
-Times: from the disk to the first pixels, from a slider's move to pixels, and the decoder of `mnist` for 1 and 64 images on
-the page's kernels beside onnxruntime-web. Medians, and the range. Needs Node, `npm ci` in web/, and Chromium.
+Times: from the disk to the first pixels, from a slider's move to pixels, and the decoder of `mnist` for 1 and 64 images
+on the page's kernels beside onnxruntime-web. Medians, and the range. Needs Node, `npm ci` in web/, and Chromium.
 `VAE_EDGE_SOAK=1 pytest tests/web/test_chromium.py` compares noise and pixels at full size.
 """
 
@@ -69,7 +69,8 @@ def _summary(values: list[float]) -> dict[str, float]:
 
 
 def _machine() -> str:
-    models = {line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line}
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = {line.partition(": ")[2] for line in lines if "model name" in line}
     return f"{', '.join(sorted(models)) or platform.machine()}, {os.cpu_count()} CPUs"
 
 

@@ -1,4 +1,4 @@
-"""The snippets of docs/javascript.md, and those of the README in JavaScript, run: in Node, and in a page with a worker."""
+"""JavaScript in docs/javascript.md and in the README runs: in Node, and in a page with a worker."""
 
 from __future__ import annotations
 
