@@ -134,13 +134,15 @@ def _read_rows(files: list[Path | Held], vae: VAE, label_column: str, treatment:
     return Events(table.rows, table.labels, names)
 
 
-def read_one(name: str, vae: VAE, say: Callable[[str], None] = lambda line: None) -> npt.NDArray[Any]:
+def read_one(
+    name: str, vae: VAE, treatment: Treatment | None = None, say: Callable[[str], None] = lambda line: None
+) -> npt.NDArray[Any]:
     """The event (1, ...) that `name` means: a file with one, or FILE:INDEX; raises DataError or InputError."""
     path, colon, index = name.rpartition(":")
     if not colon or not index.isdecimal() or Path(name).exists():
         path, index = name, ""
     shape = vae.event_shape
-    values = read([path], vae, say=say).values
+    values = read([path], vae, treatment=treatment, say=say).values
     if not index and len(values) > 1:
         raise InputError(f"{path} holds {counted(len(values), shape)}; say which, from 0: {path}:0")
     place = int(index or 0)

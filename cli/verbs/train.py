@@ -79,7 +79,7 @@ def train_with(
       vae-edge train --data photos/ --latent 64 --out runs/photos
       vae-edge train --data wine.csv --label-column kind --conditional --width 64 --out runs/wine
       vae-edge train --out runs/sixteen --resume
-      vae-edge train --preset mnist --start runs/mnist --objective iwae --warmup 0 --epochs 20 --out runs/tuned
+      vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     out = out or Path("runs", preset or Path(options["data"]).name or "run")
