@@ -54,7 +54,7 @@ def test_ink_on_a_transparent_ground_lies_on_white_and_it_is_told(tmp_path: Path
     assert (images[1, 0] == 255).all()
     assert (images[1, 6, 6] == 204).all()  # (1 - 0.2) white
     assert line == (
-        f"1 of 2 pictures, the first {tmp_path / 'ink.png'}: transparent parts, laid on white: "
+        f"1 of 2 pictures have transparent parts, laid on white (first {tmp_path / 'ink.png'}): "
         "--ground white|black|#RRGGBB chooses it"
     )
     assert (told(tmp_path / "ink.png", ground="black")[0] == 0).all()
@@ -82,9 +82,17 @@ def test_further_frames_are_told(tmp_path: Path, suffix: str) -> None:
     frames[1].save(tmp_path / f"a.{suffix}", save_all=True, append_images=[frames[0], frames[2]], lossless=True)
     images, [line] = told(tmp_path / f"a.{suffix}")
     assert (images == 60).all()
-    assert line.endswith("several frames, of which the first is read: save the others as pictures of their own")
+    assert line.endswith("has several frames, of which the first is read: save the others as pictures of their own")
     frames[1].save(tmp_path / f"one.{suffix}")
     assert told(tmp_path / f"one.{suffix}")[1] == []
+
+
+def test_a_first_frame_is_read_whatever_follows(tmp_path: Path) -> None:
+    frames = [Image.fromarray(RNG.integers(0, 256, (8, 12)).astype(np.uint8)) for _ in range(2)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    data = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "cut.gif").write_bytes(data[: len(data) - 60])
+    assert np.array_equal(told(tmp_path / "cut.gif")[0], told(tmp_path / "a.gif")[0])
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
@@ -186,7 +194,7 @@ def test_pictures_that_are_stretched_are_told(tmp_path: Path) -> None:
     assert told(tmp_path / "a.png", size=(4, 6))[1] == []
     images, [line] = told(tmp_path / "a.png", size=4)
     assert images.shape == (1, 4, 4, 3)
-    assert line == f"{tmp_path / 'a.png'}: other proportions, and stretched: --crop fit cuts the margins instead"
+    assert line == f"{tmp_path / 'a.png'} is stretched to 4x4 pixels: --crop fit cuts the margins instead"
 
 
 def test_pictures_that_differ_say_what_makes_them_alike(tmp_path: Path) -> None:
