@@ -40,7 +40,7 @@ def test_what_is_not_said_is_seed_0_from_draw_0_on(method, head):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
 def test_a_code_that_is_no_number_is_named_before_the_decoder_sees_it(vae, bad):
-    with pytest.raises(InputError, match="^z should be finite in float32"):
+    with pytest.raises(InputError, match=r"^z should be finite in float32"):
         vae.decode(np.array([[0, 1, 2], [0, bad, 2]], np.float64))
 
 
