@@ -65,6 +65,14 @@ def test_arithmetic_on_sizes(operator, values, expected):
     assert described(made.numbers[0] if made.numbers is not None else None) == expected
 
 
+@pytest.mark.parametrize(("value", "kept"), [((1 << 31) - 1, True), (1 << 31, False), (-(1 << 31), False)])
+def test_a_cast_keeps_the_numbers_that_int32_holds(value, kept):
+    for kind in (6, 7):
+        made = elements.cast(node("Cast", to=kind), Tensor(known((1,)), known((value,))))
+        assert made.numbers == ((value,) if kept else None)
+    assert elements.cast(node("Cast", to=1), Tensor(known((1,)), known((3,)))).numbers is None
+
+
 @pytest.mark.parametrize(("value", "expected"), [(K(3), (K, -3)), (B(256), (B, -256)), (7, None)])
 def test_what_is_negated(value, expected):
     made = elements.arithmetic(node("Neg"), Tensor(known((1,)), (value,)))
