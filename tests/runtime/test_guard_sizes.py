@@ -167,7 +167,7 @@ def test_a_sum_is_known_where_its_terms_are_of_one_kind():
 
 
 def test_numbers_are_split_with_their_axis():
-    halves = Node("Split", ("x", "s"), ("a", "b", "c"), {"axis": known((0,))})
+    halves = Node("Split", ("x", "s"), ("a", "b", "c"))
     made = parts.split(halves, Tensor(known((4,)), known((2, 3, 5, 7))), Tensor(known((3,)), known((1, 2, 1))))
     assert [part.numbers for part in made] == [(2,), (3, 5), (7,)]
     assert [part.shape for part in made] == [(1,), (2,), (1,)]

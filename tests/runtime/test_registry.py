@@ -62,3 +62,8 @@ def test_an_unknown_family_is_answered_with_those_of_its_role(role, known, name)
         registry.family(name, role)
     listed = str(raised.value).removeprefix("family should be one of ").partition(", it is ")[0]
     assert sorted(listed.split(", ")) == sorted(known.split(", "))
+
+
+def test_a_family_is_discrete_where_its_log_prob_is_of_a_mass():
+    discrete = {name for name, kind in registry.FAMILIES.items() if kind.is_discrete}
+    assert discrete == {"bernoulli", "categorical", "discretized_logistic"}
