@@ -41,6 +41,7 @@ def node(operator: str, **ints: int) -> Node:
         ("Mul", (256, K(-1)), None),
         ("Mul", (K(1 << 16), K(1 << 16)), None),  # not in int32
         ("Div", (K(7), K(2)), (K, 3)),
+        ("Div", (K(7), K(1)), (K, 7)),
         ("Div", (B(512), B(256)), (K, 2)),
         ("Div", (B(256), K(2)), (int, 128)),  # of three events one is left over
         ("Div", (K(8), B(256)), (int, 8)),
@@ -189,6 +190,18 @@ def test_channels_that_a_block_does_not_divide_are_bounded(channels, expected):
 def test_pixels_that_a_block_does_not_divide_are_bounded(size, expected):
     made = shapes.space_to_depth(node("SpaceToDepth", blocksize=2), Tensor((K(1), K(3), K(2), size)))
     assert list(map(described, made.shape)) == [(K, 1), (K, 12), (K, 1), expected]
+
+
+def test_a_block_of_one_changes_nothing():
+    x = Tensor((B(256), K(3), K(5), 7))
+    for rule in (shapes.depth_to_space, shapes.space_to_depth):
+        assert list(map(described, rule(node("", blocksize=1), x).shape)) == list(map(described, x.shape))
+
+
+def test_one_number_goes_with_several():
+    several, one = Tensor(known((3,)), known((2, 3, 5))), Tensor(known((1,)), known((7,)))
+    assert elements.arithmetic(node("Add"), several, one).numbers == (9, 10, 12)
+    assert elements.arithmetic(node("Mul"), one, several).numbers == (14, 21, 35)
 
 
 @pytest.mark.parametrize(
