@@ -39,6 +39,9 @@ def node(operator: str, **ints: int) -> Node:
         ("Mul", (B(256), B(-256)), None),  # larger where the batch is smaller
         ("Mul", (B(-256), B(-256)), (int, 65536)),
         ("Mul", (256, K(-1)), None),
+        ("Mul", (256, K(0)), (int, 0)),
+        ("Add", (K(1 << 30), K((1 << 30) - 1)), (K, (1 << 31) - 1)),
+        ("Add", (K(1 << 30), K(1 << 30)), None),  # not in int32
         ("Mul", (K(1 << 16), K(1 << 16)), None),  # not in int32
         ("Div", (K(7), K(2)), (K, 3)),
         ("Div", (K(7), K(1)), (K, 7)),
