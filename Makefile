@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHAE ?= $(BIN)/python  # of `make baselines`: an interpreter that has pythae; without one, its rows say so
+MACHINES ?=  # of `make machines`: some of aarch64 armhf i386 s390x, or all
 PYTHONS ?= $(PYTHON)  # of `make golden`: "python3.11 python3.12 python3.13", as far as they are there
 MUTANTS ?= 240
 SEED ?= 1  # of `make mutants`
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test coverage mutants soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook openvino
+.PHONY: demo test coverage mutants soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook openvino machines arm
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
@@ -32,6 +33,12 @@ mutants: $(VENV)/all.stamp  ## $(MUTANTS) small changes of runtime/, of seed $(S
 
 soak: $(VENV)/all.stamp golden  ## every promise of docs/promises.md at its full size: hours
 	VAE_EDGE_SOAK=1 $(BIN)/python -m pytest --durations=0 tests/soak
+
+machines: $(VENV)/all.stamp  ## noise on other processors, and digits on aarch64, by qemu; apt-get install debootstrap qemu-user-static first
+	$(BIN)/python -m tests.machines $(MACHINES)
+
+arm: $(VENV)/all.stamp  ## the same for aarch64, with the runtime's tests: an hour
+	$(BIN)/python -m tests.machines aarch64 --tests
 
 golden: $(VENV)/all.stamp  ## the hashes of noise, by each NumPy on each of $(PYTHONS)
 	$(BIN)/python tests/soak/matrix.py $(PYTHONS)

@@ -21,6 +21,7 @@ from vae_edge.export.statements import Image, Index, OneHot, Statement, Vector
 from vae_edge.export.variant import CALIBRATION, IMAGES, MAX_NATS
 from vae_edge.runtime.bundle import guard
 from vae_edge.runtime.bundle.manifest import FP32, Manifest, Training
+from vae_edge.train.provenance import producer, versions
 
 __all__ = ["export", "plan"]
 
@@ -117,8 +118,6 @@ def _examples(found: Findings) -> Sets:
 
 def _versions() -> tuple[str, dict[str, str]]:
     """The producer, and the versions of the packages that took part."""
-    from vae_edge.train.run import producer, versions
-
     packages = ("keras", "onnx", "onnxruntime", "tensorflow", "tensorflow-probability", "tf-keras", "tf2onnx")
     loaded = [name for name in packages if name.replace("tf-", "tf_").replace("-p", "_p") in sys.modules]
     return producer(), versions("vae-edge", *loaded)

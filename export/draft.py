@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from vae_edge.runtime import VAE, events, probe
 from vae_edge.runtime.bundle import Bundle, guard, priors, reading
 from vae_edge.runtime.bundle.manifest import FP32, SCHEMA, File, Manifest, Spec, Training, render, seal
 
-__all__ = ["PROBES", "Draft", "draft", "file_of", "open_vae", "with_probe"]
+__all__ = ["PROBES", "Draft", "draft", "open_vae", "with_probe"]
 
 PROBES = 4  # events
 
@@ -37,7 +36,7 @@ class Draft:
 
     def with_file(self, name: str, data: bytes) -> Draft:
         """The same with a probe of these bytes."""
-        manifest = seal(dataclasses.replace(self.manifest, probe=file_of(name, data)))
+        manifest = seal(dataclasses.replace(self.manifest, probe=File.of(name, data)))
         return Draft(manifest, self.files | {name: data})
 
     def write(self, folder: Path) -> None:
@@ -66,7 +65,7 @@ def draft(found: Findings, *, name: str, producer: str, versions: dict[str, str]
     if found.prior.arrays is not None:
         files["prior.npz"] = priors.render(found.prior.arrays)
         constants = {"components": float(found.prior.components)}
-        prior = dataclasses.replace(prior, constants=constants, file=file_of("prior.npz", files["prior.npz"]))
+        prior = dataclasses.replace(prior, constants=constants, file=File.of("prior.npz", files["prior.npz"]))
     files["probe.npz"] = b"\0"
     manifest = Manifest(
         schema=SCHEMA,
@@ -81,7 +80,7 @@ def draft(found: Findings, *, name: str, producer: str, versions: dict[str, str]
         likelihood=found.likelihood.spec(),
         prior=prior,
         precision=FP32,
-        probe=file_of("probe.npz", files["probe.npz"]),
+        probe=File.of("probe.npz", files["probe.npz"]),
         training=training,
         metrics={},
         parity={},
@@ -127,11 +126,6 @@ def with_probe(made: Draft, vae: VAE, reference: Reference, found: Findings) -> 
     ours = dict(zip(manifest.likelihood.outputs.values(), vae.model.decoder.run(z, given[1]), strict=True))
     arrays |= _canonical(reference, values, ours)
     return made.with_file(manifest.probe.name, probe.render(arrays, manifest))
-
-
-def file_of(name: str, data: bytes) -> File:
-    """What a manifest says of a file."""
-    return File(name, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _canonical(reference: Reference, theirs: dict[str, Float32], ours: dict[str, Float32]) -> dict[str, Float32]:

@@ -13,31 +13,9 @@ from vae_edge.runtime import bundle
 from vae_edge.runtime.bundle import manifest
 from vae_edge.runtime.bundle.manifest import Manifest
 from vae_edge.runtime.errors import IntegrityError
+from vae_edge.runtime.evaluation.metrics import ERROR, FLOOR, METRICS, MODE, NLL_SAMPLES
 
 __all__ = ["section", "write"]
-
-# What a card says of each metric, and how; a metric of another name is told by its name.
-_NATS, _SHARE, _PLAIN = "{:.3f} nats", "{:.2%}", "{:.4g}"
-METRICS = {
-    "elbo": ("ELBO, one draw of z an event", _NATS),
-    "reconstruction": ("reconstruction term, E_q[log p(x given z)]", _NATS),
-    "kl": ("KL of q(z given x) from p(z)", _NATS),
-    "nll": ("NLL, the importance-weighted bound", _NATS),
-    "nats_lost": ("NLL lost by the precision, on validation events, against fp32 with the same noise", _NATS),
-    "bits_per_dimension": ("bits a number of the event, of the NLL or the ELBO", "{:.3f}"),
-    "active_units": ("active units, Var(E[z given x]) > 0.01", "{:.0f}"),
-    "cross_entropy": ("cross-entropy of the reconstruction, z the posterior's mean", _NATS),
-    "wrong_pixels": ("wrong pixels of the mode, z the posterior's mean", _SHARE),
-    "squared_error": ("mean squared error of the mean, z the posterior's mean", "{:.5f}"),
-    "frechet": ("Frechet distance of samples", _PLAIN),
-    "precision": ("precision", "{:.3f}"),
-    "recall": ("recall", "{:.3f}"),
-    "density": ("density", "{:.3f}"),
-    "coverage": ("coverage", "{:.3f}"),
-    "confidence": ("the classifier's mean confidence", "{:.3f}"),
-    "class_distance": ("total variation of the classes from uniform", "{:.3f}"),
-}
-FLOOR, MODE, ERROR, SAMPLES = "_floor", "_mode", "_standard_error", "nll_samples"
 
 _HEADING = "## Figures"
 _SECTION = re.compile(rf"^{_HEADING}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -50,7 +28,7 @@ def section(said: Manifest) -> str:
         f"| {_title(name, found)} | {_number(name, value)}{_beside(name, ERROR, found, ' +- ')} "
         f"| {_beside(name, MODE, found)} | {_beside(name, FLOOR, found)} |"
         for name, value in sorted(found.items(), key=lambda item: _place(item[0]))
-        if not name.endswith((FLOOR, MODE, ERROR)) and name != SAMPLES
+        if not name.endswith((FLOOR, MODE, ERROR)) and name != NLL_SAMPLES
     ]
     table = [
         "Computed on test events by the runtime on these graphs; likelihoods are of one event. Figures of samples are",
@@ -108,12 +86,12 @@ def _place(name: str) -> int:
 
 
 def _title(name: str, metrics: Mapping[str, float]) -> str:
-    title = METRICS.get(name, (name.replace("_", " "), ""))[0]
-    return f"{title}, K = {metrics[SAMPLES]:,.0f}" if name == "nll" and SAMPLES in metrics else title
+    title = METRICS[name].title if name in METRICS else name.replace("_", " ")
+    return f"{title}, K = {metrics[NLL_SAMPLES]:,.0f}" if name == "nll" and NLL_SAMPLES in metrics else title
 
 
 def _number(name: str, value: float) -> str:
-    return METRICS.get(name, ("", _PLAIN))[1].format(value)
+    return METRICS[name].text(value) if name in METRICS else f"{value:.4g}"
 
 
 def _beside(name: str, suffix: str, metrics: Mapping[str, float], before: str = "") -> str:

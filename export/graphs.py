@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 
@@ -29,10 +28,9 @@ def describe(
     """
     data = model.SerializeToString(deterministic=True)
     cost = guard.check(data, file_name, max_elements=max_elements)
-    file = File(file_name, len(data), hashlib.sha256(data).hexdigest())
     floats = [w for w in model.graph.initializer if w.data_type == onnx.TensorProto.FLOAT and w.dims]  # no constants
     graph = Graph(
-        file=file,
+        file=File.of(file_name, data),
         opset=cost.opset,
         inputs=tuple(_tensor(value, roles.get(value.name, "")) for value in model.graph.input),
         outputs=tuple(_tensor(value, "") for value in model.graph.output),

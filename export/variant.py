@@ -13,10 +13,10 @@ import numpy.typing as npt
 import onnx
 
 from vae_edge.export import quantize
-from vae_edge.export.draft import Draft, file_of, open_vae
+from vae_edge.export.draft import Draft, open_vae
 from vae_edge.runtime import VAE, events, probe
 from vae_edge.runtime.bundle import guard, priors
-from vae_edge.runtime.bundle.manifest import Graph, Manifest, seal
+from vae_edge.runtime.bundle.manifest import File, Graph, Manifest, seal
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.errors import CheckFailed, InputError
@@ -53,11 +53,11 @@ def make(whole: VAE, draft: Draft, folder: Path, precision: str, calibration: Ev
         data = small.SerializeToString(deterministic=True)
         files[graph.file.name] = data
         cost = guard.check(data, graph.file.name).multiply_adds
-        changed[name] = dataclasses.replace(graph, file=file_of(graph.file.name, data), multiply_adds=cost)
+        changed[name] = dataclasses.replace(graph, file=File.of(graph.file.name, data), multiply_adds=cost)
     prior = said.prior
     if prior.file is not None:
         files[prior.file.name] = priors.render(quantize.prior(_arrays(whole), precision))
-        prior = dataclasses.replace(prior, file=file_of(prior.file.name, files[prior.file.name]))
+        prior = dataclasses.replace(prior, file=File.of(prior.file.name, files[prior.file.name]))
     made = Draft(seal(dataclasses.replace(said, precision=precision, prior=prior, graphs=changed)), files)
     vae = open_vae(made, folder)
     # Kernels that add in another order round some number to another integer, which moves logits by up to 1. What is

@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime.errors import DataError, MissingExtra
+from vae_edge.pictures.decode import PICTURES, as_bytes, read_picture
+from vae_edge.pictures.notices import Notices
+from vae_edge.pictures.opening import MAX_BYTES, File, Held
+from vae_edge.pictures.treatment import FIT, PLAIN, Treatment
+from vae_edge.runtime.errors import DataError
 
 __all__ = [
-    "PICTURES",
     "as_images",
     "digest",
     "gunzip",
@@ -26,44 +29,84 @@ __all__ = [
     "read_arrays",
     "read_idx",
     "read_images",
-    "read_picture",
+    "to_bytes",
+    "treat",
     "unpack",
 ]
-
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp")
-# What a picture may be inside, whatever its name: of all that Pillow knows, one runs Ghostscript (EPS).
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
-MAX_BYTES = 1 << 30  # of one unpacked file; MNIST's largest has 47 MB
-MAX_PIXELS = 4096 * 4096  # of one picture
-MAX_SCANS = 200  # of one JPEG: one of 16 million pixels takes 6 ms for each that its file repeats in 33 bytes
 
 Pixels = npt.NDArray[np.uint8]
 
 
-def read_images(path: str | Path) -> npt.NDArray[Any]:
+def read_images(
+    path: str | Path | Held, treatment: Treatment = PLAIN, notices: Notices | None = None
+) -> npt.NDArray[Any]:
     """The images at `path`, (n, H, W, C); uint8 in [0, 255], or what an array file holds (bool, or floats in [0, 1]).
 
     `path` is an IDX file (.gz too), an array file (.npy; .npz with one array of images), a picture, or a folder of
-    pictures of one size. Raises DataError where it is none of these or damaged.
+    pictures, which the treatment brings to one size. `notices` counts what a user should know. Raises DataError where
+    it is none of these or damaged.
     """
-    path = Path(path)
-    if path.is_dir():
-        return _read_folder(path)
+    path = Path(path) if isinstance(path, str) else path
+    notices = Notices() if notices is None else notices
+    if isinstance(path, Path) and path.is_dir():
+        images: npt.NDArray[Any] = _read_folder(path, treatment, notices)
+    elif path.suffix.lower() in PICTURES:
+        images = read_picture(path, treatment, notices)[None]
+    else:
+        return treat(_read_stack(path, notices), path, treatment)
+    notices.check(path, treatment)
+    return images
+
+
+def treat(images: npt.NDArray[Any], name: object, treatment: Treatment) -> npt.NDArray[Any]:
+    """An array of images (n, H, W, C) as the treatment makes it: as it is, or uint8. Raises DataError."""
+    if not treatment.changes_pixels:
+        return images
+    if treatment.white:
+        if images.dtype.kind not in "iuf" or not np.isfinite(images).all():
+            raise DataError(f"{name}: --white is for finite numbers, these are {images.dtype}")
+        images = as_bytes(images, treatment.white)
+    else:
+        images = to_bytes(images, name)
+    return treatment.apply_all(images, name)
+
+
+def to_bytes(images: npt.NDArray[Any], name: object) -> Pixels:
+    """Pixels as uint8; floats and booleans must lie in [0, 1]. Raises DataError that says what to do with others."""
+    if images.dtype == np.uint8:
+        if images.max() == 1:
+            raise DataError(
+                f"{name}: uint8 with 1 as the largest number, of 1 or of 255? Say it by --white 1 or --white 255"
+            )
+        return images
+    finite = images.dtype.kind in "iufb" and np.isfinite(images).all()
+    if finite and images.dtype.kind in "fb" and images.min() >= 0 and images.max() <= 1:
+        return np.rint(images.astype(np.float64) * 255).astype(np.uint8)
+    came, remedy = f"{images.dtype}", "clean them"
+    if finite:
+        came += f" from {images.min()} to {images.max()}"
+        remedy = "scale them to [0, 1]"
+        if images.min() >= 0:
+            bits = max(8, int(images.max()).bit_length())
+            remedy = f"say which number is white, by --white {2**bits - 1}"
+    raise DataError(f"{name}: pixels should be uint8 in [0, 255], or floats in [0, 1]; they are {came}: {remedy}")
+
+
+def _read_stack(path: Path | Held, notices: Notices) -> npt.NDArray[Any]:
+    """The images of an array file or an IDX file."""
     suffix = path.suffix.lower()
-    if suffix in PICTURES:
-        return read_picture(path)[None]
     if suffix == ".npy":
-        return as_images(read_array(path), path)
+        return as_images(read_array(path), path, notices)
     if suffix == ".npz":
         images = {key: array for key, array in read_arrays(path).items() if array.ndim >= 3}
         if len(images) != 1:
             raise DataError(f"{path}: expected one array of images, found {sorted(images) or 'none'}; keep one of them")
         (array,) = images.values()
-        return as_images(array, path)
-    return as_images(read_idx(unpack(path), path), path)
+        return as_images(array, path, notices)
+    return as_images(read_idx(unpack(path), path), path, notices)
 
 
-def unpack(path: Path) -> bytes:
+def unpack(path: File) -> bytes:
     """The bytes of a file, gunzipped where its name ends in .gz; raises DataError."""
     try:
         data = path.read_bytes()
@@ -74,7 +117,7 @@ def unpack(path: Path) -> bytes:
     return gunzip(data, path) if path.suffix == ".gz" else data
 
 
-def gunzip(data: bytes, name: str | Path) -> bytes:
+def gunzip(data: bytes, name: object) -> bytes:
     """`data` unpacked, at most `MAX_BYTES` of it; raises DataError where it is damaged or larger."""
     try:
         with gzip.open(io.BytesIO(data)) as stream:
@@ -86,7 +129,7 @@ def gunzip(data: bytes, name: str | Path) -> bytes:
     return unpacked
 
 
-def read_idx(data: bytes, name: str | Path) -> Pixels:
+def read_idx(data: bytes, name: object) -> Pixels:
     """The array of unsigned bytes in an IDX file's bytes: 0 0 8 rank, then each size as a big-endian uint32, then data.
 
     Raises DataError where the header or the length does not fit.
@@ -106,7 +149,7 @@ def read_idx(data: bytes, name: str | Path) -> Pixels:
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
-def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+def read_arrays(path: File) -> dict[str, npt.NDArray[Any]]:
     """The arrays in a .npz, never unpickled, at most `MAX_BYTES` of them; raises DataError."""
     try:
         # np.load leaves a file that it opened itself open where it fails.
@@ -123,40 +166,6 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise DataError(f"{path}: not an .npz of plain arrays ({error})") from error
 
 
-def read_picture(path: Path) -> Pixels:
-    """One picture as (H, W, C) uint8: grey pictures have one channel, all others three; 16 bits become 8.
-
-    Raises DataError where it is none, too large, or grey by numbers whose white is not known.
-    """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtra("reading pictures needs Pillow: pip install 'vae-edge[cli]'") from error
-    try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise DataError(f"{path}: {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,} are read")
-            if picture.format in {"JPEG", "MPO"} and (scans := path.read_bytes().count(b"\xff\xda")) > MAX_SCANS:
-                raise DataError(f"{path}: a JPEG of {scans:,} scans, at most {MAX_SCANS} are read")
-            if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM"):
-                # 65535 = 257 * 255, which `convert` would not scale but clip; Pillow scales PGMs to 65535 itself
-                pixels = ((np.asarray(picture).astype(np.uint32) + 128) // 257).astype(np.uint8)
-            elif picture.mode in {"I", "F"}:
-                raise DataError(
-                    f"{path}: 32 bits a pixel, whose white is not known; save it as 8 or 16 bit grey, or RGB"
-                )
-            else:
-                grey = picture.mode in {"1", "L", "LA"}
-                pixels = np.asarray(picture.convert("L" if grey else "RGB"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except DataError:
-        raise
-    except Exception as error:  # Pillow's decoders raise many kinds on damaged input
-        raise DataError(f"{path}: not a picture that can be read ({error})") from error
-    return pixels.reshape(*pixels.shape[:2], -1)
-
-
 def digest(*arrays: npt.NDArray[Any]) -> str:
     """SHA-256 (hexadecimal) of the arrays' shapes, dtypes and values."""
     total = hashlib.sha256()
@@ -166,18 +175,26 @@ def digest(*arrays: npt.NDArray[Any]) -> str:
     return total.hexdigest()
 
 
-def as_images(array: npt.NDArray[Any], name: str | Path) -> npt.NDArray[Any]:
-    """An array of images as (n, H, W, C): one image and a missing channel axis are filled in. Raises DataError."""
+def as_images(array: npt.NDArray[Any], name: object, notices: Notices | None = None) -> npt.NDArray[Any]:
+    """An array of images as (n, H, W, C): one image and a missing channel axis are filled in. Raises DataError.
+
+    One with its channels first, (n, 1, H, W) or (n, 3, H, W) as PyTorch has them, is turned; `notices` is told.
+    """
     if array.ndim == 2:
         array = array[None]
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or 0 in array.shape:
         raise DataError(f"{name}: expected images (n, H, W) or (n, H, W, C), found an array of shape {array.shape}")
+    if array.shape[1] in (1, 3) and array.shape[3] > 4:
+        turned = array.transpose(0, 2, 3, 1)
+        if notices is not None:
+            notices.add(f"{name}: {array.shape} is read as (n, C, H, W): save it as (n, H, W, C) if it is not")
+        return turned
     return array
 
 
-def read_array(path: Path) -> npt.NDArray[Any]:
+def read_array(path: File) -> npt.NDArray[Any]:
     """The array in a .npy, never unpickled; raises DataError."""
     try:
         with path.open("rb") as stream:
@@ -199,12 +216,13 @@ def picture_paths(folder: Path) -> list[Path]:
     return paths
 
 
-def _read_folder(folder: Path) -> Pixels:
+def _read_folder(folder: Path, treatment: Treatment, notices: Notices) -> Pixels:
     paths = picture_paths(folder)
-    pictures = [read_picture(path) for path in paths]
+    pictures = [read_picture(path, treatment, notices) for path in paths]
     for path, picture in zip(paths, pictures, strict=True):
         if picture.shape != pictures[0].shape:
+            remedy = "--grey" if picture.shape[:2] == pictures[0].shape[:2] else f"--resize N --crop {FIT}"
             raise DataError(
-                f"{path}: {picture.shape}, but {paths[0]} is {pictures[0].shape}; give all one size and mode"
+                f"{path}: {picture.shape}, but {paths[0]} is {pictures[0].shape}: give {remedy} to make all alike"
             )
     return np.stack(pictures)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import struct
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +20,7 @@ import numpy.typing as npt
 
 from vae_edge.runtime.errors import InputError, MissingExtra
 
-__all__ = ["Sheet", "png", "to_bytes"]
+__all__ = ["Sheet", "grid", "png", "save", "to_bytes"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -117,6 +119,55 @@ class Sheet:
         if self.image_shape[2] == 4:
             margin = np.concatenate([margin[..., :3], np.full_like(margin[..., :1], 255)], axis=2)
         return margin
+
+
+def grid(
+    images: npt.ArrayLike | dict[str, npt.ArrayLike], *, columns: int | None = None, scale: int | None = None
+) -> Pixels:
+    """A sheet (height, width, C) uint8 of images (n, H, W, C), or (n, H, W): uint8, bool, or floats in [0, 1].
+
+    A dict of names and as many images each, {"original": x, "mean": y}, gives a named row of each, one above the other.
+    `columns` is how many stand side by side, near square where it is None; `scale` is screen pixels a pixel. Floats
+    outside of [0, 1] are clipped. Raises InputError.
+    """
+    rows = images if isinstance(images, dict) else {"": images}
+    pixels = [_images(each) for each in rows.values()]
+    if not pixels or any(each.shape != pixels[0].shape for each in pixels):
+        raise InputError(f"a sheet has rows of one shape, these are {[each.shape for each in pixels]}")
+    n, height, width, channels = pixels[0].shape
+    return Sheet.plan(n, (height, width, channels), tuple(rows), columns, scale).draw(pixels)
+
+
+def save(path: str | os.PathLike[str], picture: npt.ArrayLike) -> None:
+    """Writes one picture (H, W, C) or (H, W), uint8, bool or floats in [0, 1], as a PNG, whole or not at all.
+
+    Raises InputError where it is no picture, OutputError or OSError where it cannot be written.
+    """
+    from vae_edge.runtime import atomic
+
+    path, array = Path(path), np.asarray(picture)
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: pictures are written as PNG: name it .png")
+    if array.ndim not in (2, 3):
+        raise InputError(f"a picture should have shape (H, W, C) or (H, W), it has {array.shape}: see pictures.grid")
+    pixels = _images(array[None])[0]
+    if pixels.shape[2] not in _COLOUR_TYPE:
+        raise InputError(f"a picture has 1, 3 or 4 channels, this has {pixels.shape[2]}")
+    atomic.write_bytes(path, png(pixels))
+
+
+def _images(images: npt.ArrayLike) -> Pixels:
+    """Images (n, H, W, C) uint8 of what a caller has."""
+    array = np.asarray(images)
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or 0 in array.shape or array.dtype.kind not in "bfu":
+        raise InputError(f"images should be (n, H, W, C), uint8, bool or floats, they are {array.dtype} {array.shape}")
+    if array.dtype.kind == "u" and array.dtype != np.uint8:
+        raise InputError(f"images should be uint8, bool or floats in [0, 1], they are {array.dtype}")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise InputError("images should be numbers, there is a NaN in them")
+    return array if array.dtype == np.uint8 else to_bytes(array)
 
 
 def to_bytes(images: npt.NDArray[Any]) -> Pixels:

@@ -1,11 +1,13 @@
 """Events as users have them -> events as a model knows them: images (B, H, W, C), or vectors (B, size), float32.
 
-There is one rule for all that takes events. An image's pixels lie in [0, 1], and are made 0 and 1 where the bundle has
-a threshold; a vector's numbers are in their own units. What was prepared may be prepared again: it stays as it is.
+There is one rule for all that takes events: encoding, scoring by a likelihood, evaluating. An image's pixels lie in
+[0, 1], and are made 0 and 1 where the bundle has a threshold; a vector's numbers are in their own units. What was
+prepared may be prepared again: it stays as it is.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import numpy.typing as npt
 from vae_edge.runtime.bundle.manifest import Image, Vector
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["affine", "check", "convert", "prepare", "standardise"]
+__all__ = ["Scored", "affine", "check", "convert", "prepare", "standardise"]
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -39,10 +41,49 @@ def check(events: npt.ArrayLike, event: Image | Vector) -> Array:
     return _check_images(array, event) if isinstance(event, Image) else _check_vectors(array, event)
 
 
-def convert(array: Array, event: Image | Vector) -> Float32:
-    """Checked events in float32, in C order: pixels in [0, 1], after the threshold; numbers as they are."""
+def convert(array: Array, event: Image | Vector, levels: float | None = None) -> Float32:
+    """Checked events in float32, in C order: pixels in [0, 1], after the threshold; numbers as they are.
+
+    Where the likelihood has `levels`, pixels are rounded to the nearest of them.
+    """
     if isinstance(event, Vector):
         return array.astype(np.float32, order="C", copy=False)
+    x = _pixels(array, event)
+    if levels is not None and array.dtype.kind in "fu" and (array.dtype.kind, levels) != ("u", 256):
+        steps = np.float32(levels - 1)
+        x = np.rint(x * steps) / steps
+    return x
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What `log_prob` of p(x|z) does to images before it scores them: the same as `VAE.encode` before it encodes them.
+
+    `is_bounded` is False for a likelihood of all real numbers, which then scores floats beyond [0, 1] too.
+    """
+
+    event: Image
+    levels: float | None
+    is_bounded: bool
+
+    def __call__(self, value: npt.ArrayLike) -> Float32:
+        """Images (..., H, W, C), or (..., H, W) where C is 1, as the likelihood knows them; raises InputError."""
+        array, shape = np.asarray(value), self.event.shape
+        if array.shape[-3:] != shape and shape[2] == 1 and array.shape[-2:] == shape[:2]:
+            array = array[..., None]
+        if array.shape[-3:] != shape:
+            wanted = str(shape)[1:]
+            raise InputError(
+                f"images should have shape (..., {wanted}, they have {array.shape}: resize or reshape them"
+            )
+        if not self.is_bounded and array.dtype.kind == "f":
+            return array.astype(np.float32, copy=False)
+        flat = array.reshape(-1, *shape)
+        prepared: Float32 = convert(check(flat, self.event), self.event, self.levels).reshape(array.shape)
+        return prepared
+
+
+def _pixels(array: Array, event: Image) -> Float32:
     threshold = event.threshold
     if array.dtype == np.uint8:
         levels = np.arange(256) / 255  # exactly what dividing the pixels gives
@@ -97,7 +138,9 @@ def _check_shape(array: Array, event: Image) -> Array:
         array = array.reshape(1, *shape)
     else:
         wanted = f"(B, {height}, {width}, {channels})" + (f" or (B, {height}, {width})" if channels == 1 else "")
-        raise InputError(f"images should have shape {wanted}, they have {array.shape}: resize or reshape them")
+        is_turned = array.shape[1:] == (channels, height, width)
+        remedy = "channels come last: use x.transpose(0, 2, 3, 1)" if is_turned else "resize or reshape them"
+        raise InputError(f"images should have shape {wanted}, they have {array.shape}: {remedy}")
     if len(array) == 0:
         raise InputError("images should be at least one, there are none")
     return array

@@ -71,12 +71,7 @@ class Model:
 
     def convert(self, checked: Array) -> Float32:
         """Events that `events.check` gave, as the model knows them: float32 (B, *event_shape)."""
-        x = events.convert(checked, self.event)
-        levels = self.bundle.manifest.likelihood.constants.get("levels")
-        if levels is not None and checked.dtype.kind in "fu" and (checked.dtype.kind, levels) != ("u", 256):
-            steps = np.float32(levels - 1)
-            x = np.rint(x * steps) / steps
-        return x
+        return events.convert(checked, self.event, self.bundle.manifest.likelihood.constants.get("levels"))
 
     def encode(self, checked: Array, condition: Array | None) -> Distribution:
         """q(z|x) of events that `events.check` gave, with the conditions that `conditions.check` gave."""

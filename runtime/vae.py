@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vae_edge.runtime import bundle as bundles
 from vae_edge.runtime import conditions, events, heads, noise
 from vae_edge.runtime.bundle import Bundle, guard, priors
-from vae_edge.runtime.bundle.manifest import Manifest
+from vae_edge.runtime.bundle.manifest import Image, Manifest
 from vae_edge.runtime.conditions import Label
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
@@ -132,7 +132,7 @@ class VAE:
         return self._prior
 
     def prepare(self, x: npt.ArrayLike) -> Float32:
-        """Events as the model knows them, float32 (B, *event_shape): what `log_prob` of a decoded distribution takes.
+        """Events as the model knows them, float32 (B, *event_shape): what `encode` and `log_prob` make of them first.
 
         Images are bool, float in [0, 1] or uint8, (B, H, W, C), (B, H, W) where C is 1, or one image; the bundle's
         threshold makes them 0 and 1, and where the likelihood is of discrete levels they are rounded to the nearest.
@@ -153,10 +153,18 @@ class VAE:
     def decode(
         self, z: npt.ArrayLike, *, label: Label | None = None, condition: npt.ArrayLike | None = None
     ) -> Distribution:
-        """p(x|z) of each latent vector, batch_shape (B,) and event_shape that of x; `z` is real numbers (B, L)."""
+        """p(x|z) of each latent vector, batch_shape (B,) and event_shape that of x; `z` is real numbers (B, L).
+
+        Its `log_prob` takes images as `encode` does, bool, float in [0, 1] or uint8, and prepares them as `prepare`
+        does; where the likelihood is normal, floats may lie outside of [0, 1] too. Raises InputError.
+        """
         z = self._latents(z)
         given = conditions.check(self._condition, label, condition, len(z))
-        return self.model.decode(z, given)
+        p = self.model.decode(z, given)
+        event, likelihood = self.manifest.event, self.manifest.likelihood
+        if not isinstance(event, Image):
+            return p
+        return p.scoring(events.Scored(event, likelihood.constants.get("levels"), p.is_discrete))
 
     def generate(
         self,

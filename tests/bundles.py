@@ -7,7 +7,6 @@ images of 6 x 4, a table of 5 columns, a latent of 3.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,7 @@ class Model:
         arrays = {"x": x, "z": z, "given": given} | self.encode(x, given)
         arrays |= {self._output(name): value for name, value in self.decode(z, given).items()}
         data = {"encoder.onnx": self._encoder(), "decoder.onnx": self._decoder()}
-        files = {name: _described(name, content) for name, content in data.items()}
+        files = {name: File.of(name, content) for name, content in data.items()}
         decoder = {self._output(name): shape for name, shape in self._decoded().items()}
         said = manifest.Manifest(
             schema=manifest.SCHEMA,
@@ -105,7 +104,7 @@ class Model:
             digest="",
         )
         data["probe.npz"] = probe.render({key: value for key, value in arrays.items() if value is not None}, said)
-        said = dataclasses.replace(said, probe=_described("probe.npz", data["probe.npz"]))
+        said = dataclasses.replace(said, probe=File.of("probe.npz", data["probe.npz"]))
         folder.mkdir(parents=True)
         for name, content in (data | {"manifest.json": manifest.render(manifest.seal(said))}).items():
             (folder / name).write_bytes(content)
@@ -271,10 +270,6 @@ def weights(seed: int, *shape: int) -> Array:
 
 def _softplus(x: Array) -> Array:
     return np.logaddexp(0, x)
-
-
-def _described(name: str, data: bytes) -> File:
-    return File(name, len(data), hashlib.sha256(data).hexdigest())
 
 
 _BINARY, _GREY, _COLOUR = Image(6, 4, 1, 0.5), Image(6, 4, 1, None), Image(6, 4, 3, None, 0.5, 0.25)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import hashlib
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +54,7 @@ def make_bundle(tiny: Path, tmp_path: Path) -> Make:
 
         def described(file: manifest.File) -> manifest.File:
             data = contents[file.name]
-            return manifest.File(file.name, len(data), hashlib.sha256(data).hexdigest())
+            return manifest.File.of(file.name, data)
 
         if said.prior.file is not None:
             said = dataclasses.replace(said, prior=dataclasses.replace(said.prior, file=described(said.prior.file)))

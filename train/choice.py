@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vae_edge.runtime.errors import DataError
 from vae_edge.train.config import Config
+from vae_edge.train.contrast import remarks
 from vae_edge.train.data import Dataset
 
 __all__ = ["is_black_and_white", "resolve"]
@@ -27,8 +28,8 @@ Say = Callable[[str], None]
 def resolve(config: Config, training: Dataset, say: Say) -> Config:
     """The configuration with the likelihood and the network that the data ask for, where it says 'auto'.
 
-    `say` is given a line for each choice, and one where pixels that are not black and white are made so. Raises
-    DataError where the configuration and the data do not go together.
+    `say` is given a line for each choice, one where pixels that are not black and white are made so, and one for each
+    thing that an option would mend. Raises DataError where the configuration and the data do not go together.
     """
     name = training.name
     if config.conditional and training.labels is None:
@@ -54,6 +55,8 @@ def resolve(config: Config, training: Dataset, say: Say) -> Config:
             f"likelihood bernoulli: {name} is not black and white, and each pixel is {how}; "
             "--likelihood discretized_logistic learns the pixels as they are"
         )
+    for line in remarks(training.images, name, config.treatment):
+        say(line)
     if likelihood == "categorical" and (size := config.batch * math.prod(training.images.shape[1:]) * 256) > LARGE:
         say(f"likelihood categorical: 256 logits a pixel, {size * 4 >> 20:,} MiB a batch; a smaller --batch takes less")
     return dataclasses.replace(config, likelihood=likelihood, network=network)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from vae_edge.pictures.treatment import Treatment
 from vae_edge.runtime.errors import InputError
 
 __all__ = ["NAMES", "Config"]
@@ -38,6 +39,23 @@ class Config:
         False, "Give encoder and decoder the label: the model then generates what a label asks for."
     )
     label_column: str = _option("", "The column of a .csv that holds the label, of numbers or text.")
+    resize: str = _option("", "Scale images to N x N pixels, or to HxW: height before width.")
+    crop: str = _option(
+        "",
+        "Before that, cut N x N or HxW pixels out of the centre; fit: the largest part with the proportions of "
+        "--resize, a square without it.",
+    )
+    grey: bool = _option(False, "Make colour images grey.")
+    invert: bool = _option(False, "Make dark light: for ink on paper, which is learned best as light on dark.")
+    ground: str = _option("white", "The colour behind transparent parts: white, black or #RRGGBB.")
+    white: float = _option(
+        0.0, "The number that means white, as 4095 of 12-bit images in 16 bits; 0: the highest of the file's type."
+    )
+    validation: Literal["auto", "shuffled", "last"] = _option(
+        "auto",
+        "Which twelfth of the training data validates, of data with a test split of its own: a fixed shuffle's, or the "
+        "last in order. auto: shuffled, but of mnist and fashion-mnist the last.",
+    )
     binarize: Literal["static", "dynamic"] = _option(
         "static",
         "How a bernoulli's pixels become 0 and 1. static: 1 where pixel > 0.5; dynamic: a Bernoulli draw of the grey "
@@ -108,8 +126,14 @@ class Config:
         # What has no effect must be the default, but for components: a preset's stay where --prior normal is given.
         self._expect(self.objective == "iwae" or self.samples == 5, "samples", "5 unless the objective is iwae")
         self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "200 unless the schedule is cosine")
+        self.treatment  # noqa: B018 - raises where one of its options makes no sense
         drawn = self.binarize == "static" or self.likelihood in {"auto", "bernoulli"}
         self._expect(drawn, "binarize", "static unless the likelihood is bernoulli")
+
+    @property
+    def treatment(self) -> Treatment:
+        """How images are read."""
+        return Treatment.parse(self.resize, self.crop, self.grey, self.invert, self.ground, self.white)
 
     def _expect(self, holds: bool, name: str, expected: str) -> None:
         if not holds:
@@ -137,16 +161,17 @@ class Config:
     def from_json(cls, text: str) -> Self:
         """The configuration that `to_json` wrote; raises InputError on an unknown field or a wrong value.
 
-        One of release 0.1, which had no other likelihood, is a Bernoulli's.
+        What release 0.1 did not record had one value: the likelihood was a Bernoulli's, and the last events validated.
         """
         try:
-            return cls(**({"likelihood": "bernoulli"} | json.loads(text)))
+            return cls(**({"likelihood": "bernoulli", "validation": "last"} | json.loads(text)))
         except (TypeError, ValueError) as error:
             raise InputError(f"not a configuration of this release: {error}") from error
 
     def settled(self, recorded: Config) -> Config:
         """The same with what a run has recorded where this says 'auto'."""
-        chosen = {name: getattr(recorded, name) for name in ("likelihood", "network") if getattr(self, name) == "auto"}
+        left = [name for name in ("likelihood", "network", "validation") if getattr(self, name) == "auto"]
+        chosen = {name: getattr(recorded, name) for name in left}
         return dataclasses.replace(self, **chosen)
 
     def differences(self, other: Config) -> list[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.pictures.notices import Say
+from vae_edge.pictures.treatment import PLAIN, Treatment
 from vae_edge.runtime import noise
 from vae_edge.runtime.errors import DataError, InputError
 from vae_edge.train import sources
@@ -16,10 +18,11 @@ from vae_edge.train import sources
 if TYPE_CHECKING:
     from vae_edge.train.config import Config
 
-__all__ = ["Binarisation", "Dataset", "Split", "binarise", "load", "load_for"]
+__all__ = ["Binarisation", "Dataset", "Split", "Validation", "binarise", "load", "load_for"]
 
 Split = Literal["train", "validation", "test", "all"]
 Binarisation = Literal["static", "dynamic"]
+Validation = Literal["auto", "shuffled", "last"]
 
 VALIDATION_SHARE = 1 / 12  # MNIST's own: 5,000 of its 60,000 training images
 
@@ -63,26 +66,42 @@ def load(
     *,
     download: bool = True,
     label_column: str = "",
+    treatment: Treatment = PLAIN,
+    validation: Validation = "auto",
+    say: Say | None = None,
 ) -> Dataset:
     """One split of the data set `source`: 'mnist', 'fashion-mnist', 'digits', or a path.
 
-    'train' and 'validation' part the training events: the last twelfth validates (MNIST: 5,000). A set without a test
-    split of its own is shuffled in one fixed order, and its last seventh tests. 'all' is every event. The column
-    `label_column` of a .csv holds its labels. Raises DataError.
+    'train' and 'validation' part the training events: a twelfth validates. Of a set with a test split of its own it is
+    the last one of a fixed shuffle, since files often lie sorted by class, or with `validation` 'last' in the set's own
+    order; of MNIST and Fashion-MNIST always the last 5,000. A set without a test split is shuffled as a whole, and its
+    last seventh tests. 'all' is every event. The column `label_column` of a .csv holds its labels. `treatment` is what
+    is done to images, and `say` is told what was noticed in them. Raises DataError.
     """
     if split not in ("train", "validation", "test", "all"):
         raise InputError(f"split should be train, validation, test or all, it is {split!r}")
-    found = sources.find(source, data_dir, download=download, label_column=label_column)
-    events, labels = _select(found.parts, split)
+    found = sources.find(source, data_dir, download=download, label_column=label_column, treatment=treatment, say=say)
+    if found.is_published and validation == "shuffled":
+        raise DataError(f"{source}: its last 5,000 training images validate: leave --validation shuffled out")
+    shuffle = found.has_test and not found.is_published and validation != "last"
+    events, labels = _select(found.parts, split, shuffle)
     if not len(events):
         raise DataError(f"{source}: too few {'rows' if events.ndim == 2 else 'images'} for a {split} split")
     names = found.label_names if labels is not None else ()
     return Dataset(found.name, np.ascontiguousarray(events), labels, found.sha256, names, found.columns)
 
 
-def load_for(config: Config, split: Split, data_dir: str | Path | None = None) -> Dataset:
-    """One split of the data set that a configuration names; raises DataError."""
-    return load(config.data, split, data_dir, label_column=config.label_column)
+def load_for(config: Config, split: Split, data_dir: str | Path | None = None, say: Say | None = None) -> Dataset:
+    """One split of the data set that a configuration names, its images treated as it says; raises DataError."""
+    return load(
+        config.data,
+        split,
+        data_dir,
+        label_column=config.label_column,
+        treatment=config.treatment,
+        validation=config.validation,
+        say=say,
+    )
 
 
 def binarise(images: npt.NDArray[np.uint8], how: Binarisation = "static", *, seed: int = 0) -> npt.NDArray[np.float32]:
@@ -99,13 +118,14 @@ def binarise(images: npt.NDArray[np.uint8], how: Binarisation = "static", *, see
     return drawn.astype(np.float32).reshape(images.shape)
 
 
-def _select(parts: tuple[sources.Part, sources.Part], split: Split) -> sources.Part:
+def _select(parts: tuple[sources.Part, sources.Part], split: Split, shuffle: bool) -> sources.Part:
     (events, labels), test = parts
     if split == "test":
         return test
     if split == "all":
         joined = None if labels is None or test[1] is None else np.concatenate([labels, test[1]])
         return np.concatenate([events, test[0]]), joined
+    order = sources.shuffled(len(events)) if shuffle else np.arange(len(events))
     cut = len(events) - round(len(events) * VALIDATION_SHARE)
-    chosen = slice(0, cut) if split == "train" else slice(cut, None)
+    chosen = order[:cut] if split == "train" else order[cut:]
     return events[chosen], None if labels is None else labels[chosen]

@@ -19,9 +19,10 @@ from vae_edge.train.feed import Feed
 from vae_edge.train.keeper import Keeper
 from vae_edge.train.learner import Learner
 from vae_edge.train.model import VariationalAutoencoder
+from vae_edge.train.provenance import commit, versions
 from vae_edge.train.report import Report
 from vae_edge.train.resuming import into, resumed
-from vae_edge.train.run import Record, Run, commit, restore, versions
+from vae_edge.train.run import Record, Run, restore
 
 __all__ = ["fit", "load"]
 
@@ -63,7 +64,7 @@ def fit(
         else:
             config = config.absolute()
         data_dir = data_dir or (record.data_dir if resume else "") or None
-        training = data.load_for(record.config if resume else config, "train", data_dir)
+        training = data.load_for(record.config if resume else config, "train", data_dir, say)
         if resume:
             record.expect(training)
         else:

@@ -20,7 +20,7 @@ from vae_edge.train.objective import Terms, importance_weighted, resampled, term
 __all__ = ["Learner"]
 
 VALIDATION_BATCH = 500
-CODES = 60_000  # at most so many events' codes tell the mixture prior
+CODES = 60_000  # at most so many events' codes tell the mixture prior, taken evenly from all of them
 EM_STEPS = 2  # of the mixture prior after each epoch
 
 
@@ -107,8 +107,9 @@ class Learner(keras.Model):
         if prior is None:
             return
         size = min(self.feed.size, CODES)
+        chosen = (np.arange(size) * self.feed.size // size).astype(np.int32)
         starts = range(0, size, VALIDATION_BATCH)
-        z = np.concatenate([self._codes(tf.range(at, min(at + VALIDATION_BATCH, size))).numpy() for at in starts])
+        z = np.concatenate([self._codes(tf.constant(chosen[at : at + VALIDATION_BATCH])).numpy() for at in starts])
         parts = prior.parts
         if not parts.loc.any():  # as they were made, all one normal
             parts = mixture.begin(z, len(parts.weights), self.config.seed)

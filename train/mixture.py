@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.runtime.distributions.components import Components
+
 __all__ = ["Parts", "begin", "improve"]
 
 Float32 = npt.NDArray[np.float32]
 
-_ROWS = 1 << 21  # numbers of one block of whitened codes: 8 MiB
-_NOWHERE = 1e-6  # a code that a component answers for by less than this is not asked for its covariance
+_NOWHERE = 1e-6  # codes with a smaller responsibility are left out of a component's covariance
 SHRINKAGE = 50.0  # how many codes' worth of the pooled covariance each component's is drawn to
 FLOOR = 1e-3  # added to each variance, so that no component falls onto a point
 
@@ -41,36 +42,17 @@ def begin(z: Float32, components: int, seed: int) -> Parts:
     everywhere = Parts(
         np.full(components, 1 / components, np.float32), centres, np.tile(factor.astype(np.float32), (components, 1, 1))
     )
-    nearest = _log_joint(z, everywhere).argmax(1)
+    nearest = Components(*everywhere).log_joint(z).argmax(1)
     return _maximise(z, (nearest[:, None] == np.arange(components)).astype(np.float32))
 
 
 def improve(z: Float32, parts: Parts) -> Parts:
     """The mixture after one step of expectation and maximisation on codes z (n, L)."""
-    share = _log_joint(z, parts)
+    share = Components(*parts).log_joint(z)
     share -= share.max(1, keepdims=True)
     np.exp(share, out=share)
     share /= share.sum(1, keepdims=True)
     return _maximise(z, share)
-
-
-def _log_joint(z: Float32, parts: Parts) -> Float32:
-    """log w_k N(z; m_k, S_k) of codes (n, L) under each component, (n, K), without the constant of 2 pi."""
-    components, size = parts.loc.shape
-    offset = np.einsum("kij,kj->ki", parts.factor, parts.loc).reshape(-1)
-    matrix = np.ascontiguousarray(parts.factor.reshape(-1, size).T)
-    with np.errstate(divide="ignore"):  # a component that has lost its last code
-        constant = np.log(parts.weights) + np.log(parts.factor.diagonal(axis1=1, axis2=2)).sum(1)
-    out = np.empty((len(z), components), np.float32)
-    rows = max(1, _ROWS // len(offset))
-    for at in range(0, len(z), rows):
-        white = z[at : at + rows] @ matrix
-        white -= offset
-        white = white.reshape(-1, components, size)
-        np.einsum("nki,nki->nk", white, white, out=out[at : at + rows])
-    out *= np.float32(-0.5)
-    out += constant
-    return out
 
 
 def _maximise(z: Float32, share: Float32) -> Parts:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import threading
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 
 import numpy as np
@@ -21,7 +23,7 @@ from vae_edge.pictures.files import as_images, gunzip, read_idx, unpack
 from vae_edge.runtime import atomic
 from vae_edge.runtime.errors import DataError
 
-__all__ = ["DIGITS", "FASHION", "MNIST", "SETS", "Published", "is_folder", "load", "read_folder"]
+__all__ = ["DIGITS", "FASHION", "MNIST", "SETS", "Published", "is_folder", "is_published", "load", "read_folder"]
 
 # A label is also known by its number: 7 is "seven".
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -101,6 +103,15 @@ def load(
 def is_folder(folder: Path) -> bool:
     """Whether `folder` holds four IDX files of MNIST's names, whatever their content."""
     return all(_find(name, [folder]) is not None for name in MNIST.files)
+
+
+def is_published(images: npt.NDArray[Any]) -> bool:
+    """Whether training images (n, 28, 28, 1) are MNIST's or Fashion-MNIST's own, however they were stored."""
+    if images.shape != (60_000, 28, 28, 1) or images.dtype != np.uint8:
+        return False
+    hashed = hashlib.sha256(b"\0\0\x08\3" + struct.pack(">3I", *images.shape[:3]))  # as their IDX file begins
+    hashed.update(np.ascontiguousarray(images).data)
+    return any(hashed.hexdigest() == each.files["train-images-idx3-ubyte"] for each in SETS.values())
 
 
 def read_folder(folder: Path) -> tuple[Part, Part]:

@@ -12,12 +12,9 @@ Each file is replaced whole or not at all. Paths stand in run.json as they are o
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -27,14 +24,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import vae_edge
 from vae_edge.runtime import atomic, locks
 from vae_edge.runtime.bundle.manifest import Condition, Image, Vector
 from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
 from vae_edge.train.data import Dataset
 
-__all__ = ["Diverged", "Record", "Run", "commit", "producer", "restore", "versions"]
+__all__ = ["Diverged", "Record", "Run", "restore"]
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -182,35 +178,3 @@ def _event(tree: dict[str, Any]) -> Image | Vector:
 def _image(height: int, width: int, channels: int) -> dict[str, Any]:
     """The event of a run of release 0.1, which knew black-and-white images alone."""
     return {"kind": Image.kind, "height": height, "width": width, "channels": channels, "threshold": 0.5}
-
-
-def commit() -> str:
-    """The commit of the checkout that this code runs from, '-dirty' behind it where files differ; else 'unknown'."""
-    folder = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)  # an installed copy may lie inside a foreign checkout
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def producer() -> str:
-    """What a bundle says that it was made by: 'vae-edge 0.2.0, commit 1333b80...', or without the commit."""
-    made_by, at = f"vae-edge {vae_edge.__version__}", commit()
-    return made_by if at == "unknown" else f"{made_by}, commit {at}"
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """The versions of Python and of the packages named."""
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "unknown"
-    return found

@@ -9,12 +9,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.pictures.files import as_images, digest, picture_paths, read_array, read_arrays, read_images
+from vae_edge.pictures.files import (
+    as_images,
+    digest,
+    picture_paths,
+    read_array,
+    read_arrays,
+    read_images,
+    to_bytes,
+    treat,
+)
+from vae_edge.pictures.notices import Notices, Say
+from vae_edge.pictures.treatment import PLAIN, Treatment
 from vae_edge.runtime.errors import DataError, MissingExtra
 from vae_edge.train import mnist
 from vae_edge.train.tables import Table, as_table, read_csv
 
-__all__ = ["Part", "Source", "find"]
+__all__ = ["Part", "Source", "find", "shuffled"]
 
 # MNIST's own share: 10,000 of 70,000 test.
 TEST_SHARE = 1 / 7
@@ -25,34 +36,71 @@ Part = tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]
 
 @dataclass(frozen=True)
 class Source:
-    """Training and test part of a set, the SHA-256 of both, the labels' names, and a table's columns' names, or ()."""
+    """Training and test part of a set, the SHA-256 of both, the labels' names, and a table's columns' names, or ().
+
+    `has_test` says that the set came with a test part of its own, `is_published` that it is MNIST or Fashion-MNIST,
+    by whatever name.
+    """
 
     name: str
     parts: tuple[Part, Part]
     sha256: str
     label_names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    has_test: bool = False
+    is_published: bool = False
 
 
 def find(
-    source: str | Path, data_dir: str | Path | None = None, *, download: bool = True, label_column: str = ""
+    source: str | Path,
+    data_dir: str | Path | None = None,
+    *,
+    download: bool = True,
+    label_column: str = "",
+    treatment: Treatment = PLAIN,
+    say: Say | None = None,
 ) -> Source:
     """The set `source`: 'mnist', 'fashion-mnist', 'digits', or a path. `label_column` is for a .csv. Raises DataError.
 
     A path is an IDX folder, an .npz, a folder of images (one subfolder a class gives labels), an .npy or a .csv.
+    `treatment` is what is done to images; `say` is told what was noticed in them.
     """
     path = Path(source)
     if label_column and path.suffix.lower() != ".csv":
         raise DataError(f"{source}: a label column belongs to a .csv; leave --label-column out")
+    notices = Notices()
+    found = _found(path, str(source), data_dir, download, label_column, treatment, notices)
+    if found.columns or found.parts[0][0].ndim == 2:
+        if treatment.options:
+            raise DataError(f"{source}: a table, {treatment.flags} is for images: leave it out")
+    elif say is not None:
+        notices.tell(say, treatment)
+    return found
+
+
+def shuffled(n: int) -> npt.NDArray[np.int64]:
+    """The one fixed order of n events, (n,); files often lie sorted by class."""
+    return np.argsort(np.random.Philox(key=0).random_raw(n), kind="stable")
+
+
+def _found(
+    path: Path,
+    source: str,
+    data_dir: str | Path | None,
+    download: bool,
+    label_column: str,
+    treatment: Treatment,
+    notices: Notices,
+) -> Source:
     if source in mnist.SETS:
-        published = mnist.SETS[str(source)]
-        return Source(
-            published.name, mnist.load(data_dir, published, download=download), published.sha256, published.labels
-        )
+        published = mnist.SETS[source]
+        parts = _treated(mnist.load(data_dir, published, download=download), source, treatment)
+        return Source(published.name, parts, published.sha256, published.labels, has_test=True, is_published=True)
     if source == "digits":
-        return _shuffled("digits", *_digits(), mnist.DIGITS)
+        pixels, labels = _digits()
+        return _shuffled("digits", treat(pixels, source, treatment), labels, mnist.DIGITS)
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, treatment, notices)
     if path.suffix.lower() == ".csv":
         return _from_table(path, read_csv(path, label_column))
     if path.suffix == ".npy" and (array := read_array(path)).ndim == 2:
@@ -60,13 +108,22 @@ def find(
     if path.suffix == ".npz":
         arrays = read_arrays(path)
         if {"x_train", "x_test"} <= arrays.keys():
-            return _from_keras(path, arrays)
+            return _from_keras(path, arrays, treatment, notices)
     if not path.exists():
         raise DataError(
             f"{path}: no such data set; give mnist, fashion-mnist, digits, an IDX folder, an .npz, a folder of images, "
             "or a table (.npy, .csv)"
         )
-    return _shuffled(path.name, _as_bytes(read_images(path), path), None, ())
+    return _shuffled(path.name, to_bytes(read_images(path, treatment, notices), path), None, ())
+
+
+def _treated(parts: tuple[Part, Part], name: object, treatment: Treatment) -> tuple[Part, Part]:
+    """Both parts with their images as uint8, treated."""
+    (images, labels), (test, test_labels) = parts
+    return (
+        (to_bytes(treat(images, name, treatment), name), labels),
+        (to_bytes(treat(test, name, treatment), name), test_labels),
+    )
 
 
 def _shuffled(
@@ -79,7 +136,7 @@ def _shuffled(
     hash_labels: bool = True,
 ) -> Source:
     """A set without a test split of its own: its last seventh in one fixed order; files often lie sorted by class."""
-    order = np.argsort(np.random.Philox(key=0).random_raw(len(events)), kind="stable")
+    order = shuffled(len(events))
     cut = len(events) - round(len(events) * TEST_SHARE)
     parts = [(events[some], None if labels is None else labels[some]) for some in (order[:cut], order[cut:])]
     sha256 = _digest(parts if hash_labels else [(values, None) for values, _ in parts])
@@ -110,15 +167,17 @@ def _digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     return pixels, labels.astype(np.int64)
 
 
-def _from_folder(path: Path) -> Source:
+def _from_folder(path: Path, treatment: Treatment, notices: Notices) -> Source:
     """An IDX folder, or pictures; where these lie in two or more subfolders and nowhere else, those are the labels."""
     if mnist.is_folder(path):
-        parts = mnist.read_folder(path)
-        names, indices = _named(np.concatenate([labels for _, labels in parts]))
-        cut = len(parts[0][1])
+        stored = mnist.read_folder(path)
+        is_published = mnist.is_published(stored[0][0])
+        parts = _treated(stored, path, treatment)
+        names, indices = _named(np.concatenate([labels for _, labels in parts if labels is not None]))
+        cut = len(parts[0][0])
         together = ((parts[0][0], indices[:cut]), (parts[1][0], indices[cut:]))
-        return Source(path.name, together, _digest(list(parts)), names)
-    images = _as_bytes(read_images(path), path)
+        return Source(path.name, together, _digest(list(parts)), names, has_test=True, is_published=is_published)
+    images = to_bytes(read_images(path, treatment, notices), path)
     places = [found.relative_to(path).parts for found in picture_paths(path)]
     folders = sorted({place[0] for place in places})
     if min(map(len, places)) == 1 or len(folders) == 1:
@@ -134,13 +193,16 @@ def _from_table(path: Path, table: Table) -> Source:
     return _shuffled(path.name, table.rows, labels, names, table.columns)
 
 
-def _from_keras(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> Source:
+def _from_keras(path: Path, arrays: dict[str, npt.NDArray[Any]], treatment: Treatment, notices: Notices) -> Source:
     """The layout of Keras's data sets: x_train, y_train, x_test, y_test; images, or the rows of a table."""
     events = [arrays["x_train"], arrays["x_test"]]
+    is_published = False
     if all(array.ndim == 2 for array in events):
         values: list[npt.NDArray[Any]] = [as_table(array, path).rows for array in events]
     else:
-        values = [_as_bytes(as_images(array, path), path) for array in events]
+        images = [as_images(events[0], path, notices), as_images(events[1], path)]
+        is_published = mnist.is_published(images[0])
+        values = [to_bytes(treat(each, path, treatment), path) for each in images]
     given = [arrays.get("y_train"), arrays.get("y_test")]
     names, indices = _labels_of(given, [len(array) for array in values])
     whole = [
@@ -148,7 +210,8 @@ def _from_keras(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> Source:
         for y, index in zip(given, indices, strict=True)
     ]
     sha256 = _digest(list(zip(values, whole, strict=True)))
-    return Source(path.name, ((values[0], indices[0]), (values[1], indices[1])), sha256, names)
+    both = ((values[0], indices[0]), (values[1], indices[1]))
+    return Source(path.name, both, sha256, names, has_test=True, is_published=is_published)
 
 
 def _labels_of(
@@ -173,15 +236,3 @@ def _named(labels: npt.NDArray[Any]) -> tuple[tuple[str, ...], npt.NDArray[np.in
         labels = labels.astype(np.int64)
     names, indices = np.unique(labels, return_inverse=True)
     return tuple(str(name) for name in names), indices.astype(np.int64)
-
-
-def _as_bytes(images: npt.NDArray[Any], path: Path) -> npt.NDArray[np.uint8]:
-    """Pixels as uint8; floats and booleans must lie in [0, 1]."""
-    if images.dtype == np.uint8:
-        return images
-    if images.dtype.kind in "fb" and np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1:
-        return np.rint(images.astype(np.float64) * 255).astype(np.uint8)
-    raise DataError(
-        f"{path}: pixels should be uint8 in [0, 255], or floats in [0, 1]; they are {images.dtype} "
-        f"from {images.min()} to {images.max()}"
-    )

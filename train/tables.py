@@ -6,13 +6,12 @@ import csv
 import io
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.pictures.files import MAX_BYTES
+from vae_edge.pictures.opening import MAX_BYTES, File
 from vae_edge.runtime.bundle.manifest import MAX_SIZE
 from vae_edge.runtime.errors import DataError
 
@@ -28,7 +27,7 @@ class Table:
     labels: npt.NDArray[np.str_] | None = None
 
 
-def as_table(array: npt.NDArray[Any], name: str | Path) -> Table:
+def as_table(array: npt.NDArray[Any], name: object) -> Table:
     """An array (n, d) of real numbers as a table; raises DataError that names the first number that is not finite."""
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiub":
         raise DataError(f"{name}: expected rows of numbers (n, d), found {array.dtype} of shape {array.shape}")
@@ -43,7 +42,7 @@ def as_table(array: npt.NDArray[Any], name: str | Path) -> Table:
     return Table(rows)
 
 
-def read_csv(path: Path, label_column: str = "", columns: tuple[str, ...] = ()) -> Table:
+def read_csv(path: File, label_column: str = "", columns: tuple[str, ...] = ()) -> Table:
     """The table in a .csv: cells parted by commas, all of them numbers but in the header and the `label_column`.
 
     The first line is a header where none of its cells is a number, or where it names the `columns`. Where these are
@@ -83,7 +82,7 @@ def read_csv(path: Path, label_column: str = "", columns: tuple[str, ...] = ()) 
     return Table(rows, tuple(names[index] for index in kept) if names else (), labels)
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
+def _lines(path: File) -> list[tuple[int, list[str]]]:
     """Each line of cells with its number in the file, from 1; empty lines are left out."""
     try:
         with path.open("rb") as stream:
@@ -109,7 +108,7 @@ def _is_number(cell: str) -> bool:
     return "_" not in cell  # Python reads 1_000, no other program does
 
 
-def _number(cell: str, path: Path, line: int, column: str | int) -> float:
+def _number(cell: str, path: File, line: int, column: str | int) -> float:
     value = float(cell) if _is_number(cell) else math.nan
     if not math.isfinite(value):
         came = f"it is {cell.strip()!r:.40}" if cell.strip() else "it is missing"
@@ -120,12 +119,12 @@ def _number(cell: str, path: Path, line: int, column: str | int) -> float:
     return value
 
 
-def _label(cell: str, path: Path, line: int, column: str) -> str:
+def _label(cell: str, path: File, line: int, column: str) -> str:
     if not (text := cell.strip()):
         raise DataError(f"{path}: line {line}, column {column!r}: the label is missing; leave the row out")
     return text
 
 
-def _check_width(width: int, name: str | Path) -> None:
+def _check_width(width: int, name: object) -> None:
     if width > MAX_SIZE:
         raise DataError(f"{name}: {width:,} columns, at most {MAX_SIZE:,} can be learned")

@@ -33,7 +33,7 @@ from vae_edge.runtime.evaluation import likelihood
 from vae_edge.runtime.evaluation.classifier import Classifier
 from vae_edge.runtime.evaluation.figures import Judge
 from vae_edge.train import data
-from vae_edge.train.run import commit, versions
+from vae_edge.train.provenance import commit, versions
 
 HERE = Path(__file__).parent
 ARTIFACTS = HERE.parents[1] / "artifacts"

@@ -147,7 +147,7 @@ def _vectors(condition: str, wanted: Wanted) -> npt.NDArray[Any]:
     from vae_edge.runtime.bundle.manifest import Vector
 
     if condition.lower().endswith((".csv", ".npy", ".npz")):
-        return tables.read([condition], Vector(wanted.size, wanted.names)).rows
+        return tables.read([Path(condition)], Vector(wanted.size, wanted.names))[0].rows
     try:
         numbers = np.array([float(each) for each in condition.split(",")])
     except ValueError:

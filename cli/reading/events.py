@@ -1,9 +1,11 @@
-"""Events that a verb reads, as the bundle knows them: images or a table's rows, each with its label if it has one."""
+"""Events that a verb reads, as the bundle knows them: images or a table's rows, each with its name and its label."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +16,8 @@ from vae_edge.runtime.errors import InputError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from vae_edge.pictures.opening import Held
+    from vae_edge.pictures.treatment import Treatment
     from vae_edge.runtime import VAE
 
 __all__ = ["Events", "LabelColumn", "read", "read_one"]
@@ -22,47 +26,121 @@ LabelColumn = Annotated[
     str, typer.Option("--label-column", metavar="NAME", help="The column of a .csv that holds the rows' labels.")
 ]
 
+_LIGHT_ON_DARK = ("mnist", "digits", "fashion-mnist")  # data sets of which this is known
+
 
 @dataclass(frozen=True)
 class Events:
-    """Images (n, H, W, C) or rows (n, size), and the label of each, text or whole numbers (n,), or None."""
+    """Images (n, H, W, C) or rows (n, size); the name of each, and its label, text or whole numbers (n,), or None.
+
+    A name is a picture's file, in a folder its place there, and FILE:INDEX in a file that holds several.
+    """
 
     values: npt.NDArray[Any]
     labels: npt.NDArray[Any] | None
+    names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.values)
 
+    def stems(self) -> list[str] | None:
+        """The names that pictures of these events have in a folder, without suffix, all different; None for arrays.
 
-def read(paths: list[str], vae: VAE, start: int = 0, limit: int | None = None, label_column: str = "") -> Events:
-    """Events `start` to `start + limit` of all that lie at `paths`; raises DataError or InputError.
+        cats/tom.jpg is cats-tom; where two would be alike, as of tom.jpg and tom.png, they keep their suffix, and
+        where they are still alike their number.
+        """
+        if not any(PurePosixPath(name).suffix and ":" not in name for name in self.names):
+            return None
+        paths = [PurePosixPath(name) for name in self.names]
+        short = ["-".join(path.with_suffix("").parts if ":" not in path.name else path.parts) for path in paths]
+        counts = Counter(short)
+        named = [name if counts[name] == 1 else "-".join(path.parts) for name, path in zip(short, paths, strict=True)]
+        counts = Counter(named)
+        return [name if counts[name] == 1 else f"{name}-{place}" for place, name in enumerate(named)]
 
-    Labels are looked for where the bundle takes some: see `images.labels`; a .csv has them in `label_column`.
+
+def read(
+    paths: list[str],
+    vae: VAE,
+    start: int = 0,
+    limit: int | None = None,
+    label_column: str = "",
+    treatment: Treatment | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Events:
+    """Events `start` to `start + limit` of all that lie at `paths`, '-' for stdin; raises DataError or InputError.
+
+    Labels are looked for where the bundle takes some: see `images.labels`; a .csv has them in `label_column`. Images
+    are treated as asked; `say` is told what was noticed in them, and what the bundle's training did otherwise.
     """
-    from vae_edge.cli.reading import images, tables
+    from vae_edge.pictures import opening
+    from vae_edge.pictures.treatment import PLAIN
     from vae_edge.runtime.bundle.manifest import Image
 
-    event = vae.manifest.event
+    event, treatment = vae.manifest.event, treatment or PLAIN
+    files = [opening.find(path) for path in paths]
     if isinstance(event, Image):
         if label_column:
             raise InputError("--label-column is for the .csv of a table, this bundle takes images: leave it out")
-        values, labels = images.read(paths, event.shape), images.labels(paths) if vae.labels else None
+        found = _read_images(files, vae, treatment, say)
     else:
-        table = tables.read(paths, event, label_column)
-        values, labels = table.rows, table.labels
+        found = _read_rows(files, vae, label_column, treatment)
     here = slice(start, None if limit is None else start + limit)
-    if not len(values[here]):
-        raise InputError(f"--start {start:,} is behind the last of {counted(len(values), event.shape)}")
-    return Events(values[here], None if labels is None else labels[here])
+    if not len(found.values[here]):
+        raise InputError(f"--start {start:,} is behind the last of {counted(len(found), event.shape)}")
+    labels = found.labels
+    return Events(found.values[here], None if labels is None else labels[here], found.names[here])
 
 
-def read_one(name: str, vae: VAE) -> npt.NDArray[Any]:
+def _read_images(files: list[Path | Held], vae: VAE, treatment: Treatment, say: Callable[[str], None]) -> Events:
+    import numpy as np
+
+    from vae_edge.cli.reading import images, treatments
+    from vae_edge.pictures.notices import Notices
+
+    notices, other = Notices(), treatments.missing(vae, treatment)
+    parts = images.read(files, vae.event_shape, treatment, notices, other.flags)  # type: ignore[arg-type]
+    values, name = np.concatenate(parts), vae.manifest.name
+    notices.tell(say, treatment)
+    if lacking := replace(other, resize=None).flags:  # images of the right size need no scaling
+        say(f"{name} was trained on images read with {lacking}: give that here too, if these are like those")
+    elif not treatment.invert and _is_inverted(vae, values):
+        say(f"{plural(vae.event_shape)} are dark on light, {name} learned light on dark: --invert makes them so")
+    labels = images.labels(files) if vae.labels else None
+    return Events(values, labels, tuple(images.names(files, [len(part) for part in parts])))
+
+
+def _is_inverted(vae: VAE, values: npt.NDArray[Any]) -> bool:
+    """Whether images are ink on paper, and the bundle's are known to be light on dark."""
+    from vae_edge.train.contrast import is_dark_on_light
+
+    training = vae.manifest.training
+    if training is None or training.dataset not in _LIGHT_ON_DARK or values.shape[-1] != 1:
+        return False
+    scale = 1 if values.dtype == "uint8" else 255
+    return is_dark_on_light(values[..., 0] * scale)
+
+
+def _read_rows(files: list[Path | Held], vae: VAE, label_column: str, treatment: Treatment) -> Events:
+    from vae_edge.cli.reading import tables
+    from vae_edge.runtime.bundle.manifest import Vector
+
+    event = vae.manifest.event
+    assert isinstance(event, Vector)
+    if treatment.options:
+        raise InputError(f"{treatment.flags} is for images, this bundle takes the rows of a table: leave it out")
+    table, counts = tables.read(files, event, label_column)
+    names = tuple(f"{file.name}:{row}" for file, count in zip(files, counts, strict=True) for row in range(count))
+    return Events(table.rows, table.labels, names)
+
+
+def read_one(name: str, vae: VAE, say: Callable[[str], None] = lambda line: None) -> npt.NDArray[Any]:
     """The event (1, ...) that `name` means: a file with one, or FILE:INDEX; raises DataError or InputError."""
     path, colon, index = name.rpartition(":")
     if not colon or not index.isdecimal() or Path(name).exists():
         path, index = name, ""
     shape = vae.event_shape
-    values = read([path], vae).values
+    values = read([path], vae, say=say).values
     if not index and len(values) > 1:
         raise InputError(f"{path} holds {counted(len(values), shape)}; say which, from 0: {path}:0")
     place = int(index or 0)

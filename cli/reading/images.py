@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,63 +11,97 @@ from vae_edge.runtime.errors import InputError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["labels", "read"]
+    from vae_edge.pictures.notices import Notices
+    from vae_edge.pictures.opening import Held
+    from vae_edge.pictures.treatment import Treatment
+
+__all__ = ["labels", "names", "read"]
 
 
-def read(paths: list[str], image_shape: tuple[int, int, int]) -> npt.NDArray[Any]:
-    """The images of all that lie at `paths`, (n, H, W, C), uint8, bool or float; raises DataError or InputError."""
-    import numpy as np
+def read(
+    files: Sequence[Path | Held],
+    image_shape: tuple[int, int, int],
+    treatment: Treatment,
+    notices: Notices,
+    hint: str = "",
+) -> list[npt.NDArray[Any]]:
+    """The images of each file, (n, H, W, C), uint8, bool or float; `notices` counts what was noticed in them.
 
+    Raises DataError, or InputError where they do not fit the VAE; `hint` are the options that its training had.
+    """
     from vae_edge.pictures.files import read_images
 
-    if tables := [path for path in paths if path.lower().endswith(".csv")]:
+    if tables := [file for file in files if file.suffix.lower() == ".csv"]:
         raise InputError(f"{tables[0]}: a table, this VAE knows images: give pictures, IDX files, .npy or .npz")
-    parts = [_fit(read_images(path), path, image_shape) for path in paths]
-    kinds = {part.dtype.kind for part in parts}
-    if len(kinds) > 1:
-        raise InputError(f"{', '.join(paths)}: some hold whole numbers and some fractions; give them one at a time")
-    return np.concatenate(parts)
+    parts = [_fit(read_images(file, treatment, notices), file, image_shape, hint) for file in files]
+    if len({part.dtype.kind for part in parts}) > 1:
+        every = ", ".join(map(str, files))
+        raise InputError(f"{every}: some hold whole numbers and some fractions; give them one at a time")
+    return parts
 
 
-def labels(paths: list[str]) -> npt.NDArray[Any] | None:
-    """The label of each image that `read` gives, text (n,); None where one of the paths has none.
+def names(files: Sequence[Path | Held], counts: Sequence[int]) -> list[str]:
+    """The name of each image: a picture's file, in a folder its place there, and FILE:INDEX in a file of several."""
+    from vae_edge.pictures.decode import PICTURES
+    from vae_edge.pictures.files import picture_paths
+
+    found: list[str] = []
+    for file, count in zip(files, counts, strict=True):
+        if isinstance(file, Path) and file.is_dir():
+            found += [path.relative_to(file).as_posix() for path in picture_paths(file)]
+        elif file.suffix.lower() in PICTURES:
+            found.append(file.name)
+        else:
+            found += [f"{file.name}:{index}" for index in range(count)]
+    return found
+
+
+def labels(files: Sequence[Path | Held]) -> npt.NDArray[Any] | None:
+    """The label of each image that `read` gives, text (n,); None where one of the files has none.
 
     A folder's labels are the names of its subfolders, where all of its pictures lie in some; those of an IDX file lie
     beside it (`t10k-images-idx3-ubyte.gz`, `t10k-labels-idx1-ubyte.gz`); an .npz holds them in one array (n,).
     """
     import numpy as np
 
-    found = [_labels(Path(path)) for path in paths]
+    found = [_labels(file) for file in files]
     return None if any(each is None for each in found) else np.concatenate([np.asarray(each, str) for each in found])
 
 
-def _labels(path: Path) -> Any:
+def _labels(file: Path | Held) -> Any:
     from vae_edge.pictures.files import picture_paths, read_arrays, read_idx, unpack
 
-    if path.is_dir():
-        places = [picture.relative_to(path).parts for picture in picture_paths(path)]
+    if isinstance(file, Path) and file.is_dir():
+        places = [picture.relative_to(file).parts for picture in picture_paths(file)]
         return [place[0] for place in places] if all(len(place) > 1 for place in places) else None
-    if path.suffix.lower() == ".npz":
-        arrays = list(read_arrays(path).values())
+    if file.suffix.lower() == ".npz":
+        arrays = list(read_arrays(file).values())
         sizes = {len(array) for array in arrays if array.ndim >= 3}
         flat = [array for array in arrays if array.ndim == 1 and array.dtype.kind in "iuU" and {len(array)} == sizes]
         return flat[0] if len(flat) == 1 else None
-    beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
-    return read_idx(unpack(beside), beside) if beside != path and beside.exists() else None
+    if not isinstance(file, Path):
+        return None
+    beside = file.with_name(file.name.replace("images-idx3", "labels-idx1"))
+    return read_idx(unpack(beside), beside) if beside != file and beside.exists() else None
 
 
-def _fit(images: npt.NDArray[Any], path: str, image_shape: tuple[int, int, int]) -> npt.NDArray[Any]:
+def _fit(images: npt.NDArray[Any], file: object, image_shape: tuple[int, int, int], hint: str) -> npt.NDArray[Any]:
     """`images` in the VAE's shape: a grey picture saved as RGB loses its two copies, nothing else is changed."""
+    height, width, channels = image_shape
     if images.shape == (*image_shape, 1):  # one image (H, W, C), which a reader takes for H images of (W, C)
         images = images.reshape(1, *image_shape)
-    if images.shape[1:] != image_shape and images.shape[1:] == (*image_shape[:2], 3) and image_shape[2] == 1:
+    if images.shape[1:] == (channels, height, width) != image_shape:
+        images = images.transpose(0, 2, 3, 1)  # channels first, where only the VAE's shape tells
+    if images.shape[1:] == (height, width, 3) and channels == 1:
         if not (images == images[..., :1]).all():
-            raise InputError(f"{path}: colours, but this VAE knows grey images; convert it to grey first")
+            raise InputError(f"{file}: colours, but this VAE knows grey images: give {hint or '--grey'}")
         images = images[..., :1]
     if images.shape[1:] != image_shape:
-        raise InputError(
-            f"{path}: images of {_size(images.shape[1:])}, this VAE knows {_size(image_shape)}: scale or crop them"
-        )
+        remedy = "they do not fit"
+        if images.shape[1:3] != (height, width):
+            size = f"{height}" if height == width else f"{height}x{width}"
+            remedy = f"as its training had, give {hint}" if hint else f"give --resize {size} --crop fit"
+        raise InputError(f"{file}: images of {_size(images.shape[1:])}, this VAE knows {_size(image_shape)}: {remedy}")
     return images
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,15 @@ from vae_edge.runtime.errors import InputError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from vae_edge.pictures.opening import Held
     from vae_edge.runtime.bundle.manifest import Vector
     from vae_edge.train.tables import Table
 
 __all__ = ["in_order", "read"]
 
 
-def read(paths: list[str], event: Vector, label_column: str = "") -> Table:
-    """The rows of all that lie at `paths`, (n, size) float64, with their labels where `label_column` is given.
+def read(files: Sequence[Path | Held], event: Vector, label_column: str = "") -> tuple[Table, list[int]]:
+    """The rows of all files, (n, size) float64, with their labels where `label_column` is given; and how many each has.
 
     Columns with names are matched by them, and what the bundle does not know is left out; columns without are taken in
     their order. Raises DataError or InputError.
@@ -26,13 +28,14 @@ def read(paths: list[str], event: Vector, label_column: str = "") -> Table:
 
     from vae_edge.train.tables import Table
 
-    parts = [_read(Path(path), event, label_column) for path in paths]
+    parts = [_read(file, event, label_column) for file in files]
     labels = [part.labels for part in parts if part.labels is not None]
     whole = np.concatenate(labels) if len(labels) == len(parts) else None
-    return Table(np.concatenate([part.rows for part in parts]), event.names, whole)
+    rows = [part.rows for part in parts]
+    return Table(np.concatenate(rows), event.names, whole), [len(each) for each in rows]
 
 
-def in_order(table: Table, name: str | Path, event: Vector) -> npt.NDArray[Any]:
+def in_order(table: Table, name: object, event: Vector) -> npt.NDArray[Any]:
     """A table's rows in the order of the bundle's columns; raises InputError that names those that it lacks."""
     if table.columns and event.names:
         if missing := [column for column in event.names if column not in table.columns]:
@@ -46,7 +49,7 @@ def in_order(table: Table, name: str | Path, event: Vector) -> npt.NDArray[Any]:
     return table.rows
 
 
-def _read(path: Path, event: Vector, label_column: str) -> Table:
+def _read(path: Path | Held, event: Vector, label_column: str) -> Table:
     from vae_edge.pictures.files import read_array, read_arrays
     from vae_edge.train.tables import Table, as_table, read_csv
 

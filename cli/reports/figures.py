@@ -5,36 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vae_edge.runtime.evaluation.metrics import LIKELIHOOD, RECONSTRUCTION, SAMPLES, Metric
+
 if TYPE_CHECKING:
     from vae_edge.runtime.evaluation.figures import Cost, Figure
 
 __all__ = ["document", "several", "single"]
 
-# Group -> figure -> (label, a factor, how it is written).
-_Row = tuple[str, float, str]
-GROUPS: dict[str, dict[str, _Row]] = {
-    "likelihood": {
-        "nll": ("nll", 1, ".3f"),
-        "elbo": ("elbo", 1, ".3f"),
-        "reconstruction": ("reconstruction", 1, ".3f"),
-        "kl": ("kl", 1, ".3f"),
-        "bits_per_dimension": ("bits/dim", 1, ".4f"),
-        "active_units": ("active units", 1, ".0f"),
-    },
-    "reconstruction, z = the posterior's mean": {
-        "cross_entropy": ("cross-entropy", 1, ".3f"),
-        "wrong_pixels": ("wrong %", 100, ".3f"),
-        "squared_error": ("sq. error", 1, ".5g"),
-    },
-    "samples": {
-        "frechet": ("frechet", 1, ".3f"),
-        "precision": ("precision", 1, ".3f"),
-        "recall": ("recall", 1, ".3f"),
-        "density": ("density", 1, ".3f"),
-        "coverage": ("coverage", 1, ".3f"),
-        "confidence": ("confidence", 1, ".3f"),
-        "class_distance": ("class TV", 1, ".3f"),
-    },
+GROUPS = {
+    "likelihood": LIKELIHOOD,
+    "reconstruction, z = the posterior's mean": RECONSTRUCTION,
+    "samples": SAMPLES,
 }
 COST = {
     "decoder_multiply_adds": ("decoder MACs", ",.0f"),
@@ -48,7 +29,7 @@ def document(found: Mapping[str, Figure]) -> dict[str, Any]:
     """The figures for JSON: a mean over events as mean and standard_error; of samples value, mode and floor."""
     tree: dict[str, Any] = {}
     for name, figure in found.items():
-        if name in GROUPS["samples"]:
+        if name in SAMPLES:
             tree[name] = {"value": figure.value, "mode": figure.mode, "floor": figure.floor}
         elif name == "active_units":
             tree[name] = figure.value
@@ -71,13 +52,13 @@ def single(found: Mapping[str, Figure], cost: Cost, samples: int, generated: int
             title = f"{group} (N = {generated:,})" if group == "samples" else group
             lines.append(f"  {title:24}{''.join(f'{head:>14}' for head, shown in columns if shown)}".rstrip())
         for name in here:
-            figure, (label, factor, form) = found[name], rows[name]
-            label = f"{label} (K = {samples})" if name == "nll" else label
-            line = f"    {label:22}{factor * figure.value:14{form}}"
+            figure, number = found[name], rows[name].number
+            label = f"{rows[name].label} (K = {samples})" if name == "nll" else rows[name].label
+            line = f"    {label:22}{number(figure.value):>14}"
             if figure.standard_error is not None:
-                line += f" +- {factor * figure.standard_error:{form}}"
+                line += f" +- {number(figure.standard_error)}"
             for beside in (figure.mode, figure.floor):
-                line += "" if beside is None else f"{factor * beside:14{form}}"
+                line += "" if beside is None else f"{number(beside):>14}"
             lines.append(line)
     lines.append("  cost")
     return lines + [f"    {_priced(name, event):22}{getattr(cost, name):14{form}}" for name, (_, form) in COST.items()]
@@ -118,13 +99,13 @@ def _priced(name: str, event: str) -> str:
     return f"{label}/{event}" if name == "microseconds" else label
 
 
-def _labels(rows: Mapping[str, _Row], found: Sequence[Mapping[str, Figure]], samples: int) -> list[str]:
+def _labels(rows: Mapping[str, Metric], found: Sequence[Mapping[str, Figure]], samples: int) -> list[str]:
     shown = [name for name in rows if any(name in figures for figures in found)]
-    return [f"nll (K={samples})" if name == "nll" else rows[name][0] for name in shown]
+    return [f"nll (K={samples})" if name == "nll" else rows[name].label for name in shown]
 
 
 def _cells(
-    rows: Mapping[str, _Row],
+    rows: Mapping[str, Metric],
     found: Sequence[Mapping[str, Figure]],
     values: Mapping[str, float],
     absent: str = "-",
@@ -132,10 +113,9 @@ def _cells(
 ) -> list[str]:
     cells = []
     for name in (name for name in rows if any(name in every for every in found)):
-        _, factor, form = rows[name]
-        cells.append(format(factor * values[name], form) if name in values else absent)
+        cells.append(rows[name].number(values[name]) if name in values else absent)
         if name == "nll" and nll_error is not None:
-            cells[-1] += f" +- {nll_error:{form}}"
+            cells[-1] += f" +- {rows[name].number(nll_error)}"
     return cells
 
 

@@ -19,6 +19,7 @@ from vae_edge.cli.reading.dataset import Reader
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reports import figures as tables
 from vae_edge.runtime.errors import BundleError, InputError
+from vae_edge.runtime.evaluation.metrics import ERROR, FLOOR, MODE, NLL_SAMPLES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -294,10 +295,10 @@ def _measure(
 def _metrics(found: dict[str, Figure], samples: int, generated: int) -> dict[str, float]:
     """The figures as a manifest holds them."""
     metrics = {name: float(figure.value) for name, figure in found.items()}
-    metrics |= {f"{name}_mode": figure.mode for name, figure in found.items() if figure.mode is not None}
-    metrics |= {f"{name}_floor": figure.floor for name, figure in found.items() if figure.floor is not None}
+    metrics |= {name + MODE: figure.mode for name, figure in found.items() if figure.mode is not None}
+    metrics |= {name + FLOOR: figure.floor for name, figure in found.items() if figure.floor is not None}
     for name in ("elbo", "nll"):
         if name in found and (error := found[name].standard_error) is not None:
-            metrics[f"{name}_standard_error"] = error
-    metrics |= {"nll_samples": float(samples)} if "nll" in found else {}
+            metrics[name + ERROR] = error
+    metrics |= {NLL_SAMPLES: float(samples)} if "nll" in found else {}
     return metrics | ({"generated_samples": float(generated)} if "frechet" in found else {})

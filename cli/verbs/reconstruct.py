@@ -24,7 +24,9 @@ from vae_edge.cli.options import (
 )
 from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
 from vae_edge.cli.reading.events import LabelColumn
-from vae_edge.cli.writing.destination import Destination, Force, Out
+from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
+from vae_edge.cli.reading.treatments import asked as treatment_of
+from vae_edge.cli.writing.destination import STDOUT, Destination, Force, Out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -39,7 +41,8 @@ Images = Annotated[
     list[str],
     typer.Argument(
         metavar="IMAGES...",
-        help="Picture files, folders of them, IDX files (.gz too), .npy or .npz arrays; of a table .csv, .npy or .npz.",
+        help="Picture files, folders of them, IDX files (.gz too), .npy or .npz arrays; of a table .csv, .npy or .npz. "
+        "-: one of these on stdin.",
     ),
 ]
 Start = Annotated[int, typer.Option(min=0, metavar="I", help="Begin with image or row I.")]
@@ -63,6 +66,12 @@ def reconstruct(
         ),
     ] = "mean",
     seed: Seed = 0,
+    resize: Resize = "",
+    crop: Crop = "",
+    grey: Grey = False,
+    invert: Invert = False,
+    ground: Ground = "white",
+    white: White = 0.0,
     start: Start = 0,
     limit: Limit = None,
     label: Label = None,
@@ -83,6 +92,10 @@ def reconstruct(
     is left out; of a table it is reconstructed.csv, with two lines a row of the table. A table's columns are matched by
     name.
 
+    Images are read as they are, upright and without transparency, unless options ask for more: what the bundle's
+    training did to its images is told. The pictures of a folder keep their names, FILE:INDEX is the name of an image in
+    a file of several; an .npz holds them as `names`.
+
     A conditional bundle takes the labels that come with the data (a folder's subfolders, the labels file beside an IDX
     file, an array (n,) in an .npz, --label-column of a .csv), those of --labels, or --label: one for all, or one each.
 
@@ -90,6 +103,7 @@ def reconstruct(
     Examples:
       vae-edge reconstruct three.png seven.png --out pairs.png
       vae-edge reconstruct t10k-images-idx3-ubyte.gz --limit 16 --head all --out heads.png
+      vae-edge reconstruct scans/ --resize 28 --crop fit --grey --invert --out reconstructed/
       vae-edge reconstruct images.npy --latent sample --seed 1 --out reconstructed.npz
       vae-edge reconstruct three.png seven.png --bundle ./my-labels --label 3,7 --out pairs.png
       vae-edge reconstruct rows.csv --bundle ./my-table --head mean --out back.csv
@@ -97,18 +111,22 @@ def reconstruct(
     from vae_edge.cli.reading.events import read
 
     asked = Destination.asked(out, force=force)
+    treatment = treatment_of(resize, crop, grey, invert, ground, white)
     vae = load(bundle, provider, provider_option, threads)
+    console = context.obj
     shape = vae.event_shape
     destination = Destination.choose(asked, "reconstructed", shape)
-    found = read(images, vae, start, limit, label_column)
+    found = read(images, vae, start, limit, label_column, treatment, console.say)
     given = resolve(vae, label, labels, condition, n=len(found), found=found.labels)
     originals = vae.prepare(found.values)
     rows = {"original": _chunks(originals)} | {
         name: _reconstructions(vae, originals, name, latent, seed, given) for name in heads(head)
     }
     names = getattr(vae.manifest.event, "names", ())
-    destination.write(rows, len(originals), shape, names=names, columns=columns, scale=scale, what="reconstruct")
-    console = context.obj
+    destination.write(
+        rows, len(originals), shape,
+        names=names, columns=columns, scale=scale, what="reconstruct", stems=found.stems(), sources=found.names,
+    )  # fmt: skip
     count = counted(len(originals), shape)
     console.say(f"wrote {destination.path}: {count} above their reconstructions (head {head}) on {vae.provider}")
     console.result(
@@ -116,6 +134,8 @@ def reconstruct(
             "out": destination.path,
             "kind": destination.kind,
             "n": len(originals),
+            "names": found.names,
+            "treatment": treatment.options,
             "heads": heads(head),
             "latent": latent,
             "seed": seed,
@@ -135,9 +155,16 @@ def encode(
             "--out",
             "-o",
             metavar="FILE",
-            help="FILE.npz or FILE.json; stdout, as JSON, where it is left out.",
+            help="FILE.npz or FILE.json; -: stdout, as JSON.",
+            show_default="stdout",
         ),
     ] = None,
+    resize: Resize = "",
+    crop: Crop = "",
+    grey: Grey = False,
+    invert: Invert = False,
+    ground: Ground = "white",
+    white: White = 0.0,
     start: Start = 0,
     limit: Limit = None,
     label: Label = None,
@@ -152,12 +179,15 @@ def encode(
     """Write the parameters of the posterior q(z|x) of each image or row, under their names.
 
     A normal has loc and scale, (N, latent size) each; a normal of full covariance loc and scale_tril, (N, L, L), the
-    lower triangular T of N(loc, T T'); an autoencoder loc alone. Labels are given as to `reconstruct`.
+    lower triangular T of N(loc, T T'); an autoencoder loc alone. `names` holds the events' names, in the same order.
+    Labels are given as to `reconstruct`, and images are read as it reads them.
 
     \b
     Examples:
       vae-edge encode t10k-images-idx3-ubyte.gz --out posteriors.npz
       vae-edge encode three.png
+      vae-edge encode - < three.png
+      vae-edge encode photos/ --bundle ./my-photos --resize 64 --crop fit --out posteriors.npz
       vae-edge encode seven.png --bundle ./my-labels --label 7
       vae-edge encode rows.csv --bundle ./my-table --out posteriors.npz
     """
@@ -170,13 +200,16 @@ def encode(
     from vae_edge.runtime import atomic
     from vae_edge.runtime.bundle import npz
 
+    out = None if out == STDOUT else out
     suffix = Path(out).suffix.lower() if out else ".json"
     if suffix not in {".npz", ".json"}:
         raise typer.BadParameter(f"expected FILE.npz or FILE.json, got {out!r}", param_hint="--out")
     if out:
         Destination(Path(out), "arrays").check()
+    treatment = treatment_of(resize, crop, grey, invert, ground, white)
     vae = load(bundle, provider, provider_option, threads)
-    found = read(images, vae, start, limit, label_column)
+    console = context.obj
+    found = read(images, vae, start, limit, label_column, treatment, console.say)
     n = len(found)
     given = resolve(vae, label, labels, condition, n=n, found=found.labels)
     parts: dict[str, list[npt.NDArray[Any]]] = {}
@@ -188,13 +221,14 @@ def encode(
                 parts.setdefault(name, []).append(getattr(q, name))
             progress.advance(len(values))
     arrays = {name: np.concatenate(each) for name, each in parts.items()}
-    console = context.obj
     report: dict[str, Any] = {
         "bundle": vae.manifest.name,
         "n": n,
         "latent_size": vae.latent_size,
         "posterior": vae.manifest.posterior.family,
         "provider": vae.provider,
+        "treatment": treatment.options,
+        "names": found.names,
     }
     document = report | {name: _decimals(array) for name, array in arrays.items()} if suffix == ".json" else report
     if out is None:
@@ -203,7 +237,7 @@ def encode(
     if suffix == ".json":
         atomic.write_bytes(Path(out), json.dumps(document).encode() + b"\n")
     else:
-        atomic.write_bytes(Path(out), npz.render(arrays))
+        atomic.write_bytes(Path(out), npz.render(arrays | {"names": np.array(found.names)}))
     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
     console.say(f"wrote {out}: {shapes} of {counted(n, vae.event_shape)}, on {vae.provider}")
     console.result(report | {"out": out})

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Self
@@ -22,8 +24,9 @@ from vae_edge.runtime.errors import InputError, OutputError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Destination", "Force", "Out"]
+__all__ = ["STDOUT", "Destination", "Force", "Out"]
 
+STDOUT = "-"
 KINDS = {".png": "sheet", ".npy": "array", ".npz": "arrays", ".csv": "table"}
 
 
@@ -41,8 +44,12 @@ class Destination:
 
     @classmethod
     def parse(cls, value: str) -> Self:
-        """What `--out` names: FILE.png, .npy, .npz or .csv, or a folder; BadParameter where it is none of them."""
+        """What `--out` names: FILE.png, .npy, .npz or .csv, a folder, or -, stdout; BadParameter for anything else."""
         path = Path(value)
+        if value == STDOUT:
+            if sys.stdout is sys.stderr:  # as --json has it
+                raise typer.BadParameter("with --json stdout is for the JSON document: name a file", param_hint="--out")
+            return cls(path, "stdout")
         if value.endswith(("/", os.sep)) or path.is_dir() or not path.suffix:
             return cls(path, "folder")
         if kind := KINDS.get(path.suffix.lower()):
@@ -67,6 +74,8 @@ class Destination:
     def choose(cls, asked: Self | None, stem: str, event_shape: tuple[int, ...]) -> Self:
         """`asked`, or STEM.png for images and STEM.csv for a table; raises InputError where it cannot hold them."""
         is_table = len(event_shape) == 1
+        if asked is not None and asked.kind == "stdout":
+            return replace(asked, kind="table" if is_table else "sheet")
         if asked is None:
             asked = cls.parse(f"{stem}.csv" if is_table else f"{stem}.png")
         if is_table and asked.kind in ("sheet", "folder"):
@@ -91,6 +100,8 @@ class Destination:
 
     def check(self) -> None:
         """Raises OutputError where nothing could be written, before any work is done for it."""
+        if str(self.path) == STDOUT:
+            return
         folder = self.path if self.kind == "folder" else self.path.parent
         if self.kind == "folder":
             try:
@@ -119,13 +130,15 @@ class Destination:
         scale: int | None = None,
         what: str = "events",
         stems: Iterable[str] | None = None,
+        sources: Sequence[str] = (),
     ) -> None:
         """Writes `n` events a row, which come in chunks (b, *event_shape), under the rows' names.
 
         A folder's pictures are named by `stems`, one an event, or by the events' indices; where there are several rows
         also by the row. Raises OutputError.
         One array file holds (n, *event_shape), or (rows, n, *event_shape) for several rows; .npz one array a row.
-        `names` are those of a table's columns. Pictures show values clipped to [0, 1]; arrays and tables hold them all.
+        `names` are those of a table's columns, `sources` those of the events, which an .npz holds as `names`. Pictures
+        show values clipped to [0, 1]; arrays and tables hold them all.
         """
         self.check()
         if self.kind == "sheet":
@@ -143,7 +156,7 @@ class Destination:
             elif self.kind == "array":
                 self._write_array(counted, n, event_shape)
             elif self.kind == "arrays":
-                self._write_arrays(counted, n, event_shape, names)
+                self._write_arrays(counted, n, event_shape, {"columns": names, "names": sources})
             else:
                 self._write_table(counted, event_shape, names)
 
@@ -151,10 +164,18 @@ class Destination:
         import numpy as np
 
         from vae_edge.pictures.sheet import png, to_bytes
-        from vae_edge.runtime import atomic
 
         pixels = [np.concatenate([to_bytes(chunk) for chunk in chunks]) for chunks in rows.values()]
-        atomic.write_bytes(self.path, png(sheet.draw(pixels)))
+        with self._stream() as file:
+            file.write(png(sheet.draw(pixels)))
+
+    def _stream(self) -> AbstractContextManager[IO[bytes]]:
+        """Where the file's bytes go: stdout, or a file that is whole or absent."""
+        if str(self.path) == STDOUT:
+            return nullcontext(sys.stdout.buffer)
+        from vae_edge.runtime import atomic
+
+        return atomic.replacing(self.path)
 
     def _write_array(self, rows: dict[str, Iterator[npt.NDArray[Any]]], n: int, event_shape: tuple[int, ...]) -> None:
         from vae_edge.runtime import atomic
@@ -168,7 +189,7 @@ class Destination:
         rows: dict[str, Iterator[npt.NDArray[Any]]],
         n: int,
         event_shape: tuple[int, ...],
-        names: tuple[str, ...],
+        texts: dict[str, Sequence[str]],
     ) -> None:
         import zipfile
 
@@ -181,17 +202,17 @@ class Destination:
                 # ZipInfo's fixed date: the same images give the same bytes.
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                     _write_npy(entry, (n, *event_shape), chunks)
-            if names:
-                with archive.open(zipfile.ZipInfo("columns.npy"), "w") as entry:
-                    np.lib.format.write_array(entry, np.array(names), version=(1, 0))
+            for name, text in texts.items():
+                if text:
+                    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+                        np.lib.format.write_array(entry, np.array(text), version=(1, 0))
 
     def _write_table(
         self, rows: dict[str, Iterator[npt.NDArray[Any]]], event_shape: tuple[int, ...], names: tuple[str, ...]
     ) -> None:
         from vae_edge.cli.writing import tables
-        from vae_edge.runtime import atomic
 
-        with atomic.replacing(self.path) as file:
+        with self._stream() as file:
             file.writelines(tables.lines(rows, names or tuple(f"x{place}" for place in range(event_shape[0]))))
 
 
@@ -201,7 +222,8 @@ Out = Annotated[
         "--out",
         "-o",
         metavar="FILE|FOLDER/",
-        help="FILE.png: a sheet. FOLDER/: pictures. FILE.npy, FILE.npz: arrays. Of a table: FILE.csv, .npy, .npz.",
+        help="FILE.png: a sheet. FOLDER/: pictures. FILE.npy, FILE.npz: arrays. Of a table: FILE.csv, .npy, .npz. -: "
+        "the sheet, or the table, on stdout.",
     ),
 ]
 

@@ -29,7 +29,8 @@ from vae_edge.train.commands import without_folders
 from vae_edge.train.data import Dataset
 from vae_edge.train.kept import Part
 from vae_edge.train.model import MixturePrior, VariationalAutoencoder
-from vae_edge.train.run import Record, producer, versions
+from vae_edge.train.provenance import producer, versions
+from vae_edge.train.run import Record
 
 __all__ = ["export"]
 

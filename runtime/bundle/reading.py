@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
@@ -120,11 +119,11 @@ def read_verified(folder: Path, file: File, limit: int = MAX_FILE_BYTES) -> byte
         data = read_file(folder / file.name, file.bytes)
     except FileNotFoundError as error:
         raise IntegrityError(f"{folder} lacks {file.name}, which its manifest lists; export it again") from error
-    found = hashlib.sha256(data).hexdigest()
-    if len(data) != file.bytes or found != file.sha256:
+    found = File.of(file.name, data)
+    if found != file:
         raise IntegrityError(
             f"{folder / file.name} should have {file.bytes:,} bytes of SHA-256 {file.sha256[:12]}..., it has "
-            f"{len(data):,} of {found[:12]}...: it is damaged or of another bundle; export or copy it again"
+            f"{found.bytes:,} of {found.sha256[:12]}...: it is damaged or of another bundle; export or copy it again"
         )
     return data
 

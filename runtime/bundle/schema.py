@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
+import hashlib
 from dataclasses import dataclass, field
+from typing import Self
 
 __all__ = ["Condition", "File", "Graph", "Image", "Manifest", "Spec", "Tensor", "Training", "Vector"]
 
@@ -14,6 +17,11 @@ class File:
     name: str
     bytes: int
     sha256: str
+
+    @classmethod
+    def of(cls, name: str, data: builtins.bytes) -> Self:
+        """What a manifest says of a file of that name that holds `data`."""
+        return cls(name, len(data), hashlib.sha256(data).hexdigest())
 
 
 @dataclass(frozen=True)

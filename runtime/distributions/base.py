@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -56,6 +57,7 @@ class Distribution:
     tfp: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     is_location_scale: ClassVar[bool] = False  # x -> shift + scale x stays in the family
     is_discrete: ClassVar[bool] = False  # log_prob is of a mass, not of a density
+    _prepare: Callable[[npt.ArrayLike], npt.NDArray[Any]] | None = None
     writes_in_place: ClassVar[bool] = False  # `write` may write over a parameter that has the shape of `out`
 
     @classmethod
@@ -198,7 +200,14 @@ class Distribution:
         if self.event_shape != other.event_shape or len({*self.batch_shape, *other.batch_shape, 1}) > 2:
             raise InputError(f"both should have the same batch and event shapes, they are {self!r} and {other!r}")
 
+    def scoring(self, prepare: Callable[[npt.ArrayLike], npt.NDArray[Any]]) -> Self:
+        """The same distribution, whose `log_prob` first gives its values to `prepare`: users' events to a model's."""
+        copied = copy.copy(self)
+        copied._prepare = prepare
+        return copied
+
     def _value(self, value: npt.ArrayLike, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
+        value = value if self._prepare is None else self._prepare(value)
         array = numbers("value", value, dtype)
         try:
             shape = np.broadcast_shapes(array.shape, self.batch_shape + self.event_shape)

@@ -12,6 +12,7 @@ from vae_edge.runtime import noise
 from vae_edge.runtime.distributions import triangular
 from vae_edge.runtime.distributions.base import LOG_2_PI, Distribution, Float32, Float64, check_finite, owned
 from vae_edge.runtime.distributions.blocks import blocks
+from vae_edge.runtime.distributions.components import Components
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
 
@@ -103,17 +104,9 @@ class Mixture(Distribution):
             out[at : at + rows] = np.where(top[:, 0] == -np.inf, -np.inf, log_sum)
         return out.reshape(shape[:-1])
 
-    def whitening(self) -> tuple[Float64, Float64]:
-        """A matrix (L + 1, K * L) and constants (K,) that give each component's weighted log-density of z (n, L).
-
-        log w_k N(z; m_k, T_k T_k') = constant_k - |white_k|^2 / 2, white (n, K, L) = [z, 1] @ matrix. Quicker than
-        `log_prob`, but not exact where a mean is large beside its component's scale.
-        """
-        k, size = self.loc.shape
-        inverse = self._inverse()
-        # white = T^-1 z - T^-1 m
-        rows = np.concatenate([inverse, -(inverse @ self.loc[..., None])], axis=2).reshape(k * size, size + 1)
-        return np.ascontiguousarray(rows.T), self._constant()
+    def components(self) -> Components:
+        """The components, for log-densities in float32."""
+        return Components(self.weights, self.loc, self._inverse())
 
     def _inverse(self) -> Float64:
         return triangular.solve(self._wide, np.broadcast_to(np.eye(self.event_shape[0]), self._wide.shape))

@@ -184,17 +184,10 @@ def log_prior(prior: Normal | Mixture) -> Callable[[Float32], Float64]:
     """A quick z (B, L) -> log p(z) (B,): a mixture's in float32, one matrix product, where that is exact to 1e-4."""
     if isinstance(prior, Normal):
         return prior.log_prob
-    matrix, constant = (array.astype(np.float32) for array in prior.whitening())
-    rows, shape = max(1, _SMALL_PRODUCT // matrix.size), prior.loc.shape
+    components, at_once = prior.components(), _SMALL_PRODUCT // prior.event_shape[0]
 
     def quick(z: Float32) -> Float64:
-        both = np.concatenate([z, np.ones((len(z), 1), np.float32)], axis=1)
-        joint = np.empty((len(z), len(constant)), np.float32)
-        for at in range(0, len(z), rows):
-            white = (both[at : at + rows] @ matrix).reshape(-1, *shape)
-            np.einsum("nkl,nkl->nk", white, white, out=joint[at : at + rows])
-        joint *= np.float32(-0.5)
-        joint += constant
+        joint = components.log_joint(z, at_once)
         top = joint.max(axis=1, keepdims=True)
         joint -= top
         np.exp(joint, out=joint)

@@ -34,7 +34,7 @@ def test_pictures_are_clipped_and_arrays_are_not(vae_edge, colour, folder):
     assert np.array_equal(np.load("x.npy"), images)
     assert vae_edge("generate", "-b", colour, "--n", 9, "--head", "sample", "--out", "x/").exit_code == 0
     for index in range(9):
-        with Image.open(f"x/{index}.png") as picture:
+        with Image.open(f"x/{index:08}.png") as picture:
             assert picture.mode == "RGB"
             assert np.array_equal(np.asarray(picture), np.rint(np.clip(images[index], 0, 1) * 255))
 
@@ -64,7 +64,7 @@ def test_a_posterior_of_full_covariance_is_told_by_its_parameters(vae_edge, bund
     q = VAE.load(bundle).encode(np.load("images.npy"))
     assert vae_edge("encode", "images.npy", "-b", bundle, "--out", "q.npz").exit_code == 0
     with np.load("q.npz") as arrays:
-        assert sorted(arrays.files) == ["loc", "scale_tril"]
+        assert sorted(arrays.files) == ["loc", "names", "scale_tril"]
         assert np.array_equal(arrays["scale_tril"], q.scale_tril)
     told = json.loads(vae_edge("encode", "images.npy", "-b", bundle).stdout)
     assert told["posterior"] == "multivariate_normal_tril"
@@ -79,7 +79,7 @@ def test_an_autoencoders_code_is_its_loc(vae_edge, make_bundle, folder):
     np.save("images.npy", np.random.default_rng(0).random((3, 6, 4), np.float32))
     assert vae_edge("encode", "images.npy", "-b", bundle, "--out", "q.npz").exit_code == 0
     with np.load("q.npz") as arrays:
-        assert arrays.files == ["loc"]
+        assert arrays.files == ["loc", "names"]
 
 
 @pytest.mark.parametrize("kind", ["grey", "levels"])

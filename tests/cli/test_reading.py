@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import os
 import struct
 import types
 
@@ -10,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from vae_edge.cli.reading import events
+from vae_edge.cli.reading import events, treatments
+from vae_edge.pictures.treatment import Treatment
 from vae_edge.runtime.bundle.manifest import Image
 from vae_edge.runtime.errors import DataError, InputError
 
@@ -28,7 +31,8 @@ def read_one(name: str, shape: tuple[int, ...]) -> np.ndarray:
 def knows(shape: tuple[int, ...]) -> types.SimpleNamespace:
     """What stands for a VAE of images of that shape."""
     event = Image(*shape, None)
-    return types.SimpleNamespace(manifest=types.SimpleNamespace(event=event), event_shape=shape, labels=())
+    manifest = types.SimpleNamespace(event=event, training=None, name="stub")
+    return types.SimpleNamespace(manifest=manifest, event_shape=shape, labels=())
 
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 6, 4), np.uint8)
@@ -65,8 +69,12 @@ def test_start_and_limit_choose(files, start, limit, chosen):
 @pytest.mark.parametrize(
     ("paths", "start", "told"),
     [
-        (["turned.png"], 0, "images of 4x6 pixels, 1 channel, this VAE knows 6x4 pixels, 1 channel: scale or crop"),
-        (["colours.png"], 0, "colours, but this VAE knows grey images"),
+        (
+            ["turned.png"],
+            0,
+            "images of 4x6 pixels, 1 channel, this VAE knows 6x4 pixels, 1 channel: give --resize 6x4 --crop fit",
+        ),
+        (["colours.png"], 0, "colours, but this VAE knows grey images: give --grey"),
         (["bytes.npy"], 5, "--start 5 is behind the last of 5 images"),
         (["bytes.npy", "floats.npy"], 0, "give them one at a time"),
     ],
@@ -101,3 +109,87 @@ def test_one_image_is_a_file_or_its_place_in_one(files):
 def test_which_image_must_be_clear(files, name, told):
     with pytest.raises(InputError, match=told):
         read_one(name, SHAPE)
+
+
+def test_a_picture_is_treated_as_asked(files):
+    Picture.fromarray(np.full((12, 20, 3), 250, np.uint8)).save("large.png")
+    found = events.read(["large.png"], knows(SHAPE), treatment=Treatment.parse("6x4", "fit", grey=True, invert=True))
+    assert (found.values == np.full((1, *SHAPE), 5)).all()
+
+
+def test_channels_first_are_told_by_the_shape_of_the_vae(files):
+    np.save("first.npy", PIXELS[:, None])
+    assert np.array_equal(read(["first.npy"], SHAPE)[..., 0], PIXELS)
+
+
+def test_each_event_has_the_name_of_its_file(files):
+    (files / "sub" / "cats").mkdir(parents=True)
+    for name in ("a.png", "cats/a.png", "cats/b.png", "cats/b.bmp"):
+        Picture.fromarray(PIXELS[0]).save(files / "sub" / name)
+    found = events.read(["grey.png", "sub", "bytes.npy"], knows(SHAPE), limit=7)
+    names = ("grey.png", "a.png", "cats/a.png", "cats/b.bmp", "cats/b.png", "bytes.npy:0", "bytes.npy:1")
+    assert found.names == names
+    stems = ["grey", "a", "cats-a", "cats-b.bmp", "cats-b.png", "bytes.npy:0", "bytes.npy:1"]
+    assert found.stems() == stems
+    assert events.read(["grey.png", "sub", "grey.png"], knows(SHAPE)).stems() == [
+        "grey.png-0", "a", "cats-a", "cats-b.bmp", "cats-b.png", "grey.png-5",
+    ]  # fmt: skip
+    assert events.read(["bytes.npy"], knows(SHAPE)).stems() is None
+
+
+def test_ink_on_paper_is_told_to_who_reads_it_with_digits(files):
+    paper = np.full((6, 4), 250, np.uint8)
+    paper[2:4, 1:3] = 5
+    Picture.fromarray(paper).save("ink.png")
+    vae = knows(SHAPE)
+    vae.manifest.training = types.SimpleNamespace(dataset="mnist", command="vae-edge train --preset mnist")
+    lines = []
+    events.read(["ink.png"], vae, say=lines.append)
+    assert lines == ["images are dark on light, stub learned light on dark: --invert makes them so"]
+    for name, treatment in (("ink.png", Treatment.parse(invert=True)), ("grey.png", Treatment.parse())):
+        lines.clear()
+        events.read([name], vae, treatment=treatment, say=lines.append)
+        assert lines == []
+
+
+def test_what_the_training_did_to_images_is_told_and_named_where_they_do_not_fit(files):
+    vae, lines = knows(SHAPE), []
+    command = (
+        "vae-edge train --data a --invert --out START && vae-edge train --data own --resize 6x4 --grey --white 4095"
+    )
+    vae.manifest.training = types.SimpleNamespace(dataset="own", command=command)
+    assert treatments.trained(vae) == Treatment.parse("6x4", grey=True, white=4095)
+    events.read(["grey.png"], vae, say=lines.append)
+    assert lines == [
+        "stub was trained on images read with --grey --white 4095: give that here too, if these are like those"
+    ]
+    with pytest.raises(InputError, match="as its training had, give --resize 6x4 --grey --white 4095"):
+        events.read(["turned.png"], vae)
+    lines.clear()
+    events.read(["grey.png"], vae, treatment=Treatment.parse(grey=True, white=4095), say=lines.append)
+    assert lines == []
+    for foreign in ("", "vae-edge train --white much", "python 'my script"):
+        vae.manifest.training.command = foreign
+        assert treatments.trained(vae) == Treatment.parse()
+
+
+@pytest.mark.parametrize("name", ["grey.png", "bytes.npy", "images-idx3-ubyte.gz", "floats.npy"])
+def test_dash_is_stdin_whatever_comes(files, monkeypatch, name):
+    data = (files / name).read_bytes()
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BytesIO(data)))
+    found = events.read(["-"], knows(SHAPE))
+    assert np.array_equal(found.values, read([name], SHAPE))
+    assert found.names[0] == ("-" if name == "grey.png" else "-:0")
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BytesIO()))
+    with pytest.raises(DataError, match=r"-: expected a picture, .npy, .npz, IDX file or .csv, nothing came"):
+        read(["-"], SHAPE)
+
+
+def test_a_pipe_is_read_as_stdin_is(files):
+    read_end, write_end = os.pipe()
+    os.write(write_end, (files / "grey.png").read_bytes())
+    os.close(write_end)
+    try:
+        assert np.array_equal(read([f"/dev/fd/{read_end}"], SHAPE)[0, ..., 0], PIXELS[0])
+    finally:
+        os.close(read_end)

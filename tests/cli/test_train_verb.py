@@ -42,6 +42,8 @@ def other(name: str) -> object:
     spec = {spec.name: spec for spec in dataclasses.fields(Config)}[name]
     if choices := typing.get_args(typing.get_type_hints(Config)[name]):
         return next(choice for choice in choices if choice != spec.default)
+    if name in (own := {"resize": "14x12", "crop": "fit", "ground": "black"}):
+        return own[name]
     return {bool: True, int: 7, float: 0.5, str: "digits"}[type(spec.default)]
 
 

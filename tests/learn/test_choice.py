@@ -74,6 +74,9 @@ OTHERS = {
 }
 
 
+DARK_ON_LIGHT = "own is dark on light, light on dark is learned better: --invert makes it so"
+
+
 def choose(events: npt.NDArray[np.generic], **options: object) -> tuple[Config, list[str]]:
     said: list[str] = []
     training = Dataset("own", events, None, "")
@@ -84,36 +87,60 @@ def choose(events: npt.NDArray[np.generic], **options: object) -> tuple[Config, 
 def test_ink_is_learned_as_black_and_white(kind: str) -> None:
     config, said = choose(BLACK_AND_WHITE[kind]())
     assert (config.likelihood, config.network) == ("bernoulli", "conv")
-    assert said == [
+    assert said[0] == (
         "likelihood bernoulli: own is black and white, each pixel 1 above a half and else 0; "
         "--likelihood chooses another"
+    )
+    assert said[1:] == [DARK_ON_LIGHT] * (kind == "ink")
+
+
+def test_what_an_option_would_mend_is_told_with_the_option() -> None:
+    def told(images: Pixels, **options: object) -> list[str]:
+        return [line for line in choose(images, **options)[1] if not line.startswith("likelihood")]
+
+    scans, photographs = ink(), as_pixels(smooth(50))
+    pencil = as_pixels(1 - 0.7 * (scans < 128))
+    for light in (scans, pencil):
+        assert told(light) == [DARK_ON_LIGHT]
+        assert told(255 - light) == []
+        assert told(light, invert=True) == ["own is dark on light, light on dark is learned better: leave --invert out"]
+    assert told(photographs) == []
+    assert told(np.repeat(photographs, 3, -1)) == [
+        "own is grey in three channels that are alike: --grey learns one of them"
+    ]
+    assert told(np.repeat(scans, 3, -1))[1:] == [DARK_ON_LIGHT]
+    assert told(photographs // 16) == [
+        "own is nearly black, its brightest pixel 15 of 255: --white 15 makes that white"
+    ]
+    assert told(np.full((9, 8, 8, 1), 7, np.uint8)) == [
+        "own: all pixels are 7, there is nothing to learn: look at what is read"
     ]
 
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_photographs_are_never_made_black_and_white_unsaid(kind: str) -> None:
     images = OTHERS[kind]()
-    config, [said] = choose(images)
+    config, [said, *_] = choose(images)
     assert config.likelihood == "discretized_logistic"
     colour = "in colour" if images.shape[-1] == 3 else "grey"
     assert said.startswith(f"likelihood discretized_logistic: own is {colour}, 256 levels a pixel")
-    config, [said] = choose(images, likelihood="bernoulli")
+    config, [said, *_] = choose(images, likelihood="bernoulli")
     assert config.likelihood == "bernoulli"
     assert "own is not black and white, and each pixel is made 0 or 1" in said
-    config, [said] = choose(images, binarize="dynamic")
+    config, [said, *_] = choose(images, binarize="dynamic")
     assert config.likelihood == "bernoulli"
     assert "drawn as black and white, as --binarize dynamic says" in said
 
 
 def test_what_was_asked_for_and_fits_is_not_commented() -> None:
-    assert choose(ink(), likelihood="bernoulli")[1] == []
+    assert choose(255 - ink(), likelihood="bernoulli")[1] == []
     assert choose(as_pixels(smooth(5)), likelihood="normal")[1] == []
 
 
 def test_a_categorical_of_many_logits_says_how_many() -> None:
-    said = choose(np.zeros((5, 28, 28, 1), np.uint8), likelihood="categorical")[1]
-    assert said == ["likelihood categorical: 256 logits a pixel, 98 MiB a batch; a smaller --batch takes less"]
-    assert choose(np.zeros((5, 4, 4, 1), np.uint8), likelihood="categorical")[1] == []
+    said = choose(as_pixels(smooth(5))[:, :, :], likelihood="categorical")[1]
+    assert said == ["likelihood categorical: 256 logits a pixel, 72 MiB a batch; a smaller --batch takes less"]
+    assert choose(as_pixels(smooth(5))[:, :4, :4], likelihood="categorical")[1] == []
 
 
 def test_digits_are_black_and_white_by_tradition() -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vae_edge.export import classifier
 from vae_edge.runtime.evaluation.classifier import Classifier
-from vae_edge.train import classifier, data
+from vae_edge.train import data
 
 
 def test_the_command_makes_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

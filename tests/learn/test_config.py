@@ -33,12 +33,22 @@ def test_a_configuration_survives_json() -> None:
         ({"objective": "ae", "free_bits": 0.1}, "free_bits should be 0 with objective iwae or ae"),
         ({"warmup": 0.0, "free_bits": 0.1}, "free_bits should be 0 without a warmup"),
         ({"samples": 7}, "samples should be 5 unless the objective is iwae, it is 7"),
+        ({"resize": "0"}, "resize should be N pixels or HxW"),
+        ({"ground": "pink"}, "ground should be white, black or #RRGGBB"),
+        ({"validation": "first"}, "validation should be one of auto, shuffled, last"),
         ({"schedule": "constant", "ramp": 0}, "ramp should be 200 unless the schedule is cosine, it is 0"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_was_expected(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Config(**options)  # type: ignore[arg-type]
+
+
+def test_a_run_of_release_0_1_goes_on_with_the_split_that_it_had() -> None:
+    recorded = Config.from_json('{"data": "own.npz"}')
+    assert (recorded.likelihood, recorded.validation) == ("bernoulli", "last")
+    assert Config(data="own.npz").settled(recorded).validation == "last"
+    assert Config.from_json(Config(data="own.npz").to_json()).validation == "auto"
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"latent": 8, "no_such": 1}', '{"latent": "8"}'])

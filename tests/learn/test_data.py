@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vae_edge.pictures.treatment import Treatment
 from vae_edge.runtime.errors import DataError, InputError
 from vae_edge.train import data, mnist
 
@@ -139,3 +140,64 @@ def test_a_download_is_kept_only_where_its_checksum_fits(tmp_path: Path, monkeyp
     published = dataclasses.replace(mnist.MNIST, mirrors=mirrors, files=files)
     assert mnist._download(name, published, "nowhere") == content
     assert kept.read_bytes() == packed
+
+
+def sorted_by_class(n: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    """Images of six classes, one after the other; each holds its place."""
+    images = np.arange(n, dtype=np.uint8).repeat(64).reshape(n, 8, 8)
+    return images, np.arange(n) * 6 // n
+
+
+def test_own_data_sorted_by_class_validates_on_every_class(tmp_path: Path) -> None:
+    images, labels = sorted_by_class()
+    np.savez(tmp_path / "set.npz", x_train=images, y_train=labels, x_test=images[:12], y_test=labels[:12])
+    train, validation = (data.load(tmp_path / "set.npz", split) for split in ("train", "validation"))  # type: ignore[arg-type]
+    assert (len(train), len(validation)) == (110, 10)
+    assert validation.labels is not None
+    assert len(set(validation.labels.tolist())) >= 4
+    assert train.labels is not None
+    assert len(set(train.labels[:30].tolist())) == 6
+    places = np.concatenate([train.images[:, 0, 0, 0], validation.images[:, 0, 0, 0]])
+    assert np.array_equal(np.sort(places), np.arange(120))
+    assert np.array_equal(data.load(tmp_path / "set.npz", "validation").images, validation.images)
+    last = data.load(tmp_path / "set.npz", "validation", validation="last").images
+    assert np.array_equal(last[:, 0, 0, 0], np.arange(110, 120))
+    assert data.load(tmp_path / "set.npz", "train", validation="last").sha256 == train.sha256
+
+
+def test_mnist_keeps_its_last_5000_by_whatever_name(mnist_folder: Path, tmp_path: Path) -> None:
+    everything = data.load("mnist", "all", mnist_folder)
+    assert np.array_equal(data.load(mnist_folder, "validation").images, everything.images[55_000:60_000])
+    split = {"x_train": everything.images[:60_000, ..., 0], "x_test": everything.images[60_000:, ..., 0]}
+    np.savez(tmp_path / "mnist.npz", **split)
+    assert np.array_equal(data.load(tmp_path / "mnist.npz", "validation").images, everything.images[55_000:60_000])
+    split["x_train"] = split["x_train"][::-1]
+    np.savez(tmp_path / "mnist.npz", **split)  # another order is another set
+    assert not np.array_equal(data.load(tmp_path / "mnist.npz", "validation").images, everything.images[4_999::-1])
+    with pytest.raises(DataError, match="its last 5,000 training images validate: leave --validation shuffled out"):
+        data.load("mnist", "train", mnist_folder, validation="shuffled")
+
+
+def test_images_are_treated_in_every_split_and_say_so_once(tmp_path: Path) -> None:
+    images, _ = sorted_by_class()
+    np.save(tmp_path / "x.npy", images[:, None])
+    treatment = Treatment.parse(resize=4, invert=True)
+    lines: list[str] = []
+    with pytest.raises(DataError, match="smaller than --crop 9"):
+        data.load(tmp_path / "x.npy", "train", treatment=Treatment.parse(crop=9))
+    train = data.load(tmp_path / "x.npy", "train", treatment=treatment, say=lines.append)
+    assert train.images.shape[1:] == (4, 4, 1)
+    assert lines == [
+        f"{tmp_path / 'x.npy'}: (120, 1, 8, 8) is read as (n, C, H, W): save it as (n, H, W, C) if it is not"
+    ]
+    everything = data.load(tmp_path / "x.npy", "all", treatment=treatment).images
+    assert np.array_equal(np.sort(everything[:, 0, 0, 0]), np.arange(255 - 119, 256))
+    digits = data.load("digits", "test", treatment=Treatment.parse(resize="14", invert=True)).images
+    assert digits.shape[1:] == (14, 14, 1)
+    assert (digits[:, 0, 0, 0] == 255).all()
+
+
+def test_a_table_takes_no_treatment(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(90, 3)))
+    with pytest.raises(DataError, match="a table, --resize 4 is for images: leave it out"):
+        data.load(tmp_path / "x.npy", treatment=Treatment.parse(resize=4))

@@ -12,7 +12,8 @@ from vae_edge.runtime.errors import RunError
 from vae_edge.train import fit as fit_module
 from vae_edge.train.config import Config
 from vae_edge.train.fit import Keeper, fit, load
-from vae_edge.train.run import Run, commit
+from vae_edge.train.provenance import commit
+from vae_edge.train.run import Run
 
 # Each part of a run's state at work: shifts, drawn pixels, a mixture prior, moving averages, clipping.
 RICH = Config(

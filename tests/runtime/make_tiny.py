@@ -5,7 +5,6 @@ each, assembled by hand; what the probe says was calculated here with NumPy in f
 """
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +78,7 @@ def main() -> None:
     event, latent = {"image": (H, W, C)}, {"z": (L,)}
     placeholder = manifest.File("probe.npz", 1, "0" * 64)
     data = {"encoder.onnx": encoder(), "decoder.onnx": decoder()}
-    seals = {name: seal(name, content) for name, content in data.items()}
+    seals = {name: manifest.File.of(name, content) for name, content in data.items()}
     posterior, logits_of = tensors({"loc": (L,), "scale": (L,)}), tensors({"logits": (H, W, C)})
     said = manifest.Manifest(
         schema=manifest.SCHEMA,
@@ -106,15 +105,11 @@ def main() -> None:
         digest="",
     )
     data["probe.npz"] = probe.render(found, said)
-    said = dataclasses.replace(said, probe=seal("probe.npz", data["probe.npz"]))
+    said = dataclasses.replace(said, probe=manifest.File.of("probe.npz", data["probe.npz"]))
     HERE.mkdir(exist_ok=True)
     for name, content in data.items():
         (HERE / name).write_bytes(content)
     (HERE / "manifest.json").write_bytes(manifest.render(manifest.seal(said)))
-
-
-def seal(name: str, data: bytes) -> manifest.File:
-    return manifest.File(name, len(data), hashlib.sha256(data).hexdigest())
 
 
 if __name__ == "__main__":

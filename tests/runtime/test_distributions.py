@@ -379,6 +379,18 @@ def test_a_log_prob_broadcasts_as_it_says():
     assert np.array_equal(mixture().log_prob(np.zeros((7, 1))), mixture().log_prob(np.zeros((7, 2))))
 
 
+@pytest.mark.parametrize("at_once", [1, 10, 1 << 20])
+def test_the_components_add_up_to_the_mixture(at_once):
+    p = Mixture([0.25, 0.75, 0], [[1, -2], [0, 0.5], [9, 9]], [[[0.5, 0], [2, 1]], [[3, 0], [-1, 0.25]], np.eye(2)])
+    z = p.sample(50, seed=0)
+    joint = p.components().log_joint(z, at_once)
+    assert (joint.shape, joint.dtype) == ((50, 3), np.float32)
+    assert (joint[:, 2] == -math.inf).all()
+    np.testing.assert_allclose(np.log(np.exp(joint).sum(axis=1)), p.log_prob(z), rtol=1e-4)
+    second = MultivariateNormalTriL([0, 0.5], [[3, 0], [-1, 0.25]])
+    np.testing.assert_allclose(joint[:, 1], math.log(0.75) + second.log_prob(z), rtol=1e-4)
+
+
 def test_no_values_have_no_log_probs():
     for batch in ((), (3,)):
         for p in one_of_each(batch).values():

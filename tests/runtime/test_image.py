@@ -84,7 +84,7 @@ BAD = {
     "none": (np.zeros((0, 6, 4)), "there are none"),
     "none of four axes": (np.zeros((0, 6, 4, 1)), "there are none"),
     "turned": (np.zeros((2, 4, 6)), r"\(B, 6, 4, 1\)"),
-    "channels first": (np.zeros((2, 1, 6, 4)), "resize or reshape"),
+    "channels first": (np.zeros((2, 1, 6, 4)), r"use x\.transpose\(0, 2, 3, 1\)"),
     "colour": (np.zeros((2, 6, 4, 3)), "resize or reshape"),
     "flat": (np.zeros((2, 24)), "resize or reshape"),
     "five axes": (np.zeros((1, 2, 6, 4, 1)), "resize or reshape"),

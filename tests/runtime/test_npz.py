@@ -69,7 +69,11 @@ BAD = {
     "not npy": zipped(b"text"),
     "a flipped bit": zipped(HEADER).replace(ARRAY.tobytes(), (ARRAY + 1).tobytes()),
     "cut off": zipped(HEADER)[:-80],
-    "one member twice": zipped(HEADER)[: len(HEADER) + 35] * 2 + zipped(HEADER)[len(HEADER) + 35 :],
+    "one member twice": render({"a": ARRAY, "b": ARRAY}).replace(b"b.npy", b"a.npy"),
+    "larger than the file": zipped(HEADER).replace(
+        len(HEADER).to_bytes(4, "little") * 2, (1 << 31).to_bytes(4, "little") * 2
+    ),
+    "encrypted": zipped(HEADER).replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1"),
     "nothing behind the members": zipped(HEADER)[: len(HEADER) + 35],
 }
 
@@ -78,6 +82,13 @@ BAD = {
 def test_anything_else_is_refused(case):
     with pytest.raises(IntegrityError, match="x cannot be read"):
         parse(BAD[case], "x", EXPECTED)
+
+
+def test_a_long_directory_is_refused_before_it_is_read(monkeypatch):
+    data = zipped(HEADER, times=100)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *arguments: pytest.fail("it was opened"))
+    with pytest.raises(IntegrityError, match="more than 64 members"):
+        parse(data, "x", EXPECTED)
 
 
 @given(st.data())

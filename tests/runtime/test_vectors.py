@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import runpy
 import struct
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.vectors import make_bundles, make_distributions
+from tests.vectors.arrays import load
 from vae_edge.runtime.noise import philox
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 VECTORS = json.loads((FOLDER / "noise.json").read_text())
+DISTRIBUTIONS = json.loads((FOLDER / "distributions.json").read_text())["cases"]
+BUNDLES = json.loads((FOLDER / "bundles.json").read_text())
 
 
 def number(bits: str) -> float:
@@ -65,3 +72,34 @@ def test_the_vectors_hold_normals_that_float64_alone_does_not_round():
         below_float32 = struct.unpack(">Q", struct.pack(">d", wide))[0] & (1 << 29) - 1
         assert abs(below_float32 - (1 << 28)) < 80
         assert number(tie["value"]) == pytest.approx(wide, rel=1e-7)
+
+
+def check(found: dict[str, Any], expected: dict[str, Any], exact: set[str]) -> None:
+    """The same results under the same names: some to the bit, others to rounding."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if value is None:
+            assert found[name] is None
+        elif name in exact:
+            np.testing.assert_array_equal(load(found[name]), load(value), err_msg=name)
+        else:
+            np.testing.assert_allclose(load(found[name]), load(value), rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_python_s_distributions_give_the_vectors(name):
+    cases = {key: case["given"] for key, case in DISTRIBUTIONS.items()}
+    exact = {"mode"} | (set() if cases[name]["family"] == "categorical" else {"sample"})
+    check(make_distributions.results(name, cases), DISTRIBUTIONS[name]["results"], exact)
+
+
+def test_the_vectors_have_every_family():
+    assert {case["given"]["family"] for case in DISTRIBUTIONS.values()} == make_distributions.CLASSES.keys()
+
+
+@pytest.mark.parametrize("name", BUNDLES["bundles"])
+def test_python_s_vaes_give_the_vectors(name):
+    case = BUNDLES["bundles"][name]
+    files = {key: base64.b64decode(data) for key, data in case["files"].items()}
+    vae = make_bundles.opened(files)
+    check(make_bundles.results(vae, case["given"]), case["results"], {"prepare"})

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from vae_edge.runtime import noise
+from vae_edge.runtime import bundle, noise
+from vae_edge.runtime.bundle.priors import parse
 from vae_edge.runtime.distributions import (
     Bernoulli,
     Categorical,
     DiscretizedLogistic,
+    Distribution,
     Mixture,
     MultivariateNormalTriL,
     Normal,
@@ -108,7 +110,42 @@ def vectors() -> dict[str, Any]:
         },
         "normals beside a tie": ties(),
         "draws": [draws(*place) for place in PLACES],
+        "many": many(),
+        "priors": priors(),
     }
+
+
+def many() -> list[dict[str, Any]]:
+    """Hashes of 131,072 numbers each: a normal or a uniform that is off by one bit shows."""
+    found = []
+    for seed, start, size in [(0, 0, 32), (2**64 - 1, 2**40, 7), (12345, 2**62, 4096)]:
+        n = 131_072 // size
+        normals = noise.normals(seed, Purpose.PRIOR, start, n, size)
+        uniforms = noise.uniforms(seed, Purpose.COMPONENT, start, n)
+        found.append({
+            "seed": f"{seed:016x}", "start": f"{start:016x}", "n": n, "size": size,
+            "normals": digest(normals), "uniforms": digest(uniforms),
+        })  # fmt: skip
+    return found
+
+
+def priors() -> list[dict[str, Any]]:
+    """Hashes of latents that the priors of the bundles that ship draw."""
+    return [
+        {"bundle": name, "seed": f"{seed:016x}", "start": f"{start:016x}", "n": n,
+         "sha256": digest(bundle_prior(folder).sample(n, seed=seed, start=start))}
+        for name, folder in bundle.built_in().items()
+        for seed, start, n in [(0, 0, 2000), (2**64 - 1, 2**63 - 500, 500)]
+    ]  # fmt: skip
+
+
+def bundle_prior(folder: Path) -> Distribution:
+    """p(z) of a bundle that ships; the graphs are not opened."""
+    found = bundle.read(folder)
+    spec = found.manifest.prior
+    assert spec.file is not None
+    components, (size,) = int(spec.constants["components"]), spec.event_shape
+    return parse(found[spec.file], spec.file.name, components, size, found.manifest.precision)
 
 
 def ties() -> list[dict[str, Any]]:

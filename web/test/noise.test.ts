@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { openPrior } from "../src/bundle/prior.js";
+import { readBundle } from "../src/bundle/reading.js";
+import { sourceOf } from "../src/bundle/source.js";
+import { Bernoulli, Categorical, DiscretizedLogistic, InputError, Mixture, MultivariateNormalTriL, Normal } from "../src/index.js";
+import {
+  checkDraws, checkSeed, checkStream, fsum, logisticQuantiles, normalQuantiles, normals, Purpose, uniforms, words, words16, words32,
+} from "../src/noise/index.js";
+import { philox } from "../src/noise/philox.js";
+import { bits, digest, path, readJson } from "./vectors.js";
+
+const VECTORS = readJson("tests/vectors/noise.json");
+const place = ({ seed, start, stream = 0 }: { seed: string; start: string; stream?: number }) =>
+  ({ seed: BigInt(`0x${seed}`), start: BigInt(`0x${start}`), stream: BigInt(stream) });
+
+test("the purposes have the contract's numbers", () => {
+  assert.deepEqual(Purpose, VECTORS.purposes);
+});
+
+test("the tables are the contract's to the bit", () => {
+  for (const [name, table] of Object.entries({ logistic: logisticQuantiles(), normal: normalQuantiles() })) {
+    assert.equal(digest(table), VECTORS.tables[name].sha256, name);
+    assert.deepEqual(bits(table.subarray(0, 4)), VECTORS.tables[name].first);
+  }
+});
+
+for (const given of VECTORS.draws) {
+  const at = place(given);
+
+  test(`words, uniforms and normals of seed ${given.seed} are Python's to the bit`, () => {
+    assert.deepEqual(bits(new BigUint64Array(words(Purpose.PRIOR, at, 2, 5).buffer)), given["words of 5"]);
+    const rows = <T extends Uint16Array | Uint32Array>({ data, stride }: { data: T; stride: number }, size: number) =>
+      [0, 1].flatMap((row) => bits(data.subarray(row * stride, row * stride + size)));
+    assert.deepEqual(rows(words16(Purpose.PIXEL, at, 2, 6), 6), given["words16 of 6"]);
+    assert.deepEqual(rows(words32(Purpose.PIXEL, at, 2, 3), 3), given["words32 of 3"]);
+    assert.deepEqual(bits(uniforms(Purpose.COMPONENT, at, 3)), given.uniforms);
+    assert.deepEqual(bits(normals(Purpose.POSTERIOR, at, 2, 5)), given["normals of 5"]);
+  });
+
+  test(`draws of every family with seed ${given.seed} are Python's to the bit`, () => {
+    const p = VECTORS.parameters;
+    const pixels = (values: unknown[]) => ({ dims: [2, 3, 2], data: values.flat(9) as number[] });
+    const options = { seed: at.seed, start: at.start, stream: at.stream, sampleShape: 2 };
+    const mixture = new Mixture(p.weights, { dims: [4, 3], data: p.mixture_loc.flat() }, { dims: [4, 3, 3], data: p.mixture_tril.flat(2) });
+    const families = {
+      bernoulli: new Bernoulli(pixels(p.logits)),
+      "normal image": new Normal(pixels(p.loc), [p.scale]),
+      discretized_logistic: new DiscretizedLogistic(pixels(p.loc), [p.scale], { levels: p.levels }),
+      categorical: new Categorical({ dims: [2, 3, 2, 3], data: p.categorical.flat(9) }),
+      normal: new Normal(p.vector, p.normal_scale),
+      multivariate_normal_tril: new MultivariateNormalTriL(p.vector, { dims: [3, 3], data: p.tril.flat() }),
+      mixture,
+    };
+    for (const [name, family] of Object.entries(families)) {
+      assert.deepEqual(bits(family.sample(options).data), given[name], name);
+    }
+    assert.deepEqual([...mixture.components(at, 3)], given.components);
+  });
+}
+
+test("normals that float64 alone does not round are rounded correctly", () => {
+  for (const { draw, index, value } of VECTORS["normals beside a tie"]) {
+    const row = normals(Purpose.PRIOR, { seed: 0n, start: BigInt(draw), stream: 0n }, 1, 32);
+    assert.equal(bits(row.subarray(index, index + 1))[0], value);
+  }
+});
+
+for (const given of VECTORS.many) {
+  test(`${given.n} draws of ${given.size} normals with seed ${given.seed} have Python's hash`, () => {
+    assert.equal(digest(normals(Purpose.PRIOR, place(given), given.n, given.size)), given.normals);
+    assert.equal(digest(uniforms(Purpose.COMPONENT, place(given), given.n)), given.uniforms);
+  });
+}
+
+test("latents of the priors that ship have Python's hash", async () => {
+  for (const { bundle, n, sha256, ...at } of VECTORS.priors) {
+    const { manifest, files } = await readBundle(sourceOf(path(`artifacts/${bundle}`)));
+    const { seed, start } = place(at);
+    assert.equal(digest(openPrior(manifest, files)!.sample({ seed, start, sampleShape: n }).data), sha256, bundle);
+  }
+});
+
+test("a draw does not depend on what is drawn beside it", () => {
+  const at = { seed: 5n, start: (1n << 62n) - 3n, stream: 9n };
+  const together = normals(Purpose.PRIOR, at, 7, 5);
+  for (let i = 0; i < 7; i++) {
+    const alone = normals(Purpose.PRIOR, { ...at, start: at.start + BigInt(i) }, 1, 5);
+    assert.deepEqual(alone, together.slice(5 * i, 5 * i + 5));
+  }
+});
+
+test("a counter carries from each of its words into the next", () => {
+  for (const bit of [32n, 64n, 96n]) {
+    const together = new Uint32Array(16), second = new Uint32Array(8);
+    philox(together, [1n, 2n], (1n << bit) - 1n);
+    philox(second, [1n, 2n], 1n << bit);
+    assert.deepEqual(together.subarray(8), second);
+  }
+});
+
+test("fsum is the correctly rounded sum", () => {
+  const cases: [number[], number][] = [
+    [[], 0], [[0], 0], [[1e100, 1, -1e100], 1], [[1e100, -1e100], 0], [[2 ** 53, -0.5, -(2 ** -54)], 2 ** 53 - 1],
+    [[2 ** 53, 1, 2 ** -100], 2 ** 53 + 2], [[2 ** 53 + 10, 1, 2 ** -100], 2 ** 53 + 12], [[2 ** 53 - 4, 0.5, 2 ** -54], 2 ** 53 - 3],
+    [[1e16, 1, 1e-16], 10000000000000002], [[-1e16, -1, -1e-16], -10000000000000002], [[1e16, 1, -1e-16], 1e16],
+    [Array(10).fill(0.1), 1],
+  ];
+  for (const [values, sum] of cases) assert.equal(fsum(values), sum, String(values));
+});
+
+test("a seed is a number, a bigint or a decimal string below 2^64", () => {
+  assert.equal(checkSeed(2 ** 53 - 1), 2n ** 53n - 1n);
+  assert.equal(checkSeed(2n ** 64n - 1n), 2n ** 64n - 1n);
+  assert.equal(checkSeed("18446744073709551615"), 2n ** 64n - 1n);
+  for (const seed of [-1, 0.5, NaN, 2 ** 53, 2n ** 64n, -1n, "18446744073709551616", "-1", "0x1", "", "1.0", null, true, {}]) {
+    assert.throws(() => checkSeed(seed as number), InputError, String(seed));
+  }
+  assert.throws(() => checkSeed(2 ** 60), /bigint or a decimal string/);
+  assert.equal(checkDraws(2n ** 63n - 2n, 2), 2n ** 63n - 2n);
+  assert.throws(() => checkDraws(2n ** 63n - 1n, 2), InputError);
+  assert.equal(checkStream(2n ** 56n - 1n), 2n ** 56n - 1n);
+  assert.throws(() => checkStream(2n ** 56n), InputError);
+});
