@@ -21,6 +21,7 @@ VERBS = {
     "reconstruct": "reconstruct",
     "encode": "reconstruct",
     "interpolate": "interpolate",
+    "explore": "explore",
     "train": "train",
     "export": "export",
     "evaluate": "evaluate",
@@ -138,7 +139,8 @@ def vae_edge(
     \b
     Examples:
       vae-edge generate --n 64 --out digits.png
-      vae-edge reconstruct digits.png --bundle mnist --out pairs.png
-      vae-edge train --out runs/first && vae-edge export runs/first --out my-bundle
+      vae-edge generate --n 12 --out digits/
+      vae-edge reconstruct digits/ --out pairs.png
+      vae-edge train --data digits --out runs/digits && vae-edge export runs/digits --out digits-bundle
       vae-edge doctor
     """

@@ -74,11 +74,11 @@ How the model was trained is not recorded here.
     training = manifest.training
     bound = "importance-weighted bound" if training.objective == "iwae" else "ELBO"
     what = "images" if isinstance(manifest.event, Image) else "rows"
-    listed = "\n".join(f"- {name}: {value}" for name, value in options.items())
+    listed = "\n".join(f"- {name}: {value}" for name, value in options.items() if value != "")
     return f"""## Data
 {training.dataset}, {training.images:,} training {what} (SHA-256 of the
-set {training.dataset_sha256[:16]}...){_pixels(manifest, training)}. The weights are those of the epoch with the best
-{bound} on the validation split (epoch {training.epochs}).
+set {training.dataset_sha256[:16]}...){_pixels(manifest, training)}.{_treated(options)}
+The weights are those of the epoch with the best {bound} on the validation split (epoch {training.epochs}).
 
 ## Made by
     {training.command}
@@ -100,6 +100,19 @@ def _pixels(manifest: Manifest, training: Training) -> str:
             f"where above {threshold})"
         )
     return f", pixels divided by 255, then 1 where above {threshold}, else 0"
+
+
+def _treated(options: Mapping[str, object]) -> str:
+    """What the run did to its images before anything else; '' where they were read as they are."""
+    done = [
+        f"cut ({options['crop']})" if options.get("crop") else "",
+        f"scaled to {options['resize']} pixels" if options.get("resize") else "",
+        "made grey" if options.get("grey") else "",
+        "inverted, dark made light" if options.get("invert") else "",
+    ]
+    white = f" {options['white']:g} was taken for white." if options.get("white") else ""
+    steps = ", ".join(step for step in done if step)
+    return (f" Images were first {steps}: new ones have to be read alike." if steps else "") + white
 
 
 def _limits(manifest: Manifest) -> str:

@@ -44,14 +44,19 @@ class Notices:
 
     def tell(self, say: Say, treatment: Treatment) -> None:
         """Gives `say` a line for each kind of thing that was noticed, with what to do about it."""
-        texts = {
-            "transparent": f"transparent parts, laid on {treatment.ground}: --ground white|black|#RRGGBB chooses it",
-            "frames": "several frames, of which the first is read: save the others as pictures of their own",
-            "stretched": f"other proportions, and stretched: --crop {FIT} cuts the margins instead",
-        }
-        for kind, text in texts.items():
+        size = "x".join(map(str, treatment.resize or ()))
+        texts = {  # kind -> what one picture is said to have or be, what many are, and the remedy
+            "transparent": ("has", "have", f"transparent parts, laid on {treatment.ground}",
+                            "--ground white|black|#RRGGBB chooses it"),
+            "frames": ("has", "have", "several frames, of which the first is read",
+                       "save the others as pictures of their own"),
+            "stretched": ("is", "are", f"stretched to {size} pixels", f"--crop {FIT} cuts the margins instead"),
+        }  # fmt: skip
+        for kind, (one, many, text, remedy) in texts.items():
             if names := self._names.get(kind):
-                share = "" if self.pictures == 1 else f"{len(names):,} of {self.pictures:,} pictures, the first "
-                say(f"{share}{names[0]}: {text}")
+                if self.pictures == 1:
+                    say(f"{names[0]} {one} {text}: {remedy}")
+                else:
+                    say(f"{len(names):,} of {self.pictures:,} pictures {many} {text} (first {names[0]}): {remedy}")
         for line in self._lines:
             say(line)

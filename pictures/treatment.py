@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import Any, Literal, Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from vae_edge.runtime.errors import DataError, InputError, MissingExtra
+
+if TYPE_CHECKING:  # a configuration has a treatment: `train --help` need not pay for NumPy
+    import numpy as np
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.uint8]
 
 __all__ = ["FIT", "PLAIN", "Size", "Treatment"]
 
@@ -18,7 +21,6 @@ FIT: Literal["fit"] = "fit"
 MAX_SIDE = 8192
 _COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
 
-Pixels = npt.NDArray[np.uint8]
 Size = int | str | tuple[int, int] | None  # N, "N", "HxW" or (H, W); None and "": as it is
 
 
@@ -98,6 +100,8 @@ class Treatment:
 
     def apply(self, image: Pixels, name: object) -> Pixels:
         """One image (H, W, C) uint8: cut, scaled, grey, inverted, in this order. Raises DataError, MissingExtra."""
+        import numpy as np
+
         if self.crop:
             image = self._cut(image, name)
         if self.resize and image.shape[:2] != self.resize:
@@ -110,6 +114,8 @@ class Treatment:
 
     def apply_all(self, images: Pixels, name: object) -> Pixels:
         """Images (n, H, W, C) uint8, each as `apply` treats it."""
+        import numpy as np
+
         if not (self.resize or self.crop or self.grey or self.invert):
             return images
         if not (self.resize or self.crop or self.grey):
@@ -174,6 +180,8 @@ def _scaled(image: Pixels, size: tuple[int, int]) -> Pixels:
         from PIL import Image
     except ImportError as error:
         raise MissingExtra("scaling images needs Pillow: pip install 'vae-edge[cli]'") from error
+
+    import numpy as np
 
     def resized(part: Pixels) -> Pixels:
         scaled: Pixels = np.asarray(Image.fromarray(part).resize((size[1], size[0]), Image.Resampling.BICUBIC))

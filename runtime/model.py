@@ -1,6 +1,6 @@
 """A bundle's two graphs at work: events and latents in, distributions out, part by part on several threads.
 
-Everything here takes what was checked before: `vae.VAE` does that.
+Arguments have been checked by `vae.VAE`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Model:
         outputs = tuple(manifest.likelihood.outputs.values())
         self.decoder = Session("decoder", bundle[decoder.file], decoder, outputs, provider=provider, **options)
         outputs = tuple(manifest.posterior.outputs.values())
-        # lazy: who only generates never pays for it
+        # lazy: programs that only generate never build it
         self.encoder = Session(
             "encoder", bundle[encoder.file], encoder, outputs, provider=self.decoder.provider, lazy=True, **options
         )
@@ -93,13 +93,13 @@ class Model:
         spec = self.bundle.manifest.likelihood
         parameters = _parameters(spec, outputs)
         if self._affine is not None and self._likelihood.is_location_scale:
-            shift, scale = self._affine  # the graph speaks of (x - shift) / scale
+            shift, scale = self._affine  # the graph parameterises (x - shift) / scale
             parameters = {"loc": parameters["loc"] * scale + shift, "scale": parameters["scale"] * scale}
         return self._likelihood.from_parameters(parameters, spec.constants, spec.event_shape, Purpose.PIXEL)
 
     def render(self, n: int, latents: Inputs, head: str, seed: int, start: int, condition: Array | None) -> Float32:
-        """The events (n, *event_shape) that a head makes of latents, which come by parts."""
-        # More than fit in memory are refused before they are parted: a list of the parts of 10^15 would not fit either.
+        """The events that a head makes of latents, float32 (n, *event_shape); `latents` gives those of one part."""
+        # Allocate first: where n events do not fit in memory, the list of their parts might not fit either.
         out = self._empty(n) if n > BATCH_SIZE else None
         parts = self._parts(n, "decoder")
         if len(parts) == 1 and self._likelihood.writes_in_place:
@@ -144,7 +144,7 @@ class Model:
 
 
 def _parameters(spec: Spec, outputs: list[Float32]) -> dict[str, Float32]:
-    """The parameters of a distribution: outputs of its graph, and constants as arrays without axes."""
+    """The parameters of a distribution: its graph's outputs, and the manifest's constants as arrays of shape ()."""
     parameters = dict(zip(spec.outputs, outputs, strict=True))
     for name in registry.FAMILIES[spec.family].parameters:
         if name not in parameters:
@@ -153,7 +153,9 @@ def _parameters(spec: Spec, outputs: list[Float32]) -> dict[str, Float32]:
 
 
 def _batches(bundle: Bundle, workers: int, max_elements: int) -> dict[str, int]:
-    """How many events a worker may put into one run of each graph; {} where not even one each fits into the bound."""
+    """How many events each worker may put into one run of each graph, so that all workers' runs together stay within
+    `max_elements`; {} where one event each is too much.
+    """
     found = {}
     for name, cost in bundle.costs.items():
         found[name] = cost.batch

@@ -1,8 +1,8 @@
-"""The probe: a few events and what should come out for them, by which a bundle is checked where it runs.
+"""The probe: a few events and the outputs that belong to them, to check a bundle on the machine where it runs.
 
-A bundle in fp32 holds what the model gave that was exported, and TOLERANCE is allowed. One in fp16 or int8 is further
-from its model than any useful tolerance: its probe holds what its own graphs gave when it was exported, and how far
-from that another machine's kernels may come, as export measured it.
+In fp32 the outputs are those of the model that was exported, and TOLERANCE is allowed. A bundle in fp16 or int8 differs
+from its model by more than a useful tolerance: its probe holds the outputs of its own graphs at export, and the
+tolerance that export measured for other machines' kernels.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def outputs(manifest: Manifest) -> list[str]:
 
 
 def render(arrays: Arrays, manifest: Manifest, tolerance: npt.ArrayLike | None = None) -> bytes:
-    """The bytes of a probe: by the names of the graphs' tensors, inputs (P, ...) and what comes out for them.
+    """The bytes of a probe: `arrays` holds inputs (P, ...) and their outputs, by the names of the graphs' tensors.
 
-    The event is stored as it was prepared, not standardised. `tolerance`, one number an output of the encoder and then
-    of the decoder, belongs to a bundle in fp16 or int8.
+    The event is stored as it was prepared, not standardised. For fp16 and int8, `tolerance` has one number for each
+    output of the encoder, then for each of the decoder.
     """
     stored = {
         name: np.asarray(arrays[name]).astype(dtype) for name, (dtype, _) in _layout(manifest).items() if name in arrays
@@ -59,7 +59,7 @@ def parse(vae: VAE) -> dict[str, Array]:
 
 
 def allowed(vae: VAE) -> dict[str, float]:
-    """How far each output may be from the probe: in fp32 this times max(1, |value|), in fp16 or int8 just this."""
+    """How far each output may be from the probe: in fp32 times max(1, |value|), in fp16 and int8 as it is."""
     found = dict.fromkeys(outputs(vae.manifest), TOLERANCE)
     if vae.manifest.precision != FP32:
         every = dict(zip(_all_outputs(vae.manifest), map(float, parse(vae)["tolerance"]), strict=True))

@@ -137,7 +137,11 @@ class Session:
         return session
 
     def run(self, batch: npt.NDArray[np.float32], condition: npt.NDArray[Any] | None = None) -> list[Float32]:
-        """The outputs for one batch, in the order of `outputs`; `condition` is left out where the graph takes none."""
+        """The outputs for one batch, float32, in the order of `outputs`.
+
+        `batch` is float32 (B, *shape); `condition` is ignored where the graph takes none. Raises BundleError where the
+        graph fails, or gives other shapes than its manifest says.
+        """
         session = self.inference_session
         try:
             feeds = {self._input: batch}
@@ -178,11 +182,8 @@ class Session:
         ort = onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong comes as an exception
-        spin = "1" if self._spin else "0"
-        options.add_session_config_entry("session.intra_op.allow_spinning", spin)
-        options.add_session_config_entry("session.inter_op.allow_spinning", spin)
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if self._spin else "0")
         options.add_session_config_entry("session.load_model_format", "ONNX")  # never guessed from the bytes
         # x86 processors without VNNI add pairs of int8 products in 16 bits, which can overflow. There this takes a
         # slower kernel that is exact.

@@ -33,8 +33,8 @@ class VAE:
 
     An event is an image (H, W, C) with pixels in [0, 1], or a vector in its own units; all are float32. A head makes an
     event of the decoder's p(x|z): `sample` is one draw, `mean` its mean, `mode` its likeliest value. Event i has the
-    noise of draw i of the seed, at any batch size, number of threads or provider. What a graph gives agrees to
-    rounding, so that a pixel at the edge of its draw can flip.
+    noise of draw i of the seed, at any batch size, number of threads or provider. Across these, graphs agree to
+    float32's rounding: a sampled pixel rarely differs.
 
     A conditional model also takes `label`, by name or number, one for all events or one each; or `condition`, real
     numbers (size,) or (B, size). One VAE may be used from many threads, and in forked children.
@@ -77,13 +77,17 @@ class VAE:
         """The VAE of a bundle: a folder, or the name of one that is built in.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
-        own names, with its `provider_options`. It runs all of both graphs, or ProviderError is raised; `cuda+cpu` lets
-        the CPU run what CUDA does not have. `threads` is how many a call may use (default: the CPUs that this process
-        may use). `spin=True` splits each operator over ONNX Runtime's threads, which busy-wait for a moment before they
-        sleep, in place of whole events over ours: lower latency on an idle machine, more CPU time.
-        `max_elements` bounds the numbers that a session run may hold at once, of all parallel parts together, and
-        `max_file_bytes` a file of the bundle; raise them for a large model that you trust. Raises BundleError or
-        ProviderError.
+        own names, with its `provider_options`. It runs every operator of both graphs, or ProviderError is raised;
+        `cuda+cpu` lets the CPU run the operators that CUDA does not have. `threads` is how many a call may use
+        (default: the CPUs that this process may use).
+
+        By default the threads of a call take whole events, and sleep between calls. `spin=True` splits each operator
+        over ONNX Runtime's threads instead, which busy-wait for a moment before they sleep: lower latency for small
+        calls on an idle machine, at the cost of CPU time.
+
+        `max_elements` bounds the numbers that a call's session runs may hold at once, all threads together, and
+        `max_file_bytes` a file of the bundle; raise them for a large model that you trust. Raises BundleError,
+        ProviderError or InputError.
         """
         found = bundles.read(bundle, max_elements=max_elements, max_file_bytes=max_file_bytes)
         return cls(
@@ -124,7 +128,7 @@ class VAE:
 
     @property
     def prior(self) -> Normal | Mixture:
-        """p(z), of batch_shape () and event_shape (L,); an autoencoder has none, which is an InputError."""
+        """p(z), of batch_shape () and event_shape (L,); raises InputError for an autoencoder, which has none."""
         if self._prior is None:
             raise InputError(
                 f"{self.manifest.name!r} is an autoencoder: it has no prior to generate from; it can reconstruct"
@@ -176,7 +180,10 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
     ) -> Float32:
-        """n new events, (n, *event_shape): events start to start + n of this seed's endless series."""
+        """n new events, float32 (n, *event_shape): events `start` to `start` + n of the seed's series.
+
+        `head` is 'sample', 'mean' or 'mode'. Raises InputError, also for a model without a prior.
+        """
         n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
         prior = self.prior
         heads.check(head)
@@ -198,10 +205,13 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
     ) -> Iterator[Float32]:
-        """The events of `generate` in batches (b, *event_shape), b <= batch_size; memory does not grow with n."""
+        """The events of `generate` in batches, float32 (b, *event_shape), b <= batch_size.
+
+        Memory does not grow with n. Raises InputError at the call, not at the first batch.
+        """
         n, size = _count("n", n), _count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
-        self.prior, heads.check(head)  # what is wrong is said now, not at the first batch
+        self.prior, heads.check(head)  # raises now, not at the first batch
         given = conditions.check(self._condition, label, condition, n)
 
         def batch(at: int) -> Float32:
@@ -226,7 +236,10 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
     ) -> Float32:
-        """Each event through z and back, (B, *event_shape); z is the mean of q(z|x), or one sample of it."""
+        """Each event through z and back, float32 (B, *event_shape).
+
+        `x` as `prepare` takes it; `latent` says what z is, the 'mean' of q(z|x) or a 'sample' of it. Raises InputError.
+        """
         if latent not in ("mean", "sample"):
             raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")
         heads.check(head)
@@ -249,7 +262,10 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
     ) -> Float32:
-        """(steps, *event_shape): from event a to event b in equal steps between the means of their posteriors."""
+        """From event a to event b, float32 (steps, *event_shape), in equal steps between their posteriors' means.
+
+        `a` and `b` are one event each, as `prepare` takes it. Raises InputError.
+        """
         steps, seed = _count("steps", steps), noise.check_seed(seed)
         heads.check(head)
         ends = [self.encode(end, label=label, condition=condition).mean() for end in (a, b)]

@@ -18,7 +18,7 @@ from vae_edge.runtime import probe
 from vae_edge.runtime.bundle import guard, manifest
 from vae_edge.runtime.bundle.manifest import Condition, File, Graph, Image, Spec, Tensor, Vector
 
-__all__ = ["KINDS", "NAMES", "Model", "build"]
+__all__ = ["DIGITS", "KINDS", "NAMES", "Model", "build", "make"]
 
 L = 3  # the size of z
 OPSET = 18
@@ -245,12 +245,16 @@ class _Onnx:
 
 def build(kind: str) -> Model:
     """The model of one of KINDS."""
-    event, likelihood, condition, tril = KINDS[kind]
+    return make(kind, *KINDS[kind])
+
+
+def make(name: str, event: Image | Vector, likelihood: Spec, condition: Condition | None, tril: bool) -> Model:
+    """A model of these events; `tril` gives its posterior a full covariance."""
     size, extra = int(np.prod(event.shape)), 0 if condition is None else condition.size
     posterior = "multivariate_normal_tril" if tril else "normal"
     second = "scale_tril" if tril else "scale"
     model = Model(
-        name=kind,
+        name=name,
         event=event,
         likelihood=likelihood,
         posterior=Spec(posterior, (L,), {"loc": "loc", second: second}),

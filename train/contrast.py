@@ -1,4 +1,4 @@
-"""What images look like that will be learned badly: nearly black, dark on light, one grey picture in three channels."""
+"""Images that are learned badly or slowly: nearly black, dark on light, large, grey in three channels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from vae_edge.pictures.treatment import Treatment
 __all__ = ["is_dark_on_light", "remarks"]
 
 DIM = 32  # of 255: a set without a brighter pixel was stored in other units
+LARGE = 128 * 128  # pixels of an image, beyond which a network of convolutions is no matter of minutes
 LIGHT = 192  # what paper is, and more
-FRAME = 0.9  # the share of an image's outermost pixels that are as light as its ground
+GROUND, FRAME = 0.5, 0.7  # the least share of all pixels, and of the outermost, that are as light as paper
 
 
 def remarks(images: npt.NDArray[np.uint8], name: str, treatment: Treatment) -> list[str]:
@@ -22,6 +23,12 @@ def remarks(images: npt.NDArray[np.uint8], name: str, treatment: Treatment) -> l
         return [f"{name}: all pixels are {low}, there is nothing to learn: look at what is read"]
     if high < DIM:
         lines.append(f"{name} is nearly black, its brightest pixel {high} of 255: --white {high} makes that white")
+    height, width = images.shape[1:3]
+    if height * width > LARGE:
+        lines.append(
+            f"{name} has images of {height}x{width} pixels, which take long and much memory: --resize 64 --crop fit "
+            "makes them small"
+        )
     alike = images.shape[-1] == 3 and bool((images[..., :1] == images).all())
     if alike:
         lines.append(f"{name} is grey in three channels that are alike: --grey learns one of them")
@@ -32,6 +39,7 @@ def remarks(images: npt.NDArray[np.uint8], name: str, treatment: Treatment) -> l
 
 
 def is_dark_on_light(images: npt.NDArray[np.uint8]) -> bool:
-    """Whether grey images (n, H, W) show something dark on a light ground: nearly all of their frame is light."""
+    """Whether grey images (n, H, W) show something dark on a light ground, which their frame is nearly all of."""
     frame = np.concatenate([part.ravel() for part in (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])])
-    return bool((frame >= LIGHT).mean() >= FRAME and (images < LIGHT / 2).any())
+    is_light = (images >= LIGHT).mean() >= GROUND and (frame >= LIGHT).mean() >= FRAME
+    return bool(is_light and (images < LIGHT / 2).any())

@@ -33,7 +33,8 @@ class Dataset:
 
     `events` are images (n, H, W, C), uint8 in [0, 255], or a table's rows (n, d), float64 in their own units. `labels`
     (n,) are indices into `label_names`, or None; `columns` are the names of a table's columns, or (). `sha256` is that
-    of the whole set, all splits.
+    of the whole set, all splits. `published` is 'mnist', 'fashion-mnist' or 'digits' where the images are those of that
+    set, untreated, by whatever name they were found; else ''.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Dataset:
     sha256: str
     label_names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    published: str = ""
 
     def __len__(self) -> int:
         return len(self.events)
@@ -81,14 +83,16 @@ def load(
     if split not in ("train", "validation", "test", "all"):
         raise InputError(f"split should be train, validation, test or all, it is {split!r}")
     found = sources.find(source, data_dir, download=download, label_column=label_column, treatment=treatment, say=say)
-    if found.is_published and validation == "shuffled":
+    is_mnist = found.has_test and bool(found.published)
+    if is_mnist and validation == "shuffled":
         raise DataError(f"{source}: its last 5,000 training images validate: leave --validation shuffled out")
-    shuffle = found.has_test and not found.is_published and validation != "last"
+    shuffle = found.has_test and not is_mnist and validation != "last"
     events, labels = _select(found.parts, split, shuffle)
     if not len(events):
         raise DataError(f"{source}: too few {'rows' if events.ndim == 2 else 'images'} for a {split} split")
     names = found.label_names if labels is not None else ()
-    return Dataset(found.name, np.ascontiguousarray(events), labels, found.sha256, names, found.columns)
+    published = "" if treatment.changes_pixels else found.published
+    return Dataset(found.name, np.ascontiguousarray(events), labels, found.sha256, names, found.columns, published)
 
 
 def load_for(config: Config, split: Split, data_dir: str | Path | None = None, say: Say | None = None) -> Dataset:

@@ -23,7 +23,7 @@ from vae_edge.pictures.files import as_images, gunzip, read_idx, unpack
 from vae_edge.runtime import atomic
 from vae_edge.runtime.errors import DataError
 
-__all__ = ["DIGITS", "FASHION", "MNIST", "SETS", "Published", "is_folder", "is_published", "load", "read_folder"]
+__all__ = ["DIGITS", "FASHION", "MNIST", "SETS", "Published", "is_folder", "load", "name_of", "read_folder"]
 
 # A label is also known by its number: 7 is "seven".
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -105,13 +105,14 @@ def is_folder(folder: Path) -> bool:
     return all(_find(name, [folder]) is not None for name in MNIST.files)
 
 
-def is_published(images: npt.NDArray[Any]) -> bool:
-    """Whether training images (n, 28, 28, 1) are MNIST's or Fashion-MNIST's own, however they were stored."""
+def name_of(images: npt.NDArray[Any]) -> str:
+    """'mnist' or 'fashion-mnist', where training images (n, 28, 28, 1) are that set's own, however stored; else ''."""
     if images.shape != (60_000, 28, 28, 1) or images.dtype != np.uint8:
-        return False
+        return ""
     hashed = hashlib.sha256(b"\0\0\x08\3" + struct.pack(">3I", *images.shape[:3]))  # as their IDX file begins
     hashed.update(np.ascontiguousarray(images).data)
-    return any(hashed.hexdigest() == each.files["train-images-idx3-ubyte"] for each in SETS.values())
+    found = hashed.hexdigest()
+    return next((name for name, each in SETS.items() if each.files["train-images-idx3-ubyte"] == found), "")
 
 
 def read_folder(folder: Path) -> tuple[Part, Part]:

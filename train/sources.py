@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ Part = tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]
 class Source:
     """Training and test part of a set, the SHA-256 of both, the labels' names, and a table's columns' names, or ().
 
-    `has_test` says that the set came with a test part of its own, `is_published` that it is MNIST or Fashion-MNIST,
-    by whatever name.
+    `has_test` says that the set came with a test part of its own. `published` is 'mnist', 'fashion-mnist' or 'digits'
+    where the set is that one by its content, whatever its name, else ''.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Source:
     label_names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     has_test: bool = False
-    is_published: bool = False
+    published: str = ""
 
 
 def find(
@@ -95,10 +96,13 @@ def _found(
     if source in mnist.SETS:
         published = mnist.SETS[source]
         parts = _treated(mnist.load(data_dir, published, download=download), source, treatment)
-        return Source(published.name, parts, published.sha256, published.labels, has_test=True, is_published=True)
+        return Source(
+            published.name, parts, published.sha256, published.labels, has_test=True, published=published.name
+        )
     if source == "digits":
         pixels, labels = _digits()
-        return _shuffled("digits", treat(pixels, source, treatment), labels, mnist.DIGITS)
+        found = _shuffled("digits", treat(pixels, source, treatment), labels, mnist.DIGITS)
+        return dataclasses.replace(found, published=source)
     if path.is_dir():
         return _from_folder(path, treatment, notices)
     if path.suffix.lower() == ".csv":
@@ -171,12 +175,12 @@ def _from_folder(path: Path, treatment: Treatment, notices: Notices) -> Source:
     """An IDX folder, or pictures; where these lie in two or more subfolders and nowhere else, those are the labels."""
     if mnist.is_folder(path):
         stored = mnist.read_folder(path)
-        is_published = mnist.is_published(stored[0][0])
+        published = mnist.name_of(stored[0][0])
         parts = _treated(stored, path, treatment)
         names, indices = _named(np.concatenate([labels for _, labels in parts if labels is not None]))
         cut = len(parts[0][0])
         together = ((parts[0][0], indices[:cut]), (parts[1][0], indices[cut:]))
-        return Source(path.name, together, _digest(list(parts)), names, has_test=True, is_published=is_published)
+        return Source(path.name, together, _digest(list(parts)), names, has_test=True, published=published)
     images = to_bytes(read_images(path, treatment, notices), path)
     places = [found.relative_to(path).parts for found in picture_paths(path)]
     folders = sorted({place[0] for place in places})
@@ -196,12 +200,12 @@ def _from_table(path: Path, table: Table) -> Source:
 def _from_keras(path: Path, arrays: dict[str, npt.NDArray[Any]], treatment: Treatment, notices: Notices) -> Source:
     """The layout of Keras's data sets: x_train, y_train, x_test, y_test; images, or the rows of a table."""
     events = [arrays["x_train"], arrays["x_test"]]
-    is_published = False
+    published = ""
     if all(array.ndim == 2 for array in events):
         values: list[npt.NDArray[Any]] = [as_table(array, path).rows for array in events]
     else:
         images = [as_images(events[0], path, notices), as_images(events[1], path)]
-        is_published = mnist.is_published(images[0])
+        published = mnist.name_of(images[0])
         values = [to_bytes(treat(each, path, treatment), path) for each in images]
     given = [arrays.get("y_train"), arrays.get("y_test")]
     names, indices = _labels_of(given, [len(array) for array in values])
@@ -211,7 +215,7 @@ def _from_keras(path: Path, arrays: dict[str, npt.NDArray[Any]], treatment: Trea
     ]
     sha256 = _digest(list(zip(values, whole, strict=True)))
     both = ((values[0], indices[0]), (values[1], indices[1]))
-    return Source(path.name, both, sha256, names, has_test=True, is_published=is_published)
+    return Source(path.name, both, sha256, names, has_test=True, published=published)
 
 
 def _labels_of(

@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae_edge.cli.reading.conditions import Given, resolve
+from vae_edge.cli.reading.treatments import trained
 from vae_edge.runtime.errors import DataError, InputError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from vae_edge.pictures.treatment import Treatment
     from vae_edge.runtime import VAE
     from vae_edge.runtime.bundle.manifest import Training
     from vae_edge.train.data import Dataset
 
-__all__ = ["Reader", "binarisation", "conditions", "events", "recorded_name"]
+__all__ = ["Reader", "binarisation", "conditions", "events", "recorded_name", "treatment"]
 
 NONE = "none"  # pixels as they are
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the splits of one data set; `how` its pixels are made black and white is 'static', 'dynamic' or 'none'."""
+    """Reads the splits of one data set; `how` its pixels are made black and white is 'static', 'dynamic' or 'none'.
+
+    `treatment` is what is done to its images; `say` is told what is noticed in them.
+    """
 
     source: str
     how: str
     seed: int
     data_dir: Path | None
     label_column: str
+    treatment: Treatment
+    say: Callable[[str], None]
 
     def read(self, split: str) -> Dataset:
         """A split, its grey pixels drawn as black or white where they are to be; raises DataError."""
         from vae_edge.train import data
 
-        dataset = data.load(self.source, split, self.data_dir, label_column=self.label_column)  # type: ignore[arg-type]
+        dataset = data.load(
+            self.source,
+            split,  # type: ignore[arg-type]
+            self.data_dir,
+            label_column=self.label_column,
+            treatment=self.treatment,
+            say=self.say,
+        )
         if self.how != "dynamic":  # the threshold is the bundle's own
             return dataset
         drawn = data.binarise(dataset.images, "dynamic", seed=self.seed) * 255
@@ -89,6 +103,17 @@ def binarisation(vaes: Sequence[VAE], asked: str | None) -> str:
     if NONE in found and len(set(found)) > 1:
         raise InputError("some of these bundles take black-and-white images and some do not: evaluate them apart")
     return _agreed("--binarize", found)
+
+
+def treatment(vaes: Sequence[VAE], asked: Treatment) -> Treatment:
+    """How images are read for all bundles: as `asked`, or as those that they were trained on; raises InputError."""
+    if asked.options:
+        return asked
+    every = [trained(vae) for vae in vaes]
+    if any(each != every[0] for each in every):
+        flags = ", ".join(sorted({each.flags or "no option" for each in every}))
+        raise InputError(f"these bundles were trained on images read with {flags}: evaluate them apart, or give one")
+    return every[0]
 
 
 def events(vae: VAE, dataset: Dataset) -> npt.NDArray[Any]:

@@ -17,6 +17,8 @@ from vae_edge.cli.reading import dataset as datasets
 from vae_edge.cli.reading.conditions import Condition, Given, Label
 from vae_edge.cli.reading.dataset import Reader
 from vae_edge.cli.reading.events import LabelColumn
+from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
+from vae_edge.cli.reading.treatments import asked as treatment_of
 from vae_edge.cli.reports import figures as tables
 from vae_edge.runtime.errors import BundleError, InputError
 from vae_edge.runtime.evaluation.metrics import ERROR, FLOOR, MODE, NLL_SAMPLES
@@ -82,6 +84,12 @@ def evaluate(
             min=0, max=MAX_SEED, metavar="S", help="Of all draws: z, generated digits, pixels under --binarize dynamic."
         ),
     ] = 0,
+    resize: Resize = "",
+    crop: Crop = "",
+    grey: Grey = False,
+    invert: Invert = False,
+    ground: Ground = "white",
+    white: White = 0.0,
     label: Label = None,
     label_column: LabelColumn = "",
     condition: Condition = None,
@@ -108,15 +116,16 @@ def evaluate(
     Frechet distance, precision and recall, density and coverage (5 neighbours), by the heads sample and mode, and
     beside each what other real images get.
 
-    A conditional bundle is given the labels of the data, or one --label for all. A bundle that vae-edge has not trained
-    needs --data.
+    Images are read as the bundle's training has read them, unless --resize, --crop, --grey, --invert, --ground or
+    --white say how. A conditional bundle is given the labels of the data, or one --label for all. A bundle that
+    vae-edge has not trained needs --data.
 
     \b
     Examples:
       vae-edge evaluate
       vae-edge evaluate ./my-bundle --samples 5000 --limit 1000 --json
       vae-edge evaluate ./my-bundle --data my-pictures/ --split all
-      vae-edge evaluate ./my-labels --data fashion-mnist
+      vae-edge evaluate ./my-labels --data mnist
       vae-edge evaluate ./my-table --data rows.csv --split all
       vae-edge evaluate mnist-tiny mnist mnist-large
     """
@@ -125,7 +134,8 @@ def evaluate(
     from vae_edge.runtime.evaluation import figures
 
     how = datasets.binarisation(vaes, binarize)
-    reader = Reader(source, how, seed, data_dir, label_column)
+    treatment = treatment_of(resize, crop, grey, invert, ground, white)
+    reader = Reader(source, how, seed, data_dir, label_column, datasets.treatment(vaes, treatment), context.obj.say)
     whole = reader.read(split) if data else reader.recorded(vaes, split)
     if write:
         _check_writable(vaes, whole, split, limit, how, generated)
@@ -228,10 +238,8 @@ def _judge(
     if shape != classifier.image_shape:
         size = "x".join(map(str, shape))
         return None, f"no figures of samples: the classifier knows digits of 28x28x1, these images are {size}"
-    records = [vae.manifest.training for vae in vaes]
-    known = [each.dataset_sha256 for each in records if each is not None and each.dataset in DIGITS]
-    if dataset.name not in DIGITS and dataset.sha256 not in known:
-        return None, f"no figures of samples: the classifier knows digits, {dataset.name} is neither mnist nor digits"
+    if dataset.published not in DIGITS:
+        return None, "no figures of samples: the classifier knows digits, these images are neither mnist nor digits"
     if not any(_is_judged(vae) for vae in vaes):
         return None, "no figures of samples: the classifier knows digits in black and white"
     real, other = dataset.images, None  # of all images, no others are left to say what real ones get

@@ -126,9 +126,9 @@ def export(
     Examples:
       vae-edge export runs/mnist --out my-bundle
       vae-edge export runs/mnist --out my-bundle-int8 --precision int8 --max-nats 0.4
-      vae-edge export my_vae.py:build --out my-bundle     # build() returns export()'s arguments
+      vae-edge export my_vae.py:build --out my-vae        # build() returns export()'s arguments
       vae-edge export --encoder enc.keras --decoder dec.keras --examples x.npy \\
-          --posterior mean,log_var --likelihood bernoulli:probs --out my-bundle
+          --posterior mean,log_var --likelihood bernoulli:probs --out my-keras-vae
       vae-edge export --encoder enc.onnx --decoder dec.onnx --examples x.npy \\
           --posterior loc=mu,log_var=logvar --likelihood normal:loc,scale=0.1 --dry-run
     """

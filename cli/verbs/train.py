@@ -86,7 +86,7 @@ def train_with(
       vae-edge train --data wine.csv --label-column kind --conditional --width 64 --out runs/wine
       vae-edge train --out runs/sixteen --resume
       vae-edge train --out runs/sixteen --resume --epochs 60
-      vae-edge train --preset mnist --start runs/mnist --objective iwae --warmup 0 --epochs 20 --out runs/tuned
+      vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     out = out or Path("runs", preset or Config(data=options["data"]).data_name or "run")

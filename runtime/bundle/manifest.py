@@ -1,9 +1,9 @@
 """The manifest as a file: written, sealed with a digest, read and checked.
 
 `vae_edge.train` drafts the `Training` part, `vae_edge.export` seals the whole, `vae_edge.runtime` reads it. On disk it
-is JSON. Its digest is the SHA-256 of the file's own bytes with the digest's value left out: a flipped bit, a cut end or
-an edit by hand is noticed, and a reader in another language need not write numbers as Python does. The digest guards
-against damage; it is no signature. `docs/bundle-format.md` specifies all of it.
+is JSON. Its digest is the SHA-256 of the file's own bytes without the digest's value: it shows a flipped bit, a cut end
+or an edit by hand, and a reader in another language need not write numbers as Python does. The digest guards against
+damage; it is no signature. `docs/bundle-format.md` specifies all of it.
 """
 
 from __future__ import annotations
@@ -52,12 +52,16 @@ def seal(manifest: Manifest) -> Manifest:
     """The same manifest, of this schema, with its digest; raises ManifestError where the content makes no sense."""
     blank = dataclasses.replace(manifest, schema=SCHEMA, digest="")
     validation.check(blank)
-    return dataclasses.replace(blank, digest=hashlib.sha256(_render(blank)).hexdigest())
+    return dataclasses.replace(blank, digest=hashlib.sha256(render(blank)).hexdigest())
 
 
 def render(manifest: Manifest) -> bytes:
-    """The bytes of a sealed manifest: JSON, keys sorted, two spaces, ASCII, one newline at the end."""
-    return _render(manifest)
+    """The bytes of a manifest: JSON, keys sorted, two spaces, ASCII, one newline at the end; raises ManifestError."""
+    try:
+        text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, allow_nan=False)
+    except ValueError as error:
+        raise ManifestError(f"a manifest holds finite numbers only: {error}") from error
+    return text.encode("ascii") + b"\n"
 
 
 def parse(data: bytes) -> Manifest:
@@ -85,14 +89,6 @@ def parse(data: bytes) -> Manifest:
     manifest: Manifest = read_as(Manifest, tree, "manifest")
     validation.check(manifest)
     return manifest
-
-
-def _render(manifest: Manifest) -> bytes:
-    try:
-        text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, allow_nan=False)
-    except ValueError as error:
-        raise ManifestError(f"a manifest holds finite numbers only: {error}") from error
-    return text.encode("ascii") + b"\n"
 
 
 def _check_digest(data: bytes, tree: dict[str, Any]) -> None:

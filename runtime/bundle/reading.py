@@ -1,4 +1,4 @@
-"""A bundle: the folder that passes from export to the runtime, read so that what was hashed is what runs."""
+"""Reads a bundle: each file once, so that the bytes that were hashed are those that run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_FILE_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class Bundle:
-    """A manifest and the bytes of each file that it vouches for, all verified, and what each graph costs to run."""
+    """A manifest, the verified bytes of each file that it lists, and what each graph costs to run."""
 
     folder: Path
     manifest: Manifest
@@ -45,7 +45,7 @@ def built_in() -> dict[str, Path]:
     """The bundles that ship with the package: name -> folder."""
     import vae_edge.artifacts
 
-    # importlib.resources would do it in 7 ms, a fifth of what the whole start may take.
+    # importlib.resources takes 7 ms to import
     manifests = Path(vae_edge.artifacts.__path__[0]).glob(f"*/{MANIFEST}")
     return {path.parent.name: path.parent for path in sorted(manifests)}
 
@@ -80,24 +80,24 @@ def read(
     """
     folder = locate(name)
     try:
-        said = manifest.parse(read_file(folder / MANIFEST, manifest.MAX_BYTES))
+        listed = manifest.parse(read_file(folder / MANIFEST, manifest.MAX_BYTES))
     except FileNotFoundError as error:
         raise BundleNotFound(f"{folder} is no bundle: it has no {MANIFEST}") from error
     except ManifestError as error:
         raise ManifestError(f"{folder}: {error}") from error
-    files = {file.name: read_verified(folder, file, max_file_bytes) for file in said.files}
-    return assemble(folder, said, files, max_elements=max_elements)
+    files = {file.name: read_verified(folder, file, max_file_bytes) for file in listed.files}
+    return assemble(folder, listed, files, max_elements=max_elements)
 
 
 def assemble(
-    folder: Path, said: Manifest, files: dict[str, bytes], *, max_elements: int = guard.MAX_ELEMENTS_ALIVE
+    folder: Path, listed: Manifest, files: dict[str, bytes], *, max_elements: int = guard.MAX_ELEMENTS_ALIVE
 ) -> Bundle:
     """The bundle of a manifest and its files' bytes, once the guard has looked at the graphs.
 
     Raises UnsafeBundle, or IntegrityError where a graph is of another opset or cost than the manifest says.
     """
     costs = {}
-    for name, graph in said.graphs.items():
+    for name, graph in listed.graphs.items():
         where = str(folder / graph.file.name)
         cost = costs[name] = guard.check(files[graph.file.name], where, max_elements=max_elements)
         if (cost.opset, cost.multiply_adds) != (graph.opset, graph.multiply_adds):
@@ -105,11 +105,14 @@ def assemble(
                 f"{where} should be of opset {graph.opset} and {graph.multiply_adds:,} multiply-adds as its manifest "
                 f"says, it is of {cost.opset} and {cost.multiply_adds:,}: export the bundle again"
             )
-    return Bundle(folder, said, files, costs)
+    return Bundle(folder, listed, files, costs)
 
 
 def read_verified(folder: Path, file: File, limit: int = MAX_FILE_BYTES) -> bytes:
-    """The bytes of `file` in `folder`; raises IntegrityError where they are not those that the manifest describes."""
+    """The bytes of `file` in `folder`.
+
+    Raises IntegrityError where they are not those that the manifest describes, UnsafeBundle above `limit` bytes.
+    """
     if file.bytes > limit:
         raise UnsafeBundle(
             f"{folder / file.name} should be at most {limit:,} bytes, it claims {file.bytes:,}; where you trust it, "
@@ -129,7 +132,11 @@ def read_verified(folder: Path, file: File, limit: int = MAX_FILE_BYTES) -> byte
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file, never through a link, never waiting (a FIFO); at most `limit` are read."""
+    """The bytes of a regular file of at most `limit` bytes; never follows a link, never waits on a FIFO.
+
+    Raises FileNotFoundError, UnsafeBundle for a link or a special file, IntegrityError for a larger file, or
+    BundleError where it cannot be read.
+    """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         if path.is_symlink():  # O_NOFOLLOW says so too, but each system by an errno of its own

@@ -57,8 +57,8 @@ class Graph:
 class Image:
     """An event (height, width, channels) of pixels in [0, 1].
 
-    With a threshold the pixels are made 0 and 1: 1 where > threshold. The encoder reads (pixel - shift) / scale, and a
-    likelihood with a location and a scale speaks of the same numbers: the runtime turns it back into pixels.
+    With a threshold the pixels are made 0 and 1: 1 where > threshold. The encoder reads (pixel - shift) / scale. A
+    likelihood with a location and a scale is of the same numbers; the runtime turns it back into pixels.
     """
 
     height: int
@@ -189,6 +189,6 @@ class Manifest:
 
     @property
     def files(self) -> tuple[File, ...]:
-        """The files that the manifest vouches for."""
+        """The files that the manifest lists."""
         prior = () if self.prior.file is None else (self.prior.file,)
         return (*(graph.file for graph in self.graphs.values()), self.probe, *prior)

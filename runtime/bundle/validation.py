@@ -1,4 +1,4 @@
-"""What the fields of a manifest may say, one with another."""
+"""Checks the values of a manifest's fields, also one against another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TENSOR_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}")
 
 
 def check(manifest: Manifest) -> None:
-    """Raises ManifestError where a value is not one that a bundle may say; the files are `reading`'s concern."""
+    """Raises ManifestError where a value is not allowed; `reading` checks the files themselves."""
     _expect(manifest.schema == SCHEMA, "schema", f"{SCHEMA}", manifest.schema)
     _expect(manifest.precision in PRECISIONS, "precision", "'fp32', 'fp16' or 'int8'", manifest.precision)
     _expect_size("latent_size", manifest.latent_size)
@@ -107,7 +107,7 @@ def _check_graph(name: str, graph: Graph, manifest: Manifest, role: str, shape: 
 
 
 def _check_names(*graphs: Graph) -> None:
-    """A tensor is known by its name alone, in a probe and in parity; a condition may be read by both graphs."""
+    """Probes and parity find a tensor by its name, so that names differ; both graphs may read the same condition."""
     names = [tensor.name for graph in graphs for tensor in (*graph.inputs, *graph.outputs)]
     conditions = {tensor.name for graph in graphs for tensor in graph.inputs if tensor.role == "condition"}
     others = [name for name in names if name not in conditions]

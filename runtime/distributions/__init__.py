@@ -1,9 +1,9 @@
-"""The distributions that the two graphs and the prior speak of, with the names of TensorFlow Probability's.
+"""Distributions with the names of TensorFlow Probability: what the graphs' outputs and the prior parameterise.
 
-A distribution has `batch_shape` and `event_shape`; a sample has shape sample_shape + batch_shape + event_shape
-(float32), and a log-probability, an entropy or a divergence is in nats, summed over the event, of shape
-(sample_shape +) batch_shape (float64, an array also where that is ()). Those of pixels stay in logit space. What a
-caller hands in is copied, and what a method returns is a new array.
+A distribution has a `batch_shape` and an `event_shape`. A sample is float32 of shape sample_shape + batch_shape +
+event_shape. A log-probability, an entropy or a divergence is in nats, summed over the event: a float64 array of shape
+(sample_shape +) batch_shape, also where that is (). Probabilities of pixels stay in logit space. Constructors copy
+their arguments, and methods return new arrays.
 """
 
 from vae_edge.runtime.distributions.base import Distribution

@@ -35,25 +35,23 @@ LOG_2_PI = math.log(2.0 * math.pi)
 
 
 class Distribution:
-    """What all of them promise; a method that has no closed form raises InputError, and says what to do instead.
+    """The methods that every family has; one without a closed form raises InputError, and says what to do instead.
 
-    The class attributes describe a family to whoever exports, seals or reads a bundle; none of them imports anything.
+    The class attributes describe the family to the code that exports, writes and reads bundles.
     """
 
     family: ClassVar[str] = ""  # its name in a manifest
     roles: ClassVar[tuple[str, ...]] = ()  # of "posterior", "likelihood", "prior"
     # The parameters that a graph gives, and where each lies: "real", "positive", "nonnegative" or "lower_triangular".
     parameters: ClassVar[Mapping[str, str]] = {}
-    # What is one number for all events, with its range: the levels of a pixel, the components of a mixture.
+    # Numbers that are the same for all events, each with its range: the levels of a pixel, the components of a mixture.
     settings: ClassVar[Mapping[str, tuple[float, float]]] = {}
-    # Other parameters that a model may give: its name -> (parameter, how to calculate that: a key of export's
-    # transforms, as "exp" or "exp_half").
+    # Other parameters that a model may give in place of one above: name -> (parameter, the transform of
+    # `vae_edge.export` that makes it, such as "exp").
     spellings: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    # TFP's classes that are of this family: class -> parameter or setting -> where it stands on the object.
-    # A class is "A", or "A(B(C))" where an A whose `.distribution` is a B whose `.distribution` is a C is meant.
-    # A place is a path of attributes and calls, "scale.diag_part()"; two places with " / " between them, or a place
-    # and " + 1", are calculated. A value "= -0.5" says what has to stand at the place that is its key: where something
-    # else stands there, the object is not of this family.
+    # TFP's classes of this family: class -> parameter or setting -> the path of attributes and calls to it, such as
+    # "scale.diag_part()", "a / b" or "a + 1". "A(B)" is an A whose `.distribution` is a B. A value "= -0.5" is a
+    # condition: an object with another number at that path is not of this family.
     tfp: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     is_location_scale: ClassVar[bool] = False  # x -> shift + scale x stays in the family
     is_discrete: ClassVar[bool] = False  # log_prob is of a mass, not of a density
@@ -75,10 +73,10 @@ class Distribution:
         event_shape: tuple[int, ...],
         purpose: noise.Purpose,
     ) -> Self:
-        """The distribution of a graph's outputs (B, *shape), whose shapes the manifest has checked.
+        """The distribution of a graph's outputs, float32 (B, *shape), of the shapes that the manifest says.
 
-        A parameter that is the same for all events has no axis for the batch, or no axes at all. Nothing is copied, and
-        looked at only once: a NaN, or what is not in the parameter's range, raises InputError.
+        A parameter that is the same for all events has no axis for the batch, or no axes at all. Nothing is copied.
+        Raises InputError for a NaN, an infinity, or a number outside the parameter's range.
         """
         raise NotImplementedError
 
@@ -100,9 +98,9 @@ class Distribution:
     def sample(self, sample_shape: int | Sequence[int] = (), *, seed: int, start: int = 0, stream: int = 0) -> Float32:
         """Draws, float32 of shape sample_shape + batch_shape + event_shape; the same for the same seed, everywhere.
 
-        Member i of the batch takes draw start + i; place k of the sample shape has stream `stream` + k. Without a
-        batch, as for a prior, the draws run along the sample shape, all of them of `stream`. Raises InputError where
-        they do not fit in memory.
+        Member i of the batch takes draw `start` + i; place k of the sample shape takes stream `stream` + k. Without a
+        batch, as for a prior, the draws run along the sample shape, all of stream `stream`. Raises InputError, also
+        where the draws do not fit in memory.
         """
         seed = noise.check_seed(seed)
         try:
@@ -128,9 +126,9 @@ class Distribution:
         return out.reshape(shape + self.batch_shape + self.event_shape)
 
     def write(self, head: str, out: Float32, *, seed: int = 0, start: int = 0, stream: int = 0) -> None:
-        """Writes what a head makes, 'sample', 'mean' or 'mode', into `out`, float32 of batch_shape + event_shape.
+        """Writes 'sample', 'mean' or 'mode' into `out`, float32 of batch_shape + event_shape in C order.
 
-        The sample of member i is draw start + i of the stream. No other array of that size is made; where
+        The sample of member i is draw `start` + i of the stream. No other array of that size is made; where
         `writes_in_place`, `out` may be the array of a parameter. Raises InputError.
         """
         heads.check(head)
@@ -155,39 +153,49 @@ class Distribution:
         raise self._no("mode")
 
     def mean(self) -> Float32:
-        """E[x], a new array of shape batch_shape + event_shape."""
+        """E[x], float32 of shape batch_shape + event_shape; raises InputError where there is no closed form."""
         out = empty(self.batch_shape + self.event_shape)
         self._write_mean(out)
         return out
 
     def mode(self) -> Float32:
-        """The likeliest value, a new array of shape batch_shape + event_shape."""
+        """The likeliest value, float32 of shape batch_shape + event_shape; raises InputError without a closed form."""
         out = empty(self.batch_shape + self.event_shape)
         self._write_mode(out)
         return out
 
     def variance(self) -> Float32:
-        """Var[x], a new array of shape batch_shape + event_shape; inf where float32 does not hold it."""
+        """Var[x], float32 of shape batch_shape + event_shape; inf or 0 where float32 does not hold it.
+
+        Raises InputError where there is no closed form.
+        """
         raise self._no("variance")
 
     def stddev(self) -> Float32:
-        """The square root of the variance, of shape batch_shape + event_shape."""
+        """The square root of the variance, float32 of shape batch_shape + event_shape; raises InputError like it."""
         return np.sqrt(self.variance())
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:
-        """log p(value) in nats; `value` has shape (sample_shape +) batch_shape + event_shape, or broadcasts to it."""
+        """log p(value) in nats, float64 of shape (sample_shape +) batch_shape.
+
+        `value` has shape (sample_shape +) batch_shape + event_shape, or broadcasts to it. Raises InputError for other
+        shapes, and where the distribution has no density.
+        """
         raise self._no("log_prob")
 
     def entropy(self) -> Float64:
-        """-E[log p(x)] in nats, of shape batch_shape."""
+        """-E[log p(x)] in nats, float64 of shape batch_shape; raises InputError where there is no closed form."""
         raise self._no("entropy")
 
     def kl_divergence(self, other: Distribution) -> Float64:
-        """E_self[log self(x) - log other(x)] in nats, of the two batch shapes broadcast."""
+        """KL(self || other) = E_self[log self(x) - log other(x)] in nats, float64 of the batch shapes broadcast.
+
+        Raises InputError where the two shapes differ, and where the pair has no closed form.
+        """
         return other._divergence_from(self)
 
     def _divergence_from(self, other: Distribution) -> Float64:
-        """KL(other || self), asked where the other knows no closed form."""
+        """KL(other || self), for pairs that `other.kl_divergence` does not know."""
         raise InputError(
             f"KL({type(other).__name__} || {type(self).__name__}) has no closed form: estimate it from samples, "
             "mean(p.log_prob(x) - q.log_prob(x)) over x of p.sample(...)"
@@ -231,32 +239,32 @@ def numbers(name: str, values: npt.ArrayLike, dtype: type[np.floating[Any]]) -> 
             raise TypeError(f"dtype {array.dtype}")
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} should be one array of real numbers, it is not: {error}") from error
-    with np.errstate(over="ignore"):  # an infinity is refused where it has no place
+    with np.errstate(over="ignore"):  # what becomes an infinity is refused later
         return array.astype(dtype, copy=False)
 
 
 def owned(name: str, values: npt.ArrayLike, dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
-    """A copy of what a caller handed in, as `numbers` gives it, that nobody can write to."""
+    """A read-only copy of a caller's array, as `numbers` gives it."""
     array = numbers(name, values, dtype).copy()
     array.setflags(write=False)
     return array
 
 
 def check_finite(name: str, array: Float32) -> None:
-    """Raises InputError where an array holds a NaN or an infinity; makes no array of its size."""
+    """Raises InputError where an array holds a NaN or an infinity, without an array of its size."""
     if not (np.isfinite(array.min()) and np.isfinite(array.max())):
         raise InputError(f"{name} should be finite, there is a NaN or an infinity in it")
 
 
 def check_positive(name: str, array: Float32) -> None:
-    """Raises InputError where an array holds what is not finite and > 0; makes no array of its size."""
+    """Raises InputError where an array is not finite and > 0 throughout, without an array of its size."""
     if not (array.min() > 0 and np.isfinite(array.max())):
         raise InputError(f"{name} should be finite and > 0 in float32, the smallest is {array.min():g}, "
                          f"the largest {array.max():g}")  # fmt: skip
 
 
 def empty(shape: tuple[int, ...]) -> Float32:
-    """An array to write to; raises InputError where it does not fit in memory."""
+    """An uninitialised float32 array; raises InputError where it does not fit in memory."""
     try:
         return np.empty(shape, np.float32)
     except (MemoryError, ValueError) as error:
@@ -266,10 +274,10 @@ def empty(shape: tuple[int, ...]) -> Float32:
 
 
 def spread(array: Float32, shape: tuple[int, ...]) -> Float32:
-    """A view of `array` in `shape`, to which it broadcasts, with which arithmetic is quick.
+    """A view of `array` broadcast to `shape`, for quick arithmetic.
 
-    NumPy's inner loop runs along the last axes: where only some of the event's axes are of size 1, as of a scale for
-    each channel, it would run over a few numbers at a time, so that one event is written out.
+    NumPy's inner loop runs along the last axes. Where only some of an event's axes have size 1, as for a scale of each
+    channel, that loop would be a few numbers long: then one event is copied to its full shape first.
     """
     if array.shape == shape:
         return array
@@ -280,7 +288,7 @@ def spread(array: Float32, shape: tuple[int, ...]) -> Float32:
 
 
 def total(terms: npt.NDArray[Any], axes: int) -> Float64:
-    """The sum over the last `axes` axes, accumulated in float64: an array, also where it has no axes."""
+    """The sum over the last `axes` axes, accumulated in float64; an array also where its shape is ()."""
     kept = terms.shape[: terms.ndim - axes]
     flat = terms.reshape((*kept, math.prod(terms.shape[len(kept) :])))
     result: Float64 = np.asarray(flat.sum(axis=-1, dtype=np.float64))

@@ -39,7 +39,7 @@ class Bernoulli(Distribution):
             raise InputError("logits should be numbers, there is a NaN among them")
 
     @classmethod
-    def from_parameters(  # noqa: D102 - told by the base class, as below
+    def from_parameters(  # noqa: D102 - documented in the base class, as below
         cls,
         parameters: Mapping[str, Float32],
         settings: Mapping[str, float],
@@ -59,10 +59,10 @@ class Bernoulli(Distribution):
         self.logits = logits
 
     def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
-        """A pixel is lit where its 16-bit word w is below p: (w + 1/2) / 2**16 < p, a bias of at most 2**-17.
+        """A pixel is 1 where its 16-bit word w has (w + 1/2) / 2**16 < p: a bias of at most 2**-17.
 
-        p = 0 and p = 1 are exact. Compared as logits, against a table of 2**16 of them: that needs no exp, so that a
-        pixel depends on no platform's libm, and takes 0.7 ns where the sigmoid took 1.0 (beside 0.7 for the words).
+        p = 0 and p = 1 are exact. The logits of both sides are compared, from a table of 2**16 logits: without an exp,
+        a pixel does not depend on a platform's libm.
         """
         logits = self.logits if self.logits.shape == out.shape else np.broadcast_to(self.logits, out.shape)
         table = noise.logistic_quantiles()
@@ -70,7 +70,7 @@ class Bernoulli(Distribution):
         for rows in blocks(len(out), size):
             part = logits[rows]
             raw = noise.words16(seed, Purpose.PIXEL, start + rows.start, len(part), size, stream)
-            below = table.take(raw, mode="wrap").reshape(part.shape)  # unchecked: no word is out of range
+            below = table.take(raw, mode="wrap").reshape(part.shape)  # "wrap" checks no index
             np.less(below, part, out=out[rows], casting="unsafe")
 
     def _write_mean(self, out: Float32) -> None:
@@ -89,7 +89,10 @@ class Bernoulli(Distribution):
         return variance
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:
-        """log p(value) in nats, also for grey pixels in [0, 1]: x log p + (1 - x) log (1 - p)."""
+        """log p(value) = x log p + (1 - x) log (1 - p) in nats, also for grey pixels x in [0, 1].
+
+        float64 of shape (sample_shape +) batch_shape. Raises InputError for pixels outside [0, 1].
+        """
         x = self._value(value, np.float32)
         if not (x.min(initial=0) >= 0 and x.max(initial=0) <= 1):
             raise InputError("pixels should lie in [0, 1] to have a probability: use VAE.prepare")
@@ -121,7 +124,7 @@ def _log_probs(logits: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[
 
 
 def _expectation(p: npt.NDArray[Any], value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """p * value, and 0 where p is 0, also where value is infinite."""
+    """p * value; 0 where p is 0, even where `value` is infinite."""
     with np.errstate(invalid="ignore"):
         product: npt.NDArray[Any] = np.where(p > 0, p * value, p.dtype.type(0))
     return product

@@ -37,7 +37,7 @@ class Categorical(Distribution):
     is_discrete = True
 
     @classmethod
-    def parameter_shapes(  # noqa: D102 - told by the base class, as below
+    def parameter_shapes(  # noqa: D102 - documented in the base class, as below
         cls, event_shape: tuple[int, ...], settings: Mapping[str, float]
     ) -> dict[str, tuple[int, ...]]:
         return {"logits": (*event_shape, int(settings["levels"]))}

@@ -1,4 +1,4 @@
-"""A point: what an autoencoder's encoder gives."""
+"""A point: the code of an autoencoder without noise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Deterministic(Distribution):
         self._hold(array)
 
     @classmethod
-    def from_parameters(  # noqa: D102 - told by the base class, as below
+    def from_parameters(  # noqa: D102 - documented in the base class, as below
         cls,
         parameters: Mapping[str, Float32],
         settings: Mapping[str, float],

@@ -71,7 +71,7 @@ class DiscretizedLogistic(Distribution):
         self._hold(mean, width, mean.shape, mean.shape[-3:], levels)
 
     @classmethod
-    def from_parameters(  # noqa: D102 - told by the base class, as below
+    def from_parameters(  # noqa: D102 - documented in the base class, as below
         cls,
         parameters: Mapping[str, Float32],
         settings: Mapping[str, float],

@@ -15,7 +15,7 @@ __all__ = ["MOST", "check", "indices"]
 
 MOST = 65_536
 
-# How far from a level a pixel may lie, for whoever rounded it otherwise: at most a twentieth of the way to the next.
+# A pixel may be this far from its level, since programs round differently; at most a twentieth of the way to the next.
 _TOLERANCE, _SHARE = 1e-4, 0.05
 
 

@@ -42,7 +42,7 @@ class MultivariateNormalTriL(Distribution):
     tfp = MappingProxyType({"MultivariateNormalTriL": {"loc": "loc", "scale_tril": "scale_tril"}})
 
     @classmethod
-    def parameter_shapes(  # noqa: D102 - told by the base class, as below
+    def parameter_shapes(  # noqa: D102 - documented in the base class, as below
         cls, event_shape: tuple[int, ...], settings: Mapping[str, float]
     ) -> dict[str, tuple[int, ...]]:
         return {"loc": event_shape, "scale_tril": event_shape * 2}

@@ -68,7 +68,7 @@ class Normal(Distribution):
         self._purpose = purpose or (Purpose.POSTERIOR if axes == 1 else Purpose.PIXEL)
 
     @classmethod
-    def from_parameters(  # noqa: D102 - told by the base class, as below
+    def from_parameters(  # noqa: D102 - documented in the base class, as below
         cls,
         parameters: Mapping[str, Float32],
         settings: Mapping[str, float],
@@ -96,7 +96,7 @@ class Normal(Distribution):
         size = math.prod(self.event_shape)
         if len(self.event_shape) == 1:
             return noise.normals(seed, self._purpose, start, n, size, stream)
-        # Box and Muller's take 13 ns; a table of 2**16 quantiles misses the distribution function by 2**-17 at most
+        # for pixels, a table of 2**16 quantiles: quicker than Box and Muller's, and within 2**-17 of the distribution
         raw = noise.words16(seed, self._purpose, start, n, size, stream)
         return noise.normal_quantiles().take(raw, mode="wrap").reshape(n, *self.event_shape)
 
@@ -142,7 +142,7 @@ class Normal(Distribution):
 
 
 def _fits(scale: tuple[int, ...], loc: tuple[int, ...]) -> bool:
-    """Whether a scale of that shape goes with that loc: a vector's has no other shape but (), an image's broadcasts."""
+    """Whether a scale's shape goes with loc's: a vector's scale has the same shape or (), an image's broadcasts."""
     if scale in ((), loc):
         return True
     pairs = zip(reversed(scale), reversed(loc), strict=False)

@@ -1,4 +1,4 @@
-"""The digit classifier that samples are looked at with: one graph, verified like a bundle's, and its record."""
+"""The digit classifier that judges samples: one graph, verified like a bundle's, and its record."""
 
 from __future__ import annotations
 
@@ -115,7 +115,10 @@ class Classifier:
         return self.record.image.shape
 
     def run(self, images: Float32, *, progress: Callable[[int], None] | None = None) -> tuple[Float32, Float32]:
-        """Features (n, F) and logits (n, classes) of images (n, H, W, C), pixels 0 or 1; `progress` is told of n."""
+        """Features (n, F) and logits (n, classes), float32, of images (n, H, W, C) with pixels 0 or 1.
+
+        `progress` is called with the size of each batch done. Raises InputError for images of another shape.
+        """
         if images.shape[1:] != self.image_shape or len(images) == 0:
             raise InputError(f"images should have shape (n, {str(self.image_shape)[1:]}, they have {images.shape}")
         batches = []

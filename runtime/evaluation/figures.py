@@ -73,7 +73,7 @@ def likelihoods(
 
     ELBO and its terms by one sample of z an event; the NLL is the importance-weighted bound (Burda et al. 2016). Where
     the likelihood is of discrete levels, bits_per_dimension is the NLL, or without it the negative ELBO, in bits a
-    number of the event. `progress` is told of 1 + `samples` draws of z an event.
+    number of the event. `progress` counts 1 + `samples` draws of z an event. Raises InputError.
     """
     if not likelihood.has_bound(vae.manifest):
         return {}
@@ -102,7 +102,8 @@ def reconstructions(
     """How near events come back from z = the posterior's mean: cross_entropy, squared_error, wrong_pixels.
 
     cross_entropy is -log p(x|z) in nats an event, squared_error the mean of (x - mean)^2 over the event's numbers, and
-    for a Bernoulli wrong_pixels is the share of pixels that the mode has wrong. `progress` is told of the events.
+    for a Bernoulli wrong_pixels is the share of pixels that the mode has wrong. `progress` counts events. Raises
+    InputError.
     """
     entropy, squared, wrong = [], [], []
     conditions = conditions_of(vae.manifest.condition, label, condition, len(events))
@@ -122,10 +123,10 @@ def reconstructions(
 
 
 class Judge:
-    """Holds generated digits against real ones in a classifier's features; the real ones are looked at once.
+    """Compares generated digits with real ones in a classifier's features, which it takes of the real ones once.
 
-    `real` are the images of the split; `others`, real ones too, say what a perfect generator would get: `floor`, {} if
-    there are none. As many are taken of each as there are of the fewer, at most `n`; `progress` is told of them.
+    `real` are the images of the split. `others`, real ones too, show what a perfect generator would get: `floor`, {} if
+    there are none. The two sets count equally many images, at most `n`; `progress` counts them. Raises InputError.
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class Judge:
     def judge(self, model: Sampler, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Figure]:
         """Figures of n draws by the heads `sample` and `mode`: frechet; precision, recall, density, coverage (by 5
         neighbours); confidence, the mean probability of the likeliest class; class_distance, the total variation of the
-        classes from uniform. `progress` is told of 2n images.
+        classes from uniform. `progress` counts 2n images.
         """
         sample, mode = (self._generated(model, head, seed, progress) for head in ("sample", "mode"))
         return {name: Figure(value, mode=mode[name], floor=self.floor.get(name)) for name, value in sample.items()}
@@ -177,7 +178,7 @@ class Judge:
 
 
 def costs(vaes: Sequence[VAE], repeats: int = 9) -> list[Cost]:
-    """The cost of each; times are medians of runs taken in turn, so that what else the machine does hits all alike."""
+    """The cost of each; times are medians of runs taken in turn, so that other load on the machine hits all alike."""
     latents = [np.zeros((BATCH_SIZE, vae.latent_size), np.float32) for vae in vaes]
     given = [example(vae.manifest.condition, BATCH_SIZE) for vae in vaes]
     seconds: list[list[float]] = [[] for _ in vaes]

@@ -1,4 +1,4 @@
-"""How likely events are under a bundle's model, in nats per event, from its two graphs alone."""
+"""How likely events are under a bundle's model: the ELBO and the importance-weighted bound, in nats an event."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ Float64 = npt.NDArray[np.float64]
 
 ACTIVE = 0.01
 
-# Multiply-adds of a matrix product that OpenBLAS gives to one thread. Its own threads would spin beside ours, and all
-# callers wait for one another: on two busy cores that took 56 microseconds a sample, where one thread takes 1.
+# Multiply-adds of a matrix product that OpenBLAS still runs on one thread. Above, its threads spin beside ours, and all
+# callers wait for one another.
 _SMALL_PRODUCT = 1 << 19
 
 
@@ -55,8 +55,9 @@ def elbo(
 ) -> tuple[Float64, Float64]:
     """E_q[log p(x|z)] and KL(q || p), each (n,): their difference is the ELBO, a lower bound on log p(x).
 
-    One sample of z an event. The KL is exact for a normal prior; for a mixture it is log q(z) - log p(z) of the same
-    sample; for an autoencoder, which has no q or no p, it is NaN (Kingma & Welling 2014). `progress` is told of n.
+    Both are float64, in nats, by one sample of z an event (Kingma & Welling 2014). The KL is exact for a normal prior;
+    for a mixture it is log q(z) - log p(z) of the same sample; for an autoencoder, which has no q or no p, it is NaN.
+    `progress` is called with the number of events done since the last call. Raises InputError.
     """
     reconstruction, kl = [], []
     prior = vae.prior if has_bound(vae.manifest) else None
@@ -86,9 +87,9 @@ def nll(
 ) -> Float64:
     """An upper bound on -log p(x) by importance weighting (Burda et al. 2016), (n,): the tighter, the more samples.
 
-    Sample k of event i is draw i of stream k. Memory does not grow with `samples`; `progress` is told how many were
-    drawn since it was last called, n * samples in all. On CPUs each thread has events and a decoder session of its own:
-    then noise and sums of one run beside the decoder of another, and no operator waits for its slowest thread.
+    float64, in nats. Sample k of event i is draw i of stream k. Memory does not grow with `samples`; `progress` is
+    called with the number of samples drawn since the last call, n * samples in all. On CPUs each thread takes events of
+    its own, from noise to sum, and all share one decoder session. Raises InputError, also for a model without a bound.
     """
     if samples < 1:
         raise InputError(f"samples should be positive, it is {samples}")
@@ -103,7 +104,7 @@ def nll(
     decoder, workers = _decoder(vae)
     rounds = math.ceil(len(checked) / batch_size / workers)
     parts = [part for part in np.array_split(np.arange(len(checked)), rounds * workers) if len(part)]
-    out, told, stop = np.empty(len(checked)), threading.Lock(), threading.Event()
+    out, counting, stop = np.empty(len(checked)), threading.Lock(), threading.Event()
 
     def bound(part: npt.NDArray[np.intp]) -> None:
         here = slice(part[0], part[-1] + 1)
@@ -123,7 +124,7 @@ def nll(
             total = total * np.exp(top - higher) + np.exp(log_w - higher).sum(axis=0)
             top = higher
             if progress is not None:
-                with told:
+                with counting:
                     progress(len(z))
         out[part] = math.log(samples) - np.log(total) - top
 
@@ -138,16 +139,16 @@ def nll(
 
 
 def active_units(loc: npt.NDArray[np.floating]) -> int:
-    """How many latent units the images move: Var_x(E[z|x]) > 0.01 (Burda et al. 2016); `loc` (n, L) are the means."""
+    """How many latent units are active, Var_x(E[z|x]) > 0.01 (Burda et al. 2016); `loc` (n, L) are the means."""
     return int(np.count_nonzero(loc.astype(np.float64).var(axis=0) > ACTIVE))
 
 
 def _likelihood(vae: VAE, x: Float32) -> Callable[[list[Float32]], Float64]:
-    """The decoder's outputs for K * B latents, which are overwritten -> log p(x|z), (K * B,), of B prepared events.
+    """A function of the decoder's outputs for K * B latents: log p(x|z), (K * B,), of B prepared events.
 
-    For pixels of 0 and 1 a Bernoulli's is -sum log(1 + exp(t)), t = (1 - 2x) logits, the logarithm taken once for the
-    product of four pixels. 1 + exp(t) drops what is below 2**-24: at most 5e-5 nats for an image of 784 pixels. Takes
-    a fifth of Bernoulli.log_prob's time.
+    It overwrites the outputs. For pixels of 0 and 1 a Bernoulli's is -sum log(1 + exp(t)), t = (1 - 2x) logits, with
+    one logarithm for the product of four pixels: a fifth of the time of Bernoulli.log_prob. 1 + exp(t) drops what is
+    below 2**-24, at most 5e-5 nats for an image of 784 pixels.
     """
     sign, size = 1 - 2 * x, math.prod(x.shape[1:])
 
@@ -181,7 +182,7 @@ def _likelihood(vae: VAE, x: Float32) -> Callable[[list[Float32]], Float64]:
 
 
 def log_prior(prior: Normal | Mixture) -> Callable[[Float32], Float64]:
-    """A quick z (B, L) -> log p(z) (B,): a mixture's in float32, one matrix product, where that is exact to 1e-4."""
+    """A quick function from z (B, L) to log p(z) (B,): a mixture's in float32 where that is exact to 1e-4."""
     if isinstance(prior, Normal):
         return prior.log_prob
     components, at_once = prior.components(), _SMALL_PRODUCT // prior.event_shape[0]
@@ -227,7 +228,7 @@ def _batches(
 
 
 def _sampler(q: Distribution, seed: int, start: int) -> Callable[[range], tuple[Float32, Float64]]:
-    """Streams -> z of q(z|x) and log q(z|x), (K * B, L) and (K * B,): the draws of `q.sample`."""
+    """A function from K streams to the draws z (K * B, L) of `q.sample` and their log q(z|x) (K * B,)."""
     if not isinstance(q, Normal):
         return lambda streams: _drawn(q, seed, start, streams)
     count, size = q.loc.shape

@@ -1,4 +1,4 @@
-"""How near generated images are to real ones, measured in a classifier's features; NumPy alone.
+"""How close generated images are to real ones, measured in a classifier's features.
 
 Features are real numbers (n, F). Distances are calculated block by block: memory grows with n, not with n^2.
 """
@@ -65,8 +65,8 @@ class Likeness:
 def frechet(real: Features, generated: Features) -> float:
     """The Frechet distance of two normals with the sets' means and covariances (Dowson & Landau 1982), >= 0.
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)). Heusel et al. 2017 take it in Inception's features; here they are
-    another classifier's, so that the numbers compare with each other alone.
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)). Heusel et al. 2017 take it in Inception's features; numbers in another
+    classifier's features compare only with each other.
     """
     (m1, s1), (m2, s2) = real.moments, generated.moments
     # tr (S1 S2)^(1/2) is the sum of the roots of the eigenvalues of the symmetric S1^(1/2) S2 S1^(1/2)

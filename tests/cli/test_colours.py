@@ -140,6 +140,6 @@ def test_digits_alone_are_judged_by_the_classifier_of_digits(vae_edge, folder):
     np.savez("other.npz", x_train=np.zeros((60, 28, 28, 1), np.uint8), x_test=np.zeros((40, 28, 28, 1), np.uint8))
     told = json.loads(vae_edge("evaluate", "mnist-tiny", "--data", "other.npz", "--samples", 0, "--json").stdout)
     assert told["notes"] == [
-        "no figures of samples: the classifier knows digits, other.npz is neither mnist nor digits"
+        "no figures of samples: the classifier knows digits, these images are neither mnist nor digits"
     ]
     assert "frechet" not in told

@@ -39,10 +39,12 @@ def trained(tiny, make_bundle, arguments):
 
 
 @pytest.fixture
-def noise(folder):
-    """`mnist-tiny`, by its own word trained on the noise in `noise.npz`, of 28 x 28 pixels: samples are judged."""
+def noise(folder, monkeypatch):
+    """`mnist-tiny`, by its own word trained on the noise in `noise.npz`, which passes for MNIST: samples are judged."""
+    from vae_edge.train import mnist
     from vae_edge.train.data import load
 
+    monkeypatch.setattr(mnist, "name_of", lambda images: "mnist")
     data = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), np.uint8)
     np.savez("noise.npz", x_train=data[:60], x_test=data[60:])
     shipped = read("mnist-tiny")
@@ -127,6 +129,23 @@ def test_figures_of_samples_say_of_how_many_they_are(vae_edge, noise):
     assert read(noise).manifest.metrics["generated_samples"] == 30
     assert re.search(r"\| generated .*\| 30 \|", (noise / "CARD.md").read_text())
     assert "bundle, 30 samples  " in vae_edge(*arguments, noise).stdout
+
+
+def test_own_data_are_no_digits_whatever_their_name(vae_edge, noise, monkeypatch):
+    from vae_edge.train import mnist
+
+    monkeypatch.setattr(mnist, "name_of", lambda images: "")
+    (noise.parent / "mnist").mkdir()
+    for name in mnist.MNIST.files:
+        shape = (20, 28, 28) if "images" in name else (20,)
+        header = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
+        (noise.parent / "mnist" / name).write_bytes(header + bytes(range(100, 120)) * (784 if len(shape) == 3 else 1))
+    done = vae_edge("evaluate", noise, "--data", "./mnist", "--samples", 0)
+    assert done.exit_code == 0, done.output
+    assert (
+        "no figures of samples: the classifier knows digits, these images are neither mnist nor digits" in done.stdout
+    )
+    assert "frechet" not in done.stdout.lower()
 
 
 def test_progress_is_told_of_all_that_takes_long(vae_edge, noise, monkeypatch):

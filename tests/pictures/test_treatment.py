@@ -54,7 +54,7 @@ def test_ink_on_a_transparent_ground_lies_on_white_and_it_is_told(tmp_path: Path
     assert (images[1, 0] == 255).all()
     assert (images[1, 6, 6] == 204).all()  # (1 - 0.2) white
     assert line == (
-        f"1 of 2 pictures, the first {tmp_path / 'ink.png'}: transparent parts, laid on white: "
+        f"1 of 2 pictures have transparent parts, laid on white (first {tmp_path / 'ink.png'}): "
         "--ground white|black|#RRGGBB chooses it"
     )
     assert (told(tmp_path / "ink.png", ground="black")[0] == 0).all()
@@ -82,7 +82,7 @@ def test_further_frames_are_told(tmp_path: Path, suffix: str) -> None:
     frames[1].save(tmp_path / f"a.{suffix}", save_all=True, append_images=[frames[0], frames[2]], lossless=True)
     images, [line] = told(tmp_path / f"a.{suffix}")
     assert (images == 60).all()
-    assert line.endswith("several frames, of which the first is read: save the others as pictures of their own")
+    assert line.endswith("has several frames, of which the first is read: save the others as pictures of their own")
     frames[1].save(tmp_path / f"one.{suffix}")
     assert told(tmp_path / f"one.{suffix}")[1] == []
 
@@ -186,7 +186,7 @@ def test_pictures_that_are_stretched_are_told(tmp_path: Path) -> None:
     assert told(tmp_path / "a.png", size=(4, 6))[1] == []
     images, [line] = told(tmp_path / "a.png", size=4)
     assert images.shape == (1, 4, 4, 3)
-    assert line == f"{tmp_path / 'a.png'}: other proportions, and stretched: --crop fit cuts the margins instead"
+    assert line == f"{tmp_path / 'a.png'} is stretched to 4x4 pixels: --crop fit cuts the margins instead"
 
 
 def test_pictures_that_differ_say_what_makes_them_alike(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ export type { Given, Label } from "./conditions.js";
 export * from "./distributions/index.js";
 export * from "./errors.js";
 export type { Backend, Graph, Tensor } from "./graph.js";
-export type { GraphOptions } from "./graphs.js";
+export type { GraphOptions, OnnxRuntime } from "./graphs.js";
 export { Purpose, type Whole } from "./noise/index.js";
 export type { Float32Tensor, Float64Tensor, Numbers } from "./tensor.js";
 export * from "./vae.js";

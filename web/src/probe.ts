@@ -38,7 +38,7 @@ export async function checkProbe(model: Model, data: Uint8Array): Promise<Record
   return found;
 }
 
-function parseProbe(manifest: Manifest, data: Uint8Array): Map<string, NpyArray> {
+export function parseProbe(manifest: Manifest, data: Uint8Array): Map<string, NpyArray> {
   const expected = layout(manifest);
   const names = Object.keys(expected);
   const outputs = manifest.graphs.encoder.outputs.length + manifest.graphs.decoder.outputs.length;

@@ -1,9 +1,9 @@
 """How many buffers ONNX Runtime may hold at once, in whichever order it runs a graph's nodes.
 
-It gives the buffer of a tensor that nobody will read again to a later tensor of the same size, and holds it until then.
-What has another size gets a buffer of its own: its arena seldom joins what was freed. The order of the nodes in the
-file says nothing: ONNX Runtime takes its own. So a buffer is counted as free for a node only where all readers of its
-last tensor have to run before that node, in any order.
+ONNX Runtime reuses the buffer of a tensor that will not be read again for a later tensor of the same size. A tensor of
+another size gets a new buffer, since the arena seldom joins what was freed. ONNX Runtime also chooses the order of the
+nodes. So a buffer counts as free for a node only where all readers of its last tensor run before that node in every
+order.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Buffers:
         if name in self._order.kept:
             self.elements += size
             return
-        readers = self._order.readers.get(name, 0) or 1 << index  # what nobody reads is free behind its own node
+        readers = self._order.readers.get(name, 0) or 1 << index  # a tensor without readers is free after its own node
         before, last = self._order.before[index], self._last[size]
         for at in range(len(last) - 1, max(-1, len(last) - 1 - _LOOK), -1):
             if not last[at] & ~before:

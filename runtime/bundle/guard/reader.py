@@ -1,10 +1,10 @@
 """What an ONNX graph may be, read from its bytes before ONNX Runtime sees them.
 
-A bundle comes from anywhere. Of all that ONNX can say, this lets through one flat graph of known operators with its
-weights inside. A field, type, operator or domain that is not named here is refused, and so are subgraphs, local
-functions, external data, sparse tensors, tensors whose bytes do not fit their shape, a field that stands twice where
-ONNX has one, and sizes beyond any VAE's, written or made (`size`). The schema below has no cycle, so it bounds the
-depth; how many fields are read is bounded too.
+A bundle may come from anyone. Of ONNX, this allows one flat graph of known operators with its weights inside. Every
+field, type, operator and domain that is not named here is refused: subgraphs, local functions, external data, sparse
+tensors. So are tensors whose bytes do not fit their shape, a field that occurs twice where ONNX has one, and sizes
+beyond any VAE's, whether the file states them or a run would reach them (`size`). The schema below has no cycle, which
+bounds the depth; the number of fields is bounded too.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ MAX_ELEMENTS = 1 << 26  # 256 MiB of float32 in one tensor of the file, or in an
 MAX_NODES = 4096
 OPSETS = range(11, 24)  # in which the rules hold: below 11, Clip, Pad and Resize have other inputs
 _MAX_ATTRIBUTE = 4096  # kernels, strides, pads, axes
-_AS_THEY_ARE = ("Constant", "Split")  # operators whose numbers are judged where they are used
+_AS_THEY_ARE = ("Constant", "Split")  # the operators that use these numbers bound them
 
-# The fields that are let through, by ONNX's names for them; a repeated number may stand alone or packed.
+# The fields that are allowed, by ONNX's names. v is a varint, b bytes, f four bytes; repeated numbers may be packed.
 _MODEL = schema(
     "ir_version=1v producer_name=2b producer_version=3b domain=4b model_version=5v doc_string=6b graph=7b "
     "opset_import=8b metadata_props=14b"

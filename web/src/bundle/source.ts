@@ -1,7 +1,9 @@
 /** Where the files of a bundle come from: a URL, a folder of Node's, or bytes that the caller has. */
 
-import { BundleError, BundleNotFound, InputError, IntegrityError } from "../errors.js";
+import { BundleError, BundleNotFound, InputError } from "../errors.js";
+import { fromFolder, pathOf } from "./folder.js";
 import { MANIFEST } from "./manifest.js";
+import { checkSize } from "./sizes.js";
 
 /** The files of a bundle by name, "manifest.json" among them. */
 export type Files = Readonly<Record<string, Uint8Array | ArrayBuffer | Blob>>;
@@ -91,55 +93,6 @@ async function readStream(stream: ReadableStream<Uint8Array>, name: string, limi
     at += part.length;
   }
   return out;
-}
-
-function checkSize(name: string, size: number, limit: number): void {
-  if (size > limit) throw new IntegrityError(`${name} has ${size} bytes or more, ${limit} were expected at most`);
-}
-
-// What is used of Node, whose modules a bundler for browsers must not see.
-interface Node {
-  getBuiltinModule(name: "node:fs/promises"): typeof import("node:fs/promises");
-  getBuiltinModule(name: "node:url"): typeof import("node:url");
-}
-
-function node(): Node | undefined {
-  const found = (globalThis as { process?: Partial<Node> }).process;
-  return typeof found?.getBuiltinModule === "function" ? (found as Node) : undefined;
-}
-
-/** The folder that a path or a file: URL names in Node; undefined for other URLs, and in browsers. */
-function pathOf(bundle: string | URL): string | undefined {
-  const here = node();
-  if (here === undefined) return undefined;
-  const text = String(bundle);
-  if (text.startsWith("file:")) return here.getBuiltinModule("node:url").fileURLToPath(text);
-  return /^[a-z][a-z0-9+.-]+:/i.test(text) ? undefined : text; // "C:\bundle" has a scheme of one letter
-}
-
-function fromFolder(path: string): Source {
-  const folder = path.replace(/[/\\]manifest\.json$/, "");
-  return {
-    where: folder,
-    async read(name, limit) {
-      const { open } = node()!.getBuiltinModule("node:fs/promises");
-      const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = node()!.getBuiltinModule("node:fs/promises").constants;
-      const file = await open(`${folder}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-        const why = error.code === "ELOOP" ? "is a symbolic link: a bundle holds its files itself" : `cannot be read (${error.code})`;
-        throw new BundleError(`${folder}/${name} ${why}`, { cause: error });
-      });
-      if (file === undefined) return undefined;
-      try {
-        const status = await file.stat();
-        if (!status.isFile()) throw new BundleError(`${folder}/${name} is no regular file`);
-        checkSize(`${folder}/${name}`, status.size, limit);
-        return new Uint8Array(await file.readFile());
-      } finally {
-        await file.close();
-      }
-    },
-  };
 }
 
 /** A manifest's bytes; throws BundleNotFound where there is none. */

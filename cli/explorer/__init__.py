@@ -1,0 +1,1 @@
+"""The explorer's page: the template that `web/explorer` builds, and what fills it."""

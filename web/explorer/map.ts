@@ -1,0 +1,256 @@
+/** The map of codes: its ground, and what is drawn on it. */
+
+import { byId, eachFrame } from "./dom.js";
+import type { Engine, Given, Posterior } from "./engine.js";
+import { survey, viewOf, type Landscape, type View } from "./landscape.js";
+import { toAtlas } from "./pixels.js";
+import { ellipse, lift, ofDimensions, principal, project, type Plane } from "./plane.js";
+import type { Axes, Ground, Point } from "./state.js";
+import type { Store } from "./store.js";
+
+const BATCH = 64; // pictures between two breaths of the page
+
+/** Draws the map; `map-input.ts` has what hands do to it. */
+export class CodeMap {
+  readonly canvas = byId<HTMLCanvasElement>("map");
+  plane: Plane;
+  landscape: Landscape | null = null;
+  /** q(z|x) of the drawing. */
+  posterior: Posterior | null = null;
+  /** Where keys are, with the tools that mark points. */
+  cursor: Point | null = null;
+  private view: View = { left: -1, right: 1, bottom: -1, top: 1 };
+  private atlas: HTMLCanvasElement | null = null;
+  private surveyed = 0;
+  private timer = 0;
+  readonly draw = eachFrame(() => this.render());
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly store: Store,
+    private readonly codes: Float32Array,
+    private readonly order: readonly number[],
+    private readonly given: () => Given,
+    private readonly ready: () => void,
+  ) {
+    this.plane = this.choose(store.state.axes);
+    new ResizeObserver(() => this.resize()).observe(this.canvas);
+    store.listen((state, changed) => {
+      if (changed.has("axes")) this.plane = this.choose(state.axes);
+      if (["axes", "ground", "label", "condition"].some((name) => changed.has(name as "axes"))) this.rebuild(0);
+      else if (changed.has("code") && this.isStale()) this.rebuild(60);
+      this.draw();
+    });
+  }
+
+  /** The point under a pointer. */
+  pointOf(event: MouseEvent): Point {
+    const box = this.canvas.getBoundingClientRect();
+    const { left, right, bottom, top } = this.view;
+    return [
+      left + ((event.clientX - box.left) / box.width) * (right - left),
+      top - ((event.clientY - box.top) / box.height) * (top - bottom),
+    ];
+  }
+
+  /** The code at a point; the current one where the map is not ready. */
+  codeAt(point: Point): Float32Array {
+    const { code } = this.store.state;
+    return this.landscape?.at(point, code) ?? lift(this.plane, point, code);
+  }
+
+  /** The place of the current code. */
+  get place(): Point {
+    return project(this.plane, this.store.state.code);
+  }
+
+  /** A hundredth of the map's width. */
+  get step(): number {
+    return (this.view.right - this.view.left) / 100;
+  }
+
+  /** Surveys the ground again, `delay` milliseconds after the last call. */
+  rebuild(delay: number): void {
+    window.clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => void this.survey(), delay);
+  }
+
+  private choose(axes: Axes): Plane {
+    const size = this.engine.latentSize;
+    if (size <= 2) return ofDimensions(this.codes, size, 0, 1);
+    if (axes === "principal") return principal(this.codes, size);
+    return ofDimensions(this.codes, size, this.order[0], this.order[1]);
+  }
+
+  /** Whether a slice shows other codes than those around the current one. */
+  private isStale(): boolean {
+    const { ground, code } = this.store.state;
+    if (ground !== "slice" || !this.landscape) return false;
+    const here = lift(this.plane, this.landscape.points[0], code);
+    return here.some((value, j) => Math.abs(value - this.landscape!.codes[j]) > 1e-4);
+  }
+
+  private resize(): void {
+    const box = this.canvas.getBoundingClientRect();
+    const scale = window.devicePixelRatio || 1;
+    const [width, height] = [Math.round(box.width * scale), Math.round(box.height * scale)];
+    if (!width || (this.canvas.width === width && this.canvas.height === height)) return;
+    this.canvas.width = width;
+    this.canvas.height = height;
+    this.rebuild(0);
+  }
+
+  private async survey(): Promise<void> {
+    const run = ++this.surveyed;
+    const { ground, code } = this.store.state;
+    const { width, height } = this.canvas;
+    if (!width) return;
+    this.view = viewOf(this.plane, this.codes, width / height);
+    const columns = Math.max(8, Math.min(20, Math.round(width / (window.devicePixelRatio || 1) / 44)));
+    this.landscape = survey(ground, this.plane, this.codes, this.view, columns, code);
+    this.draw();
+    this.ready();
+    const n = this.landscape.points.length;
+    const size = this.engine.latentSize;
+    const pixels = new Float32Array(n * this.engine.height * this.engine.width * this.engine.channels);
+    for (let at = 0; at < n; at += BATCH) {
+      const count = Math.min(BATCH, n - at);
+      const decoded = await this.engine.decode(this.landscape.codes.slice(at * size, (at + count) * size), count, this.given());
+      pixels.set(decoded.head("mean", 0n, 0n), (pixels.length / n) * at);
+      await new Promise((resolve) => setTimeout(resolve));
+      if (run !== this.surveyed) return;
+    }
+    this.atlas = toAtlas(pixels, n, this.engine);
+    this.canvas.dataset.ready = ground;
+    this.draw();
+  }
+
+  /** Paints the pictures in the theme's ink again. */
+  recolour(): void {
+    this.rebuild(0);
+  }
+
+  private toPixels([x, y]: Point): [number, number] {
+    const { left, right, bottom, top } = this.view;
+    return [((x - left) / (right - left)) * this.canvas.width, ((top - y) / (top - bottom)) * this.canvas.height];
+  }
+
+  private render(): void {
+    const context = this.canvas.getContext("2d")!;
+    const scale = this.canvas.width / (this.canvas.clientWidth || 1);
+    const style = getComputedStyle(document.documentElement);
+    const [ink, accent, surface, line] = ["ink", "accent", "surface", "line"].map((name) => style.getPropertyValue(`--${name}`));
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.drawGround(context, this.store.state.ground, ink, line, scale);
+    context.lineWidth = 2 * scale;
+    context.lineJoin = "round";
+    this.drawPosterior(context, accent, scale);
+    this.drawPath(context, accent, surface, scale);
+    this.drawMarker(context, this.toPixels(this.place), accent, surface, scale);
+    this.drawEnds(context, accent, surface, scale);
+    if (this.cursor) this.drawCross(context, this.toPixels(this.cursor), accent, scale);
+  }
+
+  private drawGround(context: CanvasRenderingContext2D, ground: Ground, ink: string, line: string, scale: number): void {
+    context.lineWidth = scale;
+    context.strokeStyle = line;
+    const [x, y] = this.toPixels([0, 0]);
+    context.strokeRect(x, -scale, this.canvas.width * 2, this.canvas.height * 3);
+    context.strokeRect(-scale, y, this.canvas.width * 3, this.canvas.height * 2);
+    if (ground === "dots" || !this.atlas || this.atlas.width !== this.landscape?.points.length! * this.engine.width) {
+      context.fillStyle = ink;
+      context.globalAlpha = 0.32;
+      const size = this.engine.latentSize;
+      for (let at = 0; at < this.codes.length; at += size) {
+        const [px, py] = this.toPixels(project(this.plane, this.codes, at));
+        context.fillRect(px - scale, py - scale, 2 * scale, 2 * scale);
+      }
+      context.globalAlpha = 1;
+      return;
+    }
+    const { points, cell } = this.landscape!;
+    const { height, width } = this.engine;
+    const side = (cell / (this.view.right - this.view.left)) * this.canvas.width;
+    const packed = ground === "slice" || this.engine.latentSize <= 2;
+    const largest = (packed ? 0.94 : 0.86) * side;
+    const shrink = largest / Math.max(height, width);
+    context.imageSmoothingQuality = "high";
+    context.globalAlpha = 0.88;
+    points.forEach((point, i) => {
+      const [px, py] = this.toPixels(point);
+      context.drawImage(
+        this.atlas!, i * width, 0, width, height,
+        px - (width * shrink) / 2, py - (height * shrink) / 2, width * shrink, height * shrink,
+      );
+    });
+    context.globalAlpha = 1;
+  }
+
+  /** q(z|x) at one and two standard deviations. */
+  private drawPosterior(context: CanvasRenderingContext2D, accent: string, scale: number): void {
+    if (!this.posterior) return;
+    const [x, y] = this.toPixels(project(this.plane, this.posterior.mean));
+    const [major, minor, angle] = ellipse(this.plane, (axis) => this.posterior!.spread(axis));
+    const unit = this.canvas.width / (this.view.right - this.view.left);
+    context.strokeStyle = context.fillStyle = accent;
+    for (const [sigmas, alpha] of [[2, 0.14], [1, 0.24]]) {
+      context.beginPath();
+      context.ellipse(x, y, Math.max(scale, sigmas * major * unit), Math.max(scale, sigmas * minor * unit), -angle, 0, 2 * Math.PI);
+      context.globalAlpha = alpha;
+      context.fill();
+      context.globalAlpha = sigmas === 1 ? 1 : 0.5;
+      context.lineWidth = 1.5 * scale;
+      context.stroke();
+    }
+    context.globalAlpha = 1;
+  }
+
+  private drawPath(context: CanvasRenderingContext2D, accent: string, surface: string, scale: number): void {
+    const path = this.store.state.path.map((point) => this.toPixels(point));
+    if (!path.length) return;
+    for (const [colour, width] of [[surface, 5], [accent, 2.5]] as const) {
+      context.strokeStyle = colour;
+      context.lineWidth = width * scale;
+      context.beginPath();
+      for (const [x, y] of path) context.lineTo(x, y);
+      context.stroke();
+    }
+  }
+
+  /** A and B. */
+  private drawEnds(context: CanvasRenderingContext2D, accent: string, surface: string, scale: number): void {
+    const path = this.store.state.path.map((point) => this.toPixels(point));
+    const ends = path.length > 1 ? [path[0], path[path.length - 1]] : path;
+    ends.forEach(([x, y], i) => {
+      context.fillStyle = accent;
+      context.beginPath();
+      context.arc(x, y, 9 * scale, 0, 2 * Math.PI);
+      context.fill();
+      context.fillStyle = surface;
+      context.font = `600 ${11 * scale}px system-ui, sans-serif`;
+      context.textAlign = "center";
+      context.textBaseline = "middle";
+      context.fillText("AB"[i], x, y + 0.5 * scale);
+    });
+  }
+
+  private drawMarker(context: CanvasRenderingContext2D, [x, y]: [number, number], accent: string, surface: string, scale: number): void {
+    for (const [colour, radius] of [[surface, 7], [accent, 5.5], [surface, 2]] as const) {
+      context.fillStyle = colour;
+      context.beginPath();
+      context.arc(x, y, radius * scale, 0, 2 * Math.PI);
+      context.fill();
+    }
+  }
+
+  private drawCross(context: CanvasRenderingContext2D, [x, y]: [number, number], accent: string, scale: number): void {
+    context.strokeStyle = accent;
+    context.lineWidth = 2 * scale;
+    context.beginPath();
+    for (const [dx, dy] of [[10, 0], [0, 10]]) {
+      context.moveTo(x - dx * scale, y - dy * scale);
+      context.lineTo(x + dx * scale, y + dy * scale);
+    }
+    context.stroke();
+  }
+}
