@@ -34,7 +34,7 @@ MAX_SEED = 2**64 - 1
 
 
 def one_of(*choices: str) -> Callable[[str | None], str | None]:
-    """A callback that lets only `choices` by; Typer's own Literal and Enum choices import pydantic."""
+    """A callback that lets only `choices` by, with a message that lists them."""
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in choices:

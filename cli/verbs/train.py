@@ -27,6 +27,20 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 
+# Heading -> the options below it, in the help's order.
+PANELS = {
+    "Run": ("out", "resume", "start", "preset", "epochs", "patience", "seed"),
+    "Data": ("data", "data_dir", "conditional", "label_column", "resize", "crop", "grey", "invert", "ground", "white",
+             "validation", "binarize", "shift"),
+    "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
+              "prior", "components"),
+    "Objective": ("objective", "beta", "samples", "warmup", "free_bits"),
+    "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
+}  # fmt: skip
+METAVARS = {"data": "SET|PATH", "label_column": "NAME", "resize": "N|HxW", "crop": "N|HxW|fit", "ground": "COLOUR"}
+HEADING = {name: heading for heading, names in PANELS.items() for name in names}
+
+
 def train_with(
     context: typer.Context,
     out: Annotated[
@@ -200,6 +214,8 @@ def _with_options_of(config: type[Config]) -> Callable[[Callable[..., None]], Ca
             kind, settings = hints[spec.name], {"help": spec.metadata["help"]}
             if choices := typing.get_args(kind):
                 kind, settings = str, settings | {"metavar": "|".join(choices), "callback": one_of(*choices)}
+            if kind is str and "metavar" not in settings:
+                settings = settings | {"metavar": METAVARS.get(spec.name, "TEXT")}
             parameters.append(
                 inspect.Parameter(
                     spec.name,
@@ -208,6 +224,11 @@ def _with_options_of(config: type[Config]) -> Callable[[Callable[..., None]], Ca
                     annotation=Annotated[kind, typer.Option(**settings)],
                 )
             )
+        order = [name for names in PANELS.values() for name in names]
+        parameters.sort(key=lambda parameter: order.index(parameter.name) if parameter.name in order else -1)
+        for parameter in parameters:
+            if parameter.name in HEADING:
+                typing.get_args(parameter.annotation)[1].rich_help_panel = HEADING[parameter.name]
         vars(function)["__signature__"] = own.replace(parameters=parameters)
         function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return function

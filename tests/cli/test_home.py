@@ -11,7 +11,7 @@ import pytest
 
 from vae_edge.cli.app import VERBS
 
-SMALL = "--data digits --epochs 1 --latent 2 --width 4 --depth 1 --network mlp".split()
+SMALL = ["--data", "digits", "--epochs", "1", "--latent", "2", "--width", "4", "--depth", "1", "--network", "mlp"]
 COMMANDS = {
     "generate": ["--bundle", "TINY", "--out", "x.png"],
     "reconstruct": ["x.npy", "--bundle", "TINY", "--out", "y.png"],

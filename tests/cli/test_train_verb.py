@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import types
 import typing
 
 import pytest
 
+from vae_edge.cli.verbs import train as train_verb
 from vae_edge.runtime.errors import RunError
 from vae_edge.train.config import Config
 from vae_edge.train.presets import PRESETS
@@ -196,3 +198,18 @@ def test_a_preset_gives_what_is_not_given(vae_edge, fit, folder):
 def test_an_unknown_preset_is_wrong_usage(vae_edge, fit, folder):
     assert vae_edge("train", "--preset", "imagenet").exit_code == 2
     assert not fit.calls
+
+
+def test_help_groups_the_options(vae_edge):
+    text = vae_edge("train", "--help", env={"COLUMNS": "80"}).stdout
+    sections = re.split(r"^(\w+):$", text, flags=re.MULTILINE)
+    headings = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert list(headings) == ["Run", "Data", "Model", "Objective", "Optimisation", "Options"]
+    listed = {name: set(re.findall(r"^  (?:-\w, )?--([\w-]+)", part, re.MULTILINE)) for name, part in headings.items()}
+    assert listed["Options"] == {"json", "debug", "help"}
+    for spec in dataclasses.fields(Config):
+        heading = train_verb.HEADING[spec.name]  # a new option needs one
+        assert spec.name.replace("_", "-") in listed[heading]
+    assert max(len(names) for names in listed.values()) <= 13
+    options = text[text.index("\nRun:") :]
+    assert max(map(len, options.splitlines())) <= 80
