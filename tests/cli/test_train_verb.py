@@ -11,6 +11,7 @@ import typing
 
 import pytest
 
+from vae_edge.cli.reading import treatments
 from vae_edge.cli.verbs import train as train_verb
 from vae_edge.runtime.errors import RunError
 from vae_edge.train.config import Config
@@ -213,3 +214,13 @@ def test_help_groups_the_options(vae_edge):
     assert max(len(names) for names in listed.values()) <= 13
     options = text[text.index("\nRun:") :]
     assert max(map(len, options.splitlines())) <= 80
+
+
+def test_the_recorded_command_tells_how_images_were_read(vae_edge, fit, folder):
+    options = ["--resize", "64x48", "--crop", "fit", "--grey", "--invert", "--ground", "#102030", "--white", "4095"]
+    assert vae_edge("train", "--data", "my scans", *options, "--out", "run").exit_code == 0
+    [call] = fit.calls
+    training = types.SimpleNamespace(command=call.command)
+    vae = types.SimpleNamespace(manifest=types.SimpleNamespace(training=training))
+    assert treatments.trained(vae) == call.config.treatment
+    assert call.config.treatment.flags == "--resize 64x48 --crop fit --grey --invert --ground '#102030' --white 4095"

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(900)  # on a busy machine; alone the longest takes a minute
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES += sorted((ROOT / "benchmarks").glob("*/README.md"))
+PAGES.remove(ROOT / "docs" / "javascript.md")  # which tests/web/test_javascript_page.py runs
 
 if importlib.util.find_spec("tensorflow") is None:  # the report's header says so
     pytest.skip("the examples train and export", allow_module_level=True)
@@ -73,7 +74,8 @@ def run_python(snippet: Snippet, path: Path, namespace: dict[str, object]) -> No
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_blocks_of_a_page_are_of_a_kind_that_is_run_or_say_why_not(path):
     for snippet in blocks(path):
-        known = snippet.language in ("python", "sh") or (snippet.language != "indented" and snippet.not_run)
+        # tests/web/test_javascript_page.py runs the README's JavaScript
+        known = snippet.language in ("python", "sh", "js") or (snippet.language != "indented" and snippet.not_run)
         assert known, f"{path.name}, line {snippet.line}: a block of {snippet.language!r} is not run"
 
 
@@ -87,7 +89,7 @@ def test_a_page_runs(path, folder, stand_ins):
 
         exec(OWN_MODEL, namespace)
     for snippet in blocks(path):
-        if snippet.not_run:
+        if snippet.not_run or snippet.language == "js":
             continue
         if snippet.language == "python":
             run_python(snippet, path, namespace)
