@@ -59,13 +59,16 @@ def export(
     TFP's distributions are read. Of tensors, `posterior` and `likelihood` have to say what they are: Normal(loc=0,
     log_var=1), Bernoulli(probs=0); see `vae_edge.export.statements`. `prior` is 'normal', 'none', or a TFP normal or
     mixture of normals. `condition` is OneHot(n), Index(n) or Vector(n); `event` Image(h, w, c) or Vector(size), where
-    the examples do not say it. A model of ONNX files keeps its opset.
+    the examples do not say it. `opset` is the ONNX operator set, 13 to 18; a model of ONNX files keeps its own.
 
     The bundle appears whole, and only where the runtime gives what the model itself gives, within 1e-4 * max(1,
     |value|), for the examples, their posteriors' means and 2,048 draws of the prior (CheckFailed otherwise). An earlier
     bundle of the same name is replaced, another only with `force`, a folder that is no bundle never (OutputError).
-    Raises InputError with all that has to be said or mended. `precision` 'fp16' or 'int8' may cost `max_nats` nats of
-    the examples. `metrics` are figures that you have measured, for the manifest and the card.
+    Raises InputError with all that has to be said or mended. `name` is the bundle's, by default that of its folder.
+    `precision` 'fp16' or 'int8' may cost `max_nats` nats of the examples. `training` and `metrics` are what you want
+    the manifest and the card to tell: how the model was learned, and figures that you have measured. `max_elements`
+    bounds the numbers that a run of a graph may hold at once. `progress` is called with the name of each step and how
+    many draws it takes (0: it does not count), and returns what is called with how many are done.
     """
     request = _request(encoder, decoder, model, examples, posterior, likelihood, prior, condition, conditions, event,
                        opset, max_elements)  # fmt: skip
@@ -95,7 +98,12 @@ def plan(
     opset: int = DEFAULT_OPSET,
     max_elements: int = guard.MAX_ELEMENTS_ALIVE,
 ) -> plans.Plan:
-    """What `export` with the same arguments would do: print it. Nothing is written, and parity is not measured."""
+    """What `export` would do with the same arguments: print it. Nothing is written, and parity is not measured.
+
+    `examples`, `encoder`, `decoder`, `model`, `posterior`, `likelihood`, `prior`, `condition`, `conditions`, `event`,
+    `opset` and `max_elements` are those of `export`. What would be refused stands in the plan's `problems`; InputError
+    where nothing can be said at all.
+    """
     request = _request(encoder, decoder, model, examples, posterior, likelihood, prior, condition, conditions, event,
                        opset, max_elements)  # fmt: skip
     return plans.of(request, inspect(request))

@@ -28,7 +28,8 @@ class GraphPlan:
 class Plan:
     """What `export` with the same arguments would do; `problems` is empty where it would go on to the parity check.
 
-    `found` maps what was inferred to one line each; each problem says what to do about it.
+    `found` maps what was inferred to one line each, `graphs` 'encoder' and 'decoder' to what they consist of. `notes`
+    and `warnings` are for whoever reads the plan; each problem says what to do about it.
     """
 
     found: dict[str, str]

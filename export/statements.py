@@ -83,7 +83,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class Normal(Statement):
-    """A diagonal normal, by its mean `loc` and one of `scale`, `log_scale` and `log_var`."""
+    """A diagonal normal over z (L,) or x, by its mean `loc` and one of `scale`, `log_scale` and `log_var`.
+
+    Raises InputError where not exactly one of the three is given.
+    """
 
     family = "normal"
     loc: Value
@@ -106,7 +109,7 @@ class MultivariateNormalTriL(Statement):
 
 @dataclass(frozen=True)
 class Deterministic(Statement):
-    """A point, the code of an autoencoder."""
+    """A point `loc` (L,), the code of an autoencoder."""
 
     family = "deterministic"
     loc: Value
@@ -114,7 +117,7 @@ class Deterministic(Statement):
 
 @dataclass(frozen=True)
 class Bernoulli(Statement):
-    """Black and white pixels, by `logits`, or by `probs` where the model ends in a sigmoid."""
+    """Black and white pixels (H, W, C), by `logits`, or by `probs` in [0, 1] where the model ends in a sigmoid."""
 
     family = "bernoulli"
     logits: Value = None
@@ -126,7 +129,10 @@ class Bernoulli(Statement):
 
 @dataclass(frozen=True)
 class DiscretizedLogistic(Statement):
-    """Pixels of `levels` shades, each a share of a logistic distribution; `loc` and `scale` are in units of [0, 1]."""
+    """Pixels of `levels` shades, each a share of a logistic distribution.
+
+    By `loc` and one of `scale` and `log_scale`, each (H, W, C) or what broadcasts to it, in units of [0, 1].
+    """
 
     family = "discretized_logistic"
     loc: Value
@@ -178,7 +184,7 @@ class _Labels:
     kind: ClassVar[str] = ""
 
     def condition(self) -> Condition:
-        """What a manifest says of it."""
+        """What a manifest says of it; raises InputError where there are no labels."""
         names = tuple(map(str, range(self.labels))) if isinstance(self.labels, int) else tuple(map(str, self.labels))
         if not names:
             raise InputError(f"{type(self).__name__} should have the number of labels, or their names; it has none")

@@ -44,7 +44,7 @@ def read_picture(path: File, treatment: Treatment = PLAIN, notices: Notices | No
     try:
         with path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as picture:
             _check(picture, path, treatment)
-            if picture.format != "MPO" and getattr(picture, "is_animated", False):  # MPO: a camera's preview
+            if _has_frames(picture):
                 notices.note("frames", path)
             is_deep = ";16" in str(picture.tile)  # how the file stores its pixels, as 'RGB;16B'
             _turn(picture)
@@ -73,6 +73,13 @@ def _check(picture: Image, path: File, treatment: Treatment) -> None:
         if treatment.resize and treatment.crop in (None, FIT):
             side = 2 * max(treatment.resize)  # libjpeg scales by 1/2, 1/4 or 1/8, and never below this
             picture.draft(picture.mode, (side, side))
+
+
+def _has_frames(picture: Image) -> bool:
+    """Whether frames follow the first, as far as the file can be read; in a camera's MPO they are previews."""
+    with suppress(Exception):
+        return picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
+    return False
 
 
 def _turn(picture: Image) -> None:

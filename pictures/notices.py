@@ -25,7 +25,7 @@ class Notices:
     _lines: list[str] = field(default_factory=list)
 
     def note(self, kind: str, name: object) -> None:
-        """One more picture that is 'transparent', holds 'frames', or is 'stretched'."""
+        """One more picture, `name`, of a `kind`: it is 'transparent', holds 'frames', or is 'stretched'."""
         self._names.setdefault(kind, []).append(str(name))
 
     def add(self, line: str) -> None:
@@ -33,7 +33,10 @@ class Notices:
         self._lines.append(line)
 
     def check(self, name: object, treatment: Treatment) -> None:
-        """Raises DataError where 16-bit pictures would all come out black, as 12 bits in a file of 16 do."""
+        """Raises DataError where 16-bit pictures would all come out black, as 12 bits in a file of 16 do.
+
+        `name` is what the message calls them, and `treatment` what would be done to them.
+        """
         if 0 < self.highest < DIM and not treatment.white:
             bits = max(8, self.highest.bit_length())
             bits += bits % 2  # cameras and scanners have 10, 12 or 14
@@ -43,7 +46,7 @@ class Notices:
             )
 
     def tell(self, say: Say, treatment: Treatment) -> None:
-        """Gives `say` a line for each kind of thing that was noticed, with what to do about it."""
+        """Gives `say` a line for each kind of thing that was noticed, with what to do about it, after `treatment`."""
         size = "x".join(map(str, treatment.resize or ()))
         texts = {  # kind -> what one picture is said to have or be, what many are, and the remedy
             "transparent": ("has", "have", f"transparent parts, laid on {treatment.ground}",

@@ -139,7 +139,7 @@ def grid(
 
 
 def save(path: str | os.PathLike[str], picture: npt.ArrayLike) -> None:
-    """Writes one picture (H, W, C) or (H, W), uint8, bool or floats in [0, 1], as a PNG, whole or not at all.
+    """Writes one picture (H, W, C) or (H, W), uint8, bool or floats in [0, 1], as a PNG: `path`, whole or not at all.
 
     Raises InputError where it is no picture, OutputError or OSError where it cannot be written.
     """

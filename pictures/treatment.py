@@ -99,7 +99,10 @@ class Treatment:
         return bool(self.resize or self.crop or self.grey or self.invert or self.white)
 
     def apply(self, image: Pixels, name: object) -> Pixels:
-        """One image (H, W, C) uint8: cut, scaled, grey, inverted, in this order. Raises DataError, MissingExtra."""
+        """One image (H, W, C) uint8: cut, scaled, grey, inverted, in this order; (h, w, c) uint8.
+
+        `name` is what a message calls it. Raises DataError, MissingExtra.
+        """
         import numpy as np
 
         if self.crop:
@@ -113,7 +116,7 @@ class Treatment:
         return 255 - image if self.invert else image
 
     def apply_all(self, images: Pixels, name: object) -> Pixels:
-        """Images (n, H, W, C) uint8, each as `apply` treats it."""
+        """Images (n, H, W, C) uint8, each as `apply` treats it; `name` is what a message calls them."""
         import numpy as np
 
         if not (self.resize or self.crop or self.grey or self.invert):
@@ -123,7 +126,7 @@ class Treatment:
         return np.stack([self.apply(image, name) for image in images])
 
     def stretches(self, height: int, width: int) -> bool:
-        """Whether an image of that size would come out with other proportions, by more than a pixel."""
+        """Whether an image of `height` x `width` pixels would come out with other proportions, by more than a pixel."""
         if not self.resize or self.crop == FIT:
             return False
         height, width = self.crop or (height, width)

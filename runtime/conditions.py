@@ -21,8 +21,8 @@ def check(condition: Condition | None, label: Label | None, vector: npt.ArrayLik
     """What the graphs read for n events: float32 (n, size), or int64 (n,) for the kind 'index'; None without condition.
 
     `label` is one label for all events or one each, by name or number; `vector` is (size,) or (n, size) real numbers.
-    What is the same for all takes no memory. Raises InputError where the model takes no condition, another kind of it,
-    or none was given.
+    One condition for all events takes no memory for each. Raises InputError where the model takes no condition, or
+    takes one of another kind, or where none was given.
     """
     if condition is None:
         if label is not None or vector is not None:
@@ -40,7 +40,7 @@ def check(condition: Condition | None, label: Label | None, vector: npt.ArrayLik
 
 
 def example(condition: Condition | None, n: int) -> Array | None:
-    """What the graphs read for n events where it does not matter which: the first label, or zeros."""
+    """Some condition for n events, as `check` gives it: the first label, or zeros; None without condition."""
     if condition is None:
         return None
     first = 0 if condition.is_label else None

@@ -31,7 +31,7 @@ def _quota(root: Path) -> float:
             continue
         mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
         group = mount / path.lstrip("/")
-        for folder in (group, *group.parents):  # in a container the path may be the host's: the mount itself counts
+        for folder in (group, *group.parents):  # in a container the path may be the host's; then only the mount exists
             quota = min(quota, _v1(folder) if controllers else _v2(folder))
             if folder == mount:
                 break

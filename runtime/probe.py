@@ -83,7 +83,7 @@ def differences(vae: VAE, arrays: Arrays) -> dict[str, float]:
 
 
 def compare(value: Array, expected: Array, *, relative: bool = True) -> float:
-    """max |value - expected| / max(1, |expected|), or max |value - expected|; NaN where one is NaN."""
+    """max |value - expected|, divided by max(1, |expected|) where `relative`; NaN where one is NaN."""
     with np.errstate(invalid="ignore"):  # what is not finite gives NaN, and fails
         difference = np.abs(value.astype(np.float64) - expected)
         return float((difference / np.maximum(1, np.abs(expected)) if relative else difference).max())
@@ -92,7 +92,7 @@ def compare(value: Array, expected: Array, *, relative: bool = True) -> float:
 def check(vae: VAE, tolerance: float | None = None) -> dict[str, float]:
     """The `differences` of a bundle's own probe; raises CheckFailed beyond what is `allowed`.
 
-    `tolerance`, where it is given, is allowed for all outputs.
+    `tolerance`, where it is given, is allowed for all outputs; InputError where it is not positive.
     """
     if tolerance is not None and not tolerance > 0:
         raise InputError(f"tolerance should be positive, it is {tolerance}")

@@ -38,6 +38,9 @@ class VAE:
 
     A conditional model also takes `label`, by name or number, one for all events or one each; or `condition`, real
     numbers (size,) or (B, size). One VAE may be used from many threads, and in forked children.
+
+    `VAE.load` makes one from a folder or a name; `bundle` here is one that is read already, and the other arguments are
+    those of `load`.
     """
 
     def __init__(
@@ -207,7 +210,8 @@ class VAE:
     ) -> Iterator[Float32]:
         """The events of `generate` in batches, float32 (b, *event_shape), b <= batch_size.
 
-        Memory does not grow with n. Raises InputError at the call, not at the first batch.
+        The series begins at event `start`. Memory does not grow with n. Raises InputError at the call, not at the first
+        batch.
         """
         n, size = _count("n", n), _count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
@@ -238,7 +242,8 @@ class VAE:
     ) -> Float32:
         """Each event through z and back, float32 (B, *event_shape).
 
-        `x` as `prepare` takes it; `latent` says what z is, the 'mean' of q(z|x) or a 'sample' of it. Raises InputError.
+        `x` as `prepare` takes it; `latent` says what z is, the 'mean' of q(z|x) or a 'sample' of it. Event i takes
+        draw `start` + i. Raises InputError.
         """
         if latent not in ("mean", "sample"):
             raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")

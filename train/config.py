@@ -148,7 +148,7 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The configuration that `to_json` wrote; raises InputError on an unknown field or a wrong value.
+        """The configuration of a `text` that `to_json` wrote; raises InputError on an unknown field or a wrong value.
 
         What release 0.1 did not record had one value: the likelihood was a Bernoulli's, and the last events validated.
         """
@@ -164,7 +164,7 @@ class Config:
         return dataclasses.replace(self, **chosen)
 
     def differences(self, other: Config) -> list[str]:
-        """'name: ours, theirs' for each field in which the two differ."""
+        """'name: ours, theirs' for each field in which this one and the `other` differ."""
         return [
             f"{spec.name}: {getattr(self, spec.name)!r}, {getattr(other, spec.name)!r}"
             for spec in dataclasses.fields(self)

@@ -29,7 +29,7 @@ VALIDATION_SHARE = 1 / 12  # MNIST's own: 5,000 of its 60,000 training images
 
 @dataclass(frozen=True)
 class Dataset:
-    """One split of a data set.
+    """One split of the data set `name`.
 
     `events` are images (n, H, W, C), uint8 in [0, 255], or a table's rows (n, d), float64 in their own units. `labels`
     (n,) are indices into `label_names`, or None; `columns` are the names of a table's columns, or (). `sha256` is that
@@ -55,7 +55,7 @@ class Dataset:
 
     @property
     def images(self) -> npt.NDArray[np.uint8]:
-        """The events of a set of images; raises DataError where it is a table."""
+        """The events of a set of images, uint8 (n, H, W, C); raises DataError where it is a table."""
         if self.is_table:
             raise DataError(f"{self.name}: a table of {self.events.shape[1]} columns, images were expected")
         return self.events
@@ -78,7 +78,9 @@ def load(
     the last one of a fixed shuffle, since files often lie sorted by class, or with `validation` 'last' in the set's own
     order; of MNIST and Fashion-MNIST always the last 5,000. A set without a test split is shuffled as a whole, and its
     last seventh tests. 'all' is every event. The column `label_column` of a .csv holds its labels. `treatment` is what
-    is done to images, and `say` is told what was noticed in them. Raises DataError.
+    is done to images, and `say` is told what was noticed in them. The published sets' files are looked for in
+    `data_dir`, and fetched where they are not found and `download` is true. Raises DataError, or InputError for a
+    `split` that there is not.
     """
     if split not in ("train", "validation", "test", "all"):
         raise InputError(f"split should be train, validation, test or all, it is {split!r}")
@@ -109,9 +111,10 @@ def load_for(config: Config, split: Split, data_dir: str | Path | None = None, s
 
 
 def binarise(images: npt.NDArray[np.uint8], how: Binarisation = "static", *, seed: int = 0) -> npt.NDArray[np.float32]:
-    """uint8 pixels as float32, 0 or 1: 'static' 1 where pixel / 255 > 0.5, 'dynamic' with probability pixel / 255.
+    """The uint8 pixels of `images` as float32 of the same shape, 0 or 1.
 
-    Dynamic draws are by the seed contract: pixel j of image i is a function of (seed, i, j).
+    `how` is 'static', 1 where pixel / 255 > 0.5, or 'dynamic', 1 with probability pixel / 255. Dynamic draws are by the
+    seed contract: pixel j of image i is a function of (seed, i, j).
     """
     if how == "static":
         return (np.asarray(images, np.float32) / np.float32(255) > 0.5).astype(np.float32)

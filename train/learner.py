@@ -17,7 +17,7 @@ from vae_edge.train.feed import Feed, Stream, seeds
 from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.objective import Terms, importance_weighted, resampled, terms
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "evenly"]
 
 VALIDATION_BATCH = 500
 CODES = 60_000  # at most so many events' codes tell the mixture prior, taken evenly from all of them
@@ -106,9 +106,8 @@ class Learner(keras.Model):
         prior = self.model.mixture
         if prior is None:
             return
-        size = min(self.feed.size, CODES)
-        chosen = (np.arange(size) * self.feed.size // size).astype(np.int32)
-        starts = range(0, size, VALIDATION_BATCH)
+        chosen = evenly(self.feed.size, CODES)
+        starts = range(0, len(chosen), VALIDATION_BATCH)
         z = np.concatenate([self._codes(tf.constant(chosen[at : at + VALIDATION_BATCH])).numpy() for at in starts])
         parts = prior.parts
         if not parts.loc.any():  # as they were made, all one normal
@@ -162,6 +161,12 @@ class Learner(keras.Model):
             reconstruction -= self.log_scale
             bound = tuple(each - self.log_scale for each in bound)
         return (reconstruction - both.kl, reconstruction, both.kl, *bound)
+
+
+def evenly(n: int, most: int) -> npt.NDArray[np.int32]:
+    """The places of all of n events, or of `most` of them taken evenly: data may lie sorted by class."""
+    size = min(n, most)
+    return (np.arange(size) * n // size).astype(np.int32)
 
 
 def _optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:

@@ -106,6 +106,8 @@ def _read_images(files: list[Path | Held], vae: VAE, treatment: Treatment, say: 
         say(f"{name} was trained on images read with {lacking}: give that here too, if these are like those")
     elif not treatment.invert and _is_inverted(vae, values):
         say(f"{plural(vae.event_shape)} are dark on light, {name} learned light on dark: --invert makes them so")
+    elif _are_halved(vae, values):
+        say(f"{plural(vae.event_shape)} are grey, {name} knows black and white: what is above a half becomes white")
     labels = images.labels(files) if vae.labels else None
     return Events(values, labels, tuple(images.names(files, [len(part) for part in parts])))
 
@@ -121,6 +123,15 @@ def _is_inverted(vae: VAE, values: npt.NDArray[Any]) -> bool:
     return is_dark_on_light(values[..., 0] * scale)
 
 
+def _are_halved(vae: VAE, values: npt.NDArray[Any]) -> bool:
+    """Whether grey images lose their shades to a bundle of black and white."""
+    from vae_edge.train.choice import is_black_and_white
+
+    if vae.manifest.event.threshold is None or values.dtype != "uint8":  # type: ignore[union-attr]
+        return False
+    return not is_black_and_white(values)
+
+
 def _read_rows(files: list[Path | Held], vae: VAE, label_column: str, treatment: Treatment) -> Events:
     from vae_edge.cli.reading import tables
     from vae_edge.runtime.bundle.manifest import Vector
@@ -134,13 +145,15 @@ def _read_rows(files: list[Path | Held], vae: VAE, label_column: str, treatment:
     return Events(table.rows, table.labels, names)
 
 
-def read_one(name: str, vae: VAE, say: Callable[[str], None] = lambda line: None) -> npt.NDArray[Any]:
+def read_one(
+    name: str, vae: VAE, treatment: Treatment | None = None, say: Callable[[str], None] = lambda line: None
+) -> npt.NDArray[Any]:
     """The event (1, ...) that `name` means: a file with one, or FILE:INDEX; raises DataError or InputError."""
     path, colon, index = name.rpartition(":")
     if not colon or not index.isdecimal() or Path(name).exists():
         path, index = name, ""
     shape = vae.event_shape
-    values = read([path], vae, say=say).values
+    values = read([path], vae, treatment=treatment, say=say).values
     if not index and len(values) > 1:
         raise InputError(f"{path} holds {counted(len(values), shape)}; say which, from 0: {path}:0")
     place = int(index or 0)

@@ -1,7 +1,7 @@
 """Manifests of earlier schemas: each step is a pure function from one JSON tree to the next schema's.
 
-A step takes a tree of its own schema and gives one of the schema after it; fields of a wrong type are left for the
-reader of the last schema to refuse.
+A step takes a tree of its schema and gives one of the schema after it. Fields of a wrong type are left to the reader of
+the last schema, which refuses them.
 """
 
 from __future__ import annotations

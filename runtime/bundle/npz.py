@@ -20,7 +20,7 @@ from vae_edge.runtime.errors import IntegrityError
 
 __all__ = ["parse", "render"]
 
-# What NumPy writes at the start of a member. NumPy reads it by evaluating it, which fails in more ways than it says.
+# What NumPy writes at the start of a member. NumPy itself evaluates it, which can raise almost any exception.
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([<|][a-z]\d)', 'fortran_order': False, 'shape': "
     rb"\(((?:\d{1,9}, ?)*\d{0,9})\), \} *\n",

@@ -1,6 +1,6 @@
 """The arrays of a mixture prior: weights (K,), loc (K, L), and the rows of each lower triangle of scale_tril.
 
-In fp16 loc and lower are float16; in int8 they are int8 with a step for each column, `loc_step` and `lower_step`.
+In fp16 `loc` and `lower` are float16; in int8 they are int8 with a step for each column, `loc_step` and `lower_step`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def parse(data: bytes, name: str, components: int, size: int, precision: str) ->
     if precision == "int8":
         shapes |= {f"{key}_step": ("<f4", (width,)) for key, width in wide.items()}
     found = npz.parse(data, name, shapes)
-    with np.errstate(all="ignore"):  # what is not finite is refused below
+    with np.errstate(all="ignore"):  # Mixture refuses what is not finite
         loc, lower = (found[key] * found.get(f"{key}_step", np.float32(1)) for key in wide)
     scale_tril = np.zeros((components, size, size), np.float32)
     scale_tril[:, *np.tril_indices(size)] = lower

@@ -79,7 +79,7 @@ class Image:
 class Vector:
     """An event of `size` numbers in their own units, a row of a table; `names` are its columns', or ().
 
-    The encoder reads (x - shift) / scale, column by column; () stands for 0 and 1.
+    The encoder reads (x - shift) / scale, column by column; () stands for 0 and 1. `kind` is 'vector'.
     """
 
     size: int
@@ -150,8 +150,12 @@ class Training:
 class Manifest:
     """All that a bundle says of itself.
 
-    `graphs` holds 'encoder' and 'decoder'. `metrics` are test figures (nats per event), `parity` the largest difference
-    from the model that was exported, by output. `precision` is what the weights are stored in, of graphs and prior.
+    `schema` is the format's number, `name` the bundle's, `producer` the release that made it, and `versions` the
+    packages that took part. `event` is what x is, `condition` what is given beside it, or None, `latent_size` is L.
+    `graphs` holds 'encoder' and 'decoder'; `posterior`, `likelihood` and `prior` say which distributions their outputs
+    parameterise. `precision` is what the weights of graphs and prior are stored in. `probe` is the file of events to
+    check the bundle by, `training` how it was learned, or None. `metrics` are test figures (nats per event), `parity`
+    the largest difference from the model that was exported, by output. `digest` is the SHA-256 of the manifest.
     """
 
     schema: int

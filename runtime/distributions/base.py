@@ -37,7 +37,8 @@ LOG_2_PI = math.log(2.0 * math.pi)
 class Distribution:
     """The methods that every family has; one without a closed form raises InputError, and says what to do instead.
 
-    The class attributes describe the family to the code that exports, writes and reads bundles.
+    `batch_shape` is () or (B,), `event_shape` that of one x or z. The class attributes describe the family to the code
+    that exports, writes and reads bundles.
     """
 
     family: ClassVar[str] = ""  # its name in a manifest
@@ -62,7 +63,10 @@ class Distribution:
     def parameter_shapes(
         cls, event_shape: tuple[int, ...], settings: Mapping[str, float]
     ) -> dict[str, tuple[int, ...]]:
-        """The shape of each parameter without its batch; a graph may give 1 where all are alike along an axis."""
+        """The shape of each parameter without its batch; a graph may give 1 where all are alike along an axis.
+
+        `event_shape` is that of x or z, and `settings` holds the family's numbers, as the levels of a pixel.
+        """
         return dict.fromkeys(cls.parameters, event_shape)
 
     @classmethod
@@ -73,10 +77,11 @@ class Distribution:
         event_shape: tuple[int, ...],
         purpose: noise.Purpose,
     ) -> Self:
-        """The distribution of a graph's outputs, float32 (B, *shape), of the shapes that the manifest says.
+        """The distribution of a graph's outputs, `parameters` float32 (B, *shape), shaped as the manifest says.
 
-        A parameter that is the same for all events has no axis for the batch, or no axes at all. Nothing is copied.
-        Raises InputError for a NaN, an infinity, or a number outside the parameter's range.
+        `settings` and `event_shape` as for `parameter_shapes`; draws take their noise from `purpose`. A parameter that
+        is the same for all events has no axis for the batch, or no axes at all. Nothing is copied. Raises InputError
+        for a NaN, an infinity, or a number outside the parameter's range.
         """
         raise NotImplementedError
 
@@ -126,10 +131,10 @@ class Distribution:
         return out.reshape(shape + self.batch_shape + self.event_shape)
 
     def write(self, head: str, out: Float32, *, seed: int = 0, start: int = 0, stream: int = 0) -> None:
-        """Writes 'sample', 'mean' or 'mode' into `out`, float32 of batch_shape + event_shape in C order.
+        """Writes the `head` 'sample', 'mean' or 'mode' into `out`, float32 of batch_shape + event_shape in C order.
 
-        The sample of member i is draw `start` + i of the stream. No other array of that size is made; where
-        `writes_in_place`, `out` may be the array of a parameter. Raises InputError.
+        The sample of member i is draw `start` + i of the `seed` and the stream. No other array of that size is made;
+        where `writes_in_place`, `out` may be the array of a parameter. Raises InputError.
         """
         heads.check(head)
         wanted = self.batch_shape + self.event_shape

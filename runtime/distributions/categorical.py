@@ -1,4 +1,4 @@
-"""Pixels of a number of levels, each with a probability of its own."""
+"""Pixels of several levels, each level with its own probability."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vae_edge.runtime.noise import Purpose
 
 __all__ = ["Categorical"]
 
-_LOGITS_AT_ONCE = 1 << 13  # of what is calculated in float64: temporaries of 64 KiB
+_LOGITS_AT_ONCE = 1 << 13  # float64 temporaries of 64 KiB
 
 
 class Categorical(Distribution):
@@ -156,7 +156,7 @@ class Categorical(Distribution):
 
 
 def _weights(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """exp(logits - the largest): probabilities, times a number that is theirs all."""
+    """exp(logits - the largest): the probabilities times a common factor."""
     weights: npt.NDArray[Any] = logits - logits.max(axis=-1, keepdims=True)
     np.exp(weights, out=weights)
     return weights

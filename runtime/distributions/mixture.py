@@ -18,8 +18,8 @@ from vae_edge.runtime.noise import Purpose
 
 __all__ = ["Mixture"]
 
-_ENTRIES_AT_ONCE = 1 << 18  # of the matrices that draws read: 2 MiB, 256 draws of 32 latent dimensions
-_TERMS_AT_ONCE = 1 << 20  # of squares that a log_prob sums: 8 MiB
+_ENTRIES_AT_ONCE = 1 << 18  # matrix entries that a block of draws reads: 2 MiB, 256 draws of 32 latent dimensions
+_TERMS_AT_ONCE = 1 << 20  # squares that a block of a log_prob sums: 8 MiB
 
 
 class Mixture(Distribution):
@@ -47,7 +47,7 @@ class Mixture(Distribution):
             raise InputError("a Mixture should have at least one component, it has none")
         check_finite("loc", self.loc)
         triangular.check(self.scale_tril)
-        total = math.fsum(given)  # exact, so that no component's edge depends on the order of a sum
+        total = math.fsum(given)  # exact: the draws must not depend on the order of a sum
         if not (given.min() >= 0 and abs(total - 1.0) < 1e-3):
             raise InputError(f"a mixture's weights should be >= 0 and sum to 1, they sum to {total:.6g}")
         self.weights = given / total

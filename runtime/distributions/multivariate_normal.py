@@ -27,7 +27,7 @@ from vae_edge.runtime.noise import Purpose
 
 __all__ = ["MultivariateNormalTriL"]
 
-_ENTRIES_AT_ONCE = 1 << 18  # of the matrices that a draw reads: 2 MiB in float64
+_ENTRIES_AT_ONCE = 1 << 18  # matrix entries that a block of draws reads: 2 MiB in float64
 
 
 class MultivariateNormalTriL(Distribution):

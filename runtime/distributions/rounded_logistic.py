@@ -1,10 +1,12 @@
-"""A logistic draw of location m and scale s, rounded to the levels 0 .. N = levels - 1: its mean, mode and mass.
+"""The mean, mode and masses of a logistic draw that is rounded to the levels 0 .. N = levels - 1.
 
-The first and the last level collect the tails. m and s are in levels here; functions take pixels, m / N and s / N.
+The first and the last level collect the tails. In comments m and s are location and scale in levels; the functions
+take them in pixels, m / N and s / N.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -18,14 +20,10 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 
-_FEW = 16  # up to so many levels, a mean is the sum over all of them
-_WIDE = 1.0  # from this scale on, in levels, a mean is an integral with corrections; below, a sum over near levels
-_REACH = 10.5  # scales from m to where a level is left out: F is 3e-5 from 0 or 1 there, of 16 levels or more
+_FEW = 16  # up to this many levels, a mean is the sum over all of them
+_WIDE = 1.0  # from this scale on, in levels, a mean is an integral with corrections; below, a sum over close levels
+_REACH = 10.5  # levels that are this many scales from m are left out of the sum: F is 3e-5 from 0 or 1 there
 _POINT = 0.5 / _REACH  # up to this scale, only the two levels beside m count
-
-# Gauss and Legendre's points and weights on [0, 1].
-_POINTS, _WEIGHTS = (array / 2 for array in np.polynomial.legendre.leggauss(8))
-_POINTS = _POINTS + 0.5
 
 
 def log_prob(k: npt.NDArray[np.int64] | np.int64, loc: Float32, scale: Float32, levels: int) -> Float64:
@@ -121,19 +119,19 @@ def mean(loc: Float32, scale: Float32, levels: int) -> Float32:
 
 
 def _point(loc: Float32, scale: Float32, last: int) -> Array:
-    """Where the scale is so small that float32's rounding of loc * N could move a pixel by a level."""
+    """The mean in float64, for scales so small that float32's rounding of loc * N could move it by a level."""
     return _near(loc.astype(np.float64) * last, scale.astype(np.float64) * last, last, 0)
 
 
 def _near(m: Array, s: Array, last: int, reach: int) -> Array:
-    """The sum over the levels within `reach` of m, those below counting 1 and those above 0."""
+    """The sum over the levels within `reach` of m; a level below them adds 1, a level above them 0."""
     nearest = np.floor(np.clip(m, 0, last - 1))
     first = np.maximum(nearest - reach, 0)
     total: Array = first.copy()
     for step in range(min(2 * reach + 1, last)):
         edge = first + m.dtype.type(step)
         term = _sigmoid((m - edge - m.dtype.type(0.5)) / s)
-        if step > reach:  # else it is no further than `nearest`
+        if step > reach:  # earlier steps are never beyond `nearest`
             term *= edge <= np.minimum(nearest + reach, last - 1)
         total += term
     return total
@@ -141,7 +139,7 @@ def _near(m: Array, s: Array, last: int, reach: int) -> Array:
 
 def _wide(loc: Float32, scale: Float32, last: int) -> Float32:
     """The integral of F((m - t) / s) over t in [0, N], and Euler and Maclaurin's corrections at both ends."""
-    very = scale > np.float32(0.25)  # where the two ends of the closed form would cancel
+    very = scale > np.float32(0.25)  # there the two ends of the closed form cancel
     if very.all():
         return _quadrature(loc, scale, last)
     if not very.any():
@@ -160,7 +158,7 @@ def _closed(loc: Float32, scale: Float32, last: int) -> Float32:
     m *= n
     if scale.max() > 1 / 40:
         return _end(m, s) - _end(m - n, s)
-    # The further end is so far that its term is exactly 0 or m - N: the upper half is the lower one's mirror image.
+    # The far end's term is exactly 0 or m - N. The upper half is then the mirror image of the lower half.
     m -= half
     from_end = _end(half - np.abs(m), s)
     np.subtract(half, from_end, out=from_end)
@@ -170,7 +168,7 @@ def _closed(loc: Float32, scale: Float32, last: int) -> Float32:
 
 
 def _end(x: Float32, s: Float32) -> Float32:
-    """s softplus(x / s) and what a midpoint sum from there on has less than the integral."""
+    """s softplus(x / s), less the difference between that integral and a midpoint sum."""
     e = np.abs(x)
     e /= s
     np.negative(e, out=e)
@@ -195,11 +193,18 @@ def _end(x: Float32, s: Float32) -> Float32:
     return area
 
 
+@functools.cache
+def _gauss_legendre() -> list[tuple[float, float]]:
+    """Points on [0, 1] and their weights; importing NumPy's polynomials is left to the first call."""
+    points, weights = np.polynomial.legendre.leggauss(8)
+    return list(zip(points / 2 + 0.5, weights / 2, strict=True))
+
+
 def _quadrature(loc: Float32, scale: Float32, last: int) -> Float32:
     """Gauss and Legendre's sum, and the first of the corrections."""
     x, s = loc.astype(np.float64), scale.astype(np.float64)
     total = np.zeros(loc.shape)
-    for point, weight in zip(_POINTS, _WEIGHTS, strict=True):
+    for point, weight in _gauss_legendre():
         total += weight * _sigmoid((x - point) / s)
     lower, upper = (_sigmoid(each / s) for each in (x, x - 1.0))
     total -= (lower * (1 - lower) - upper * (1 - upper)) / (24 * s * last**2)

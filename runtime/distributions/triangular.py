@@ -24,12 +24,12 @@ def check(matrices: Float32) -> None:
 def solve(matrices: Float64, vectors: Float64) -> Float64:
     """The solution x (..., L, n) of matrices (..., L, L) times x = vectors (..., L, n), by forward substitution.
 
-    It is as exact as the single matrix element, however much the rows differ in size (Higham 2002, section 8.1).
+    Its error is relative to each matrix element, however much the rows differ in size (Higham 2002, section 8.1).
     """
     size = matrices.shape[-1]
     shape = np.broadcast_shapes(matrices.shape[:-2], vectors.shape[:-2]) + vectors.shape[-2:]
     found = np.empty(shape)
-    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float64 is the caller's to judge
+    with np.errstate(over="ignore", invalid="ignore"):  # callers handle overflow
         for row in range(size):
             known = (matrices[..., row, None, :row] @ found[..., :row, :])[..., 0, :]
             found[..., row, :] = (vectors[..., row, :] - known) / matrices[..., row, row, None]

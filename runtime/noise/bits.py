@@ -2,8 +2,8 @@
 
 Draw i is the same at any batch size, thread count, provider, platform and version of NumPy. Every purpose has a Philox
 stream of its own (Salmon et al. 2011), keyed by (seed, purpose | stream << 8); draw i begins at counter
-i * blocks_per_draw, so that any draw is reached directly. Only raw words are taken from NumPy, whose stream it keeps
-stable; what its Generator makes of them it does not.
+i * blocks_per_draw, so that any draw is reached directly. Only raw words are taken from NumPy, which keeps them stable;
+it does not keep what its Generator makes of them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def words(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: in
         generator = _here.generator
     except AttributeError:
         generator = _here.generator = Philox(0)
-    # A new Philox(key=..., counter=...) is the same, but asks the system for entropy first: 6 microseconds, this is 2.
+    # A new Philox(key=..., counter=...) gives the same words, but asks the system for entropy first: slower.
     generator.state = {
         "bit_generator": "Philox",
         "state": {"counter": (counter & _WORD, counter >> 64, 0, 0), "key": (seed, purpose | stream << 8)},

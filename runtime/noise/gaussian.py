@@ -21,9 +21,9 @@ _TIE, _BEYOND_FLOAT32, _DOUBT = 1 << 28, np.uint64((1 << 29) - 1), 64
 def normals(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: int = 0) -> npt.NDArray[np.float32]:
     """Draws of `size` standard normals, (n, size) float32, bit for bit the same on every platform.
 
-    Box and Muller 1958, each 64-bit word giving two. libm's last bits differ between platforms, so each float64
-    is put to Ziv's rounding test (1991): where its float32 could round either way (one in four million), it is computed
-    again in decimal arithmetic. On one core of an EPYC this takes 13 ns a normal.
+    Box and Muller 1958; each 64-bit word gives two. libm's last bits differ between platforms, so each float64 takes
+    Ziv's rounding test (1991): where its float32 could round either way, one in four million, it is computed again in
+    decimal arithmetic.
     """
     rows = max(1, _NORMALS_AT_ONCE // size)
     if n <= rows:
@@ -50,7 +50,7 @@ def _normals(raw: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
     doubt = wide.view(np.uint64)
     doubt += np.uint64((1 << 29) + _DOUBT - _TIE)
     doubt &= _BEYOND_FLOAT32
-    if doubt.flat[doubt.argmin()] < 2 * _DOUBT:  # a third of the time of min(), which counts for a single image
+    if doubt.flat[doubt.argmin()] < 2 * _DOUBT:  # quicker than min()
         for row, column in np.argwhere(doubt < 2 * _DOUBT).tolist():
             narrow[row, column] = _exact_normal(int(raw[row, column // 2]), column % 2)
     return narrow

@@ -1,8 +1,8 @@
 """Sums of products that are the same on every machine: T eps of a mixture and of a full-covariance normal.
 
-A BLAS sums in an order of its own on each processor, and one float32 in 10^8 then rounds differently. The contract is:
-the correctly rounded float64 sum of the exact products, rounded to float32. BLAS is kept, its error bounded, and where
-both ends of the bound do not round alike (a few values in 10^5) `math.fsum` decides.
+BLAS sums in a different order on each kind of processor, and one float32 in 10^8 then rounds differently. The contract
+is the correctly rounded float64 sum of the exact products, rounded to float32. BLAS computes it, its error is bounded,
+and where the two ends of the bound round differently, a few values in 10^5, `math.fsum` decides.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Quantiles of the logistic and the normal distribution at 2**16 places: what a 16-bit word of noise stands for.
+"""Quantiles of the logistic and the normal distribution at 2**16 places, one for each 16-bit word of noise.
 
-Entry w is F^-1((w + 1/2) / 2**16), computed in float64 and rounded to float32. No entry lies so near a tie of that
-rounding that another platform's logarithm could round it the other way (tests/runtime/test_random.py): the tables are
-the same everywhere. A draw by such a table misses its distribution function by at most 2**-17.
+Entry w is F^-1((w + 1/2) / 2**16), computed in float64 and rounded to float32. The tables are the same everywhere: no
+entry is so close to a tie that another platform's logarithm could round it the other way. A draw by such a table
+differs from its distribution function by at most 2**-17.
 """
 
 from __future__ import annotations

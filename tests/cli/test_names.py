@@ -76,3 +76,5 @@ def test_options_treat_pictures_and_wrong_ones_are_usage(vae_edge, folder, tiny)
         assert vae_edge(verb, "large.png", "--bundle", tiny, "--ground", "pink").exit_code == 2
     with Image.open("reconstructed.png") as sheet:
         assert sheet.mode == "L"
+    assert vae_edge("interpolate", "large.png", "seed:3", "--bundle", tiny, *options).exit_code == 0
+    assert vae_edge("interpolate", "large.png", "seed:3", "--bundle", tiny).exit_code == 1

@@ -28,9 +28,9 @@ def read_one(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return events.read_one(name, knows(shape))
 
 
-def knows(shape: tuple[int, ...]) -> types.SimpleNamespace:
+def knows(shape: tuple[int, ...], threshold: float | None = None) -> types.SimpleNamespace:
     """What stands for a VAE of images of that shape."""
-    event = Image(*shape, None)
+    event = Image(*shape, threshold)
     manifest = types.SimpleNamespace(event=event, training=None, name="stub")
     return types.SimpleNamespace(manifest=manifest, event_shape=shape, labels=())
 
@@ -150,6 +150,17 @@ def test_ink_on_paper_is_told_to_who_reads_it_with_digits(files):
         lines.clear()
         events.read([name], vae, treatment=treatment, say=lines.append)
         assert lines == []
+
+
+def test_shades_that_a_bundle_does_not_know_are_told(files):
+    lines = []
+    events.read(["grey.png"], knows(SHAPE, 0.5), say=lines.append)
+    assert lines == ["images are grey, stub knows black and white: what is above a half becomes white"]
+    lines.clear()
+    np.save("bits.npy", (PIXELS > 127).astype(np.uint8) * 255)
+    events.read(["bits.npy"], knows(SHAPE, 0.5), say=lines.append)
+    events.read(["grey.png"], knows(SHAPE), say=lines.append)
+    assert lines == []
 
 
 def test_what_the_training_did_to_images_is_told_and_named_where_they_do_not_fit(files):

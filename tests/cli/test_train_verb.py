@@ -10,6 +10,7 @@ import typing
 
 import pytest
 
+from vae_edge.cli.reading import treatments
 from vae_edge.runtime.errors import RunError
 from vae_edge.train.config import Config
 from vae_edge.train.presets import PRESETS
@@ -180,3 +181,13 @@ def test_a_preset_gives_what_is_not_given(vae_edge, fit, folder):
 def test_an_unknown_preset_is_wrong_usage(vae_edge, fit, folder):
     assert vae_edge("train", "--preset", "imagenet").exit_code == 2
     assert not fit.calls
+
+
+def test_the_recorded_command_tells_how_images_were_read(vae_edge, fit, folder):
+    options = ["--resize", "64x48", "--crop", "fit", "--grey", "--invert", "--ground", "#102030", "--white", "4095"]
+    assert vae_edge("train", "--data", "my scans", *options, "--out", "run").exit_code == 0
+    [call] = fit.calls
+    training = types.SimpleNamespace(command=call.command)
+    vae = types.SimpleNamespace(manifest=types.SimpleNamespace(training=training))
+    assert treatments.trained(vae) == call.config.treatment
+    assert call.config.treatment.flags == "--resize 64x48 --crop fit --grey --invert --ground '#102030' --white 4095"

@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tests.docs.snippets import Snippet
@@ -56,8 +57,12 @@ def _run(command: str, folder: Path) -> None:
         assert done.exit_code == 0 or elsewhere, f"exit code {done.exit_code}:\n{done.output}"
     elif name == "make":
         _check(["make", "--dry-run", *arguments], ROOT)
+    elif name == "npm":
+        assert arguments[0] in ("install", "ci", "run", "test", "pack"), arguments  # needs a network: not run
     elif name == "pip":
         _installs(arguments)
+    elif name == "npm":
+        _links(arguments, folder)
     else:
         _check([name, *arguments], folder)
 
@@ -104,6 +109,17 @@ def _bin(folder: Path) -> Path:
             (path / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {what} "$@"\n')
             (path / name).chmod(0o755)
     return path
+
+
+def _links(arguments: list[str], folder: Path) -> None:
+    """`npm install` is not run; what it names is linked from web/node_modules."""
+    assert arguments[0] == "install"
+    (folder / "node_modules").mkdir(exist_ok=True)
+    for package in arguments[1:]:
+        installed = ROOT / "web" / "node_modules" / package
+        if not installed.exists():
+            pytest.skip(f"there is no {installed}: npm ci in web/")
+        (folder / "node_modules" / package).symlink_to(installed)
 
 
 def _installs(arguments: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_edge import export, runtime
+from vae_edge import export, pictures, runtime
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -29,7 +29,7 @@ def test_the_site_builds_without_a_warning_and_has_every_page(site):
     assert {page for page in pages if not (site / page).is_file()} == set()
 
 
-@pytest.mark.parametrize("room", [runtime, export])
+@pytest.mark.parametrize("room", [runtime, export, pictures])
 def test_the_reference_has_every_public_name(site, room):
     from sphinx.util.inventory import InventoryFile
 

@@ -6,6 +6,7 @@ from sklearn.mixture import GaussianMixture
 
 from vae_edge.runtime import Mixture
 from vae_edge.train import mixture
+from vae_edge.train.learner import evenly
 from vae_edge.train.mixture import Parts
 
 
@@ -70,3 +71,12 @@ def test_more_components_than_codes_are_no_matter(components: int) -> None:
     parts = mixture.improve(z, mixture.begin(z, components, seed=0))
     assert all(np.isfinite(part).all() for part in parts)
     assert parts.weights.sum() == pytest.approx(1)
+
+
+def test_the_prior_is_fitted_to_codes_of_every_class() -> None:
+    assert np.array_equal(evenly(55_000, 60_000), np.arange(55_000))  # MNIST's: all, in their order
+    chosen = evenly(150_001, 60_000)
+    assert len(np.unique(chosen)) == 60_000
+    assert chosen.max() < 150_001
+    classes = np.sort(np.arange(150_001) % 10)[chosen]
+    assert np.ptp(np.bincount(classes)) <= 2

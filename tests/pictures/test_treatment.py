@@ -87,6 +87,14 @@ def test_further_frames_are_told(tmp_path: Path, suffix: str) -> None:
     assert told(tmp_path / f"one.{suffix}")[1] == []
 
 
+def test_a_first_frame_is_read_whatever_follows(tmp_path: Path) -> None:
+    frames = [Image.fromarray(RNG.integers(0, 256, (8, 12)).astype(np.uint8)) for _ in range(2)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    data = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "cut.gif").write_bytes(data[: len(data) - 60])
+    assert np.array_equal(told(tmp_path / "cut.gif")[0], told(tmp_path / "a.gif")[0])
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
 def test_twelve_bits_in_a_file_of_sixteen_are_not_read_as_black(tmp_path: Path, name: str) -> None:
     numbers = np.linspace(0, 4095, 96).reshape(8, 12).astype(np.uint16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import io
 import json
 import os
@@ -17,19 +18,45 @@ import numpy.typing as npt
 import pytest
 
 WEB = Path(__file__).parents[2] / "web"
+OLDEST = 20  # of Node, as package.json says
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 Browse = Callable[..., dict[str, Any]]
 
 
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """A command's outcome, in web/."""
+    return subprocess.run(command, cwd=WEB, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="session")
-def node() -> str:
-    """Node, with the packages of web/package.json installed beside our sources."""
+def npm() -> str:
+    """npm, in a checkout that has its packages; the test is skipped where Node or npm is absent or too old."""
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        pytest.skip("node or npm is absent: install Debian's nodejs and npm")
+    version = run(node, "--version").stdout.strip()
+    if int(version.lstrip("v").split(".")[0]) < OLDEST:
+        pytest.skip(f"node is {version}, the package needs {OLDEST} or later")
+    with (WEB / ".install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs at once would install into one folder
+        if is_stale():
+            done = run(npm, "ci", "--no-audit", "--no-fund")
+            assert done.returncode == 0, f"npm ci failed: is a registry in reach?\n{done.stdout}{done.stderr}"
+    return npm
+
+
+def is_stale() -> bool:
+    """Whether the packages are absent, or older than the lock file."""
+    installed = WEB / "node_modules" / ".package-lock.json"  # npm writes it last
+    return not installed.exists() or installed.stat().st_mtime < (WEB / "package-lock.json").stat().st_mtime
+
+
+@pytest.fixture(scope="session")
+def node(npm: str) -> str:
+    """Node, with the packages of web/package.json installed."""
     found = shutil.which("node")
-    if found is None:
-        pytest.skip("there is no node: install Node 20, then npm ci in web/")
-    if not (WEB / "node_modules" / "playwright-core").exists():
-        pytest.skip("web/node_modules lacks playwright-core: npm ci in web/")
+    assert found is not None
     return found
 
 
@@ -51,14 +78,14 @@ def browser(node: str) -> Iterator[str]:
 def browse(node: str, browser: str) -> Browse:
     """Runs a scenario of web/test-browser and gives what it returns."""
 
-    def run(scenario: str, **options: object) -> dict[str, Any]:
+    def play(scenario: str, timeout: float = 240, **options: object) -> dict[str, Any]:
         arguments = [node, "test-browser/run.mjs", browser, scenario, json.dumps(options, default=str)]
-        done = subprocess.run(arguments, cwd=WEB, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(arguments, cwd=WEB, capture_output=True, text=True, timeout=timeout)
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    return run
+    return play
 
 
 def npy(text: str) -> npt.NDArray[Any]:

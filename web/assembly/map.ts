@@ -77,6 +77,10 @@ function walk(at: usize, axes: usize, operator: i32, y: usize, a: usize, b: usiz
     v128.store_lane<f32>(y, sum, 0);
     return;
   }
+  if (operator == 0 && dy == 4 && da == 4 && size >= 32) {
+    memory.copy(y, a, 4 * <usize>size);
+    return;
+  }
   if (dy == 4 && (da | db | dc | 4) == 4) {
     let va = v128.load32_splat(a), vb = v128.load32_splat(b), vc = v128.load32_splat(c);
     for (; left > 0; left -= 4) {

@@ -7,6 +7,7 @@ import { type Cost, cost, MAX_ELEMENTS_ALIVE } from "./guard/size.js";
 import { type Model, RefusedError } from "./guard/terms.js";
 import { compileGraph } from "./kernels/graph.js";
 import { Uncovered } from "./kernels/uncovered.js";
+import { inputNames } from "./onnx/inputs.js";
 import { read } from "./onnx/reader.js";
 import { type OnnxRuntime, openSession } from "./onnx/session.js";
 
@@ -65,7 +66,7 @@ export function check(bytes: Uint8Array, name: string, maxElements = MAX_ELEMENT
 
 /** Throws IntegrityError unless the model is the one that `spec` describes. */
 function compare(model: Model, spec: GraphSpec): void {
-  const inputs = [...model.inputs.keys()].filter((name) => !model.weights.has(name)).sort();
+  const inputs = inputNames(model).sort();
   const expected = spec.inputs.map((tensor) => tensor.name).sort();
   const missing = spec.outputs.find((tensor) => !model.outputs.has(tensor.name));
   if (model.opset !== spec.opset || inputs.join("\n") !== expected.join("\n") || missing) {

@@ -1,9 +1,9 @@
 """The operators that a graph may use, each with a rule for how large its output can be.
 
-A rule takes what is known of its inputs to what is known of its outputs: upper bounds of their sizes, or the sizes
-themselves. It is exact in how many axes there are. All bounds grow with their inputs, so that a bound stays a bound
-down the graph. Rules raise KeyError, IndexError, ... where a node does not fit what it reads, and RefusedError on a
-size that the graph would compute in a way that has no rule.
+A rule takes what is known of a node's inputs, and gives what is known of its outputs: their sizes, or upper bounds of
+them. The number of axes is exact. All bounds grow with their inputs, so that a bound stays a bound down the graph.
+Rules raise ValueError, KeyError, IndexError, ... where a node does not fit its inputs, and RefusedError where a size
+cannot be bounded.
 """
 
 from __future__ import annotations

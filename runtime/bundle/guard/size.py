@@ -1,8 +1,8 @@
 """What a graph costs to run: memory, multiply-adds, and how many events fit in one run. Nothing runs for it.
 
-A chain of Concat(x, x) or an Expand asks for terabytes with a hundred bytes of modest sizes. Here each operator's rule
-(`rules`) is followed down the graph, for as many events as the runtime takes at once, and the tensors that it makes are
-put into buffers (`buffers`).
+A chain of Concat(x, x) or an Expand can ask for terabytes in a file of a hundred bytes. So each operator's rule
+(`rules`) is applied down the graph, for as many events as the runtime takes at once, and the tensors that the operators
+make are put into buffers (`buffers`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ __all__ = ["MAX_BATCH", "MAX_ELEMENTS_ALIVE", "Cost", "Graph", "Run", "cost", "i
 MAX_BATCH = 256  # events that the runtime puts into one run
 MAX_ELEMENTS_ALIVE = 1 << 29  # elements that one run may hold at once: 2 GiB of float32
 
-_LANES = 16  # ONNX Runtime fills channels up to 16 where it convolves
-# Operators that it runs so
+_LANES = 16  # ONNX Runtime pads channels to a multiple of 16 for convolutions and pools
 _IN_LANES = {*CONVOLUTIONS, "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"}
 
 

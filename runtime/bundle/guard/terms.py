@@ -1,7 +1,7 @@
 """What the guard knows of a graph: sizes, tensors and nodes, and how sizes are joined.
 
-A size is an upper bound, unless its class says that it is known. Arithmetic on a `Known` gives a plain int again, so
-that a rule which forgets to think about it gives a bound and never a wrong certainty.
+A size is an upper bound, unless its class says that it is known. Arithmetic on a `Known` gives a plain int, so that a
+rule which forgets to handle it gives a bound, and never a wrong certainty.
 """
 
 from __future__ import annotations

@@ -77,9 +77,8 @@ export function convolutionBack(node: Node, x: Info, w: Info): Info {
   need(axes > 0 && kernel.length === axes && kernel.every((size) => size.kind === KNOWN));
   let sizes = grid.map((size, axis) => {
     const full = strides[axis]! * (size.n - 1) + more[axis]! + (kernel[axis]!.n - 1) * dilations[axis]! + 1;
-    let places = full - pads[axis]! - pads[axis + axes]!;
-    // SAME gives size * stride, but where the kernel is shorter than the stride
-    if (same) places = Math.max(places, strides[axis]! * size.n + more[axis]!);
+    const places = full - pads[axis]! - pads[axis + axes]!;
+    // SAME gives size * stride, or this where it is less
     return !same && size.kind === KNOWN && places > 0 ? known(places) : bound(Math.max(0, places));
   });
   const wanted = node.ints.get("output_shape");

@@ -93,7 +93,11 @@ export class Compiler {
     this.once = new Program(constants.heap, run);
     this.pool = new Pool(constants.heap);
     constants.model.nodes.forEach((node, index) => {
-      for (const name of node.inputs) this.readers.set(name, [...(this.readers.get(name) ?? []), index]);
+      for (const name of node.inputs) {
+        const readers = this.readers.get(name);
+        if (readers) readers.push(index);
+        else this.readers.set(name, [index]);
+      }
     });
   }
 
@@ -201,7 +205,7 @@ export class Compiler {
   }
 
   private lastReader(name: string): number {
-    return this.constants.model.outputs.has(name) ? Infinity : Math.max(this.index, ...(this.readers.get(name) ?? []));
+    return this.constants.model.outputs.has(name) ? Infinity : Math.max(this.index, this.readers.get(name)?.at(-1) ?? 0);
   }
 
   private isSize(name: string): boolean {
@@ -232,8 +236,8 @@ export class Compiler {
   }
 
   /** operator(a, b, c) in memory of its own, laid out as the first of them that is as large. */
-  map(operator: Operator, a: View, b: View = a, c: View = b): View {
-    const given = [a, b, c];
+  map(operator: Operator, a: View, b?: View, c?: View): View {
+    const given = [a, b, c].filter((view) => view !== undefined);
     const rank = Math.max(...given.map((view) => view.dims.length));
     const dims = Array.from({ length: rank }, (_, axis) => {
       const sizes = given.map((view) => view.dims[axis - rank + view.dims.length] ?? 1);

@@ -1,10 +1,12 @@
 /** A graph on the kernels: compiled for 1, 2, 4, ... events as they are asked for; larger batches run in parts. */
 
+import { InputError } from "../errors.js";
 import type { Graph, Tensor } from "../graph.js";
 import { Order } from "../guard/buffers.js";
 import { FLOAT, INT32, INT64 } from "../guard/kinds.js";
 import { infer } from "../guard/size.js";
 import { BATCHED, type Model } from "../guard/terms.js";
+import { checkInputs, inputNames } from "../onnx/inputs.js";
 import { Compiler, Constants } from "./compiler.js";
 import { Heap } from "./heap.js";
 import { MODULE } from "./module.js";
@@ -83,17 +85,19 @@ class KernelGraph implements Graph {
   }
 
   async run(inputs: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-    if (this.gone) throw new Error("the graph was disposed of; open it again");
-    const given = [...this.model.inputs.keys()].filter((name) => !this.model.weights.has(name));
-    const tensors = given.map((name) => this.checked(name, inputs[name]));
-    const events = tensors[0]?.dims[0] ?? 1;
-    const outputs = new Map<string, { dims: number[]; data: Float32Array }>();
-    for (let at = 0; at < events || (at === 0 && outputs.size === 0); ) {
-      const size = Math.min(this.part, 2 ** Math.floor(Math.log2(Math.max(1, events - at))));
+    if (this.gone) throw new InputError("the graph was disposed of; open it again");
+    const events = checkInputs(this.model, inputs);
+    const one = this.plan(1);
+    const outputs = [...one.outputs].map(([name, view]): [string, { dims: number[]; data: Float32Array }] => [
+      name,
+      { dims: [events, ...view.dims.slice(1)], data: new Float32Array(events * count(view.dims)) },
+    ]);
+    for (let at = 0; at < events; ) {
+      const size = Math.min(this.part, 2 ** Math.floor(Math.log2(events - at)));
       const plan = this.plan(size);
-      given.forEach((name, index) => this.write(plan.inputs.get(name)!, tensors[index]!, at * (events > 0 ? 1 : 0)));
-      if (events > 0) plan.run();
-      for (const [name, view] of plan.outputs) this.read(outputs, name, view, at, events, size);
+      for (const [name, view] of plan.inputs) this.write(view, inputs[name]!, at);
+      plan.run();
+      for (const [name, { data }] of outputs) this.read(plan.outputs.get(name)!, data, at * (data.length / events));
       at += size;
     }
     return Object.fromEntries(outputs);
@@ -104,28 +108,13 @@ class KernelGraph implements Graph {
     this.plans.clear();
   }
 
-  /** The tensor given for an input; throws TypeError where it is missing or of another shape. */
-  private checked(name: string, tensor: Tensor | undefined): Tensor {
-    const sizes = this.model.inputs.get(name)!;
-    const expected = `[${sizes.map((size) => size ?? "batch")}]`;
-    if (!tensor) throw new TypeError(`the graph reads '${name}' of shape ${expected}; give it by that name`);
-    const { dims, data } = tensor;
-    const fits = dims.length === sizes.length && sizes.every((size, axis) => axis === 0 || size === null || size === dims[axis]);
-    if (!fits || data.length !== count(dims)) {
-      throw new TypeError(`'${name}' should have the shape ${expected}, it has [${dims}] and ${data.length} numbers`);
-    }
-    return tensor;
-  }
-
   private plan(events: number): Plan {
     const known = this.plans.get(events);
     if (known) return known;
     const { tensors, types } = infer(this.model, this.order, events);
     const compiler = new Compiler(this.constants, tensors, types, this.kernel);
     const inputs = new Map<string, View>();
-    for (const name of this.model.inputs.keys()) {
-      if (!this.model.weights.has(name)) inputs.set(name, compiler.input(name));
-    }
+    for (const name of inputNames(this.model)) inputs.set(name, compiler.input(name));
     const run = compiler.compile(TABLE, this.model.outputs);
     const outputs = new Map([...this.model.outputs].map((name) => [name, compiler.output(name)]));
     for (const name of this.model.outputs) {
@@ -147,17 +136,8 @@ class KernelGraph implements Graph {
     else floats.set(part, view.at >> 2);
   }
 
-  /** Copies a part's output to where its events lie. */
-  private read(
-    outputs: Map<string, { dims: number[]; data: Float32Array }>, name: string, view: View, at: number, events: number, size: number,
-  ): void {
-    const each = count(view.dims) / size;
-    let whole = outputs.get(name);
-    if (!whole) {
-      whole = { dims: [events, ...view.dims.slice(1)], data: new Float32Array(events * each) };
-      outputs.set(name, whole);
-    }
-    if (!events) return;
-    whole.data.set(this.constants.heap.floats.subarray(view.at >> 2, (view.at >> 2) + size * each), at * each);
+  /** Copies a part's output to `at` in all of them. */
+  private read(view: View, data: Float32Array, at: number): void {
+    data.set(this.constants.heap.floats.subarray(view.at >> 2, (view.at >> 2) + count(view.dims)), at);
   }
 }

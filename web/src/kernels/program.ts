@@ -38,8 +38,9 @@ export class Program {
   }
 
   /** y = operator(a, b, c), element by element, each broadcast to y; where y has a stride of 0 it is reduced. */
-  map(operator: Operator, y: View, a: View, b: View = a, c: View = a): void {
-    const views = [y, ...[a, b, c].map((view) => broadcast(view, y.dims))];
+  map(operator: Operator, y: View, a: View, b?: View, c?: View): void {
+    const unread = { at: a.at, dims: [], strides: [] };
+    const views = [y, ...[a, b ?? unread, c ?? unread].map((view) => broadcast(view, y.dims))];
     const leading = y.strides.some((stride, axis) => stride === 0 && y.dims[axis] !== 1) ? views[2]! : y;
     const axes = y.dims
       .map((size, axis) => ({ size, strides: views.map((view) => view.strides[axis]!), by: leading.strides[axis]! }))

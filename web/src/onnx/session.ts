@@ -4,6 +4,7 @@ import { BackendError, InputError } from "../errors.js";
 import type { Graph, Tensor } from "../graph.js";
 import { INT32, INT64 } from "../guard/kinds.js";
 import type { Model } from "../guard/terms.js";
+import { checkInputs, inputNames } from "./inputs.js";
 
 /** What is used of onnxruntime-web, its `/wasm` entry. */
 export interface OnnxRuntime {
@@ -66,7 +67,7 @@ class SessionGraph implements Graph {
 
   async run(inputs: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
     if (this.gone) throw new InputError("the graph was disposed of; open it again");
-    const events = Object.values(inputs)[0]?.dims[0] ?? 0;
+    const events = checkInputs(this.model, inputs);
     const parts: Record<string, Tensor>[] = [];
     for (let at = 0; at < events || at === 0; at += this.largest) {
       parts.push(await this.part(inputs, at, Math.min(events, at + this.largest)));
@@ -83,7 +84,8 @@ class SessionGraph implements Graph {
   private async part(
     inputs: Readonly<Record<string, Tensor>>, from: number, to: number,
   ): Promise<Record<string, Tensor>> {
-    const feeds = Object.entries(inputs).map(([name, { dims, data }]) => {
+    const feeds = inputNames(this.model).map((name) => {
+      const { dims, data } = inputs[name]!;
       const each = dims.slice(1).reduce((product, size) => product * size, 1);
       const part = data.subarray(from * each, to * each);
       const type = this.model.types.get(name);

@@ -16,6 +16,9 @@ interface Phase {
   readonly taps: readonly { readonly kernel: number; readonly at: number }[];
 }
 
+/** Places of windows in one run: their table is 8 bytes each. */
+const MAX_ROWS = 1 << 22;
+
 const range = (length: number): number[] => Array.from({ length }, (_, at) => at);
 
 /** Axes N, C, H, W with the channels innermost. */
@@ -123,6 +126,8 @@ function surrounded(c: Compiler, x: View, rows: readonly Phase[], columns: reado
 
 /** Byte offsets of each row in the input and in the output, over the batch. */
 function rowsOf(x: View, y: View, down: Phase, across: Phase): number[] {
+  const places = x.dims[0]! * down.outs.length * across.outs.length;
+  if (places > MAX_ROWS) throw new Uncovered(`${places.toLocaleString("en")} places at once`);
   const rows: number[] = [];
   for (let image = 0; image < x.dims[0]!; image++) {
     down.outs.forEach((oy, a) => {

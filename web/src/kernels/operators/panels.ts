@@ -28,17 +28,16 @@ export interface Epilogue {
   readonly high: number;
 }
 
-const table = (c: Compiler, words: readonly number[]): number =>
-  c.constants.once(`table ${words.length} ${hash(words)}`, () => c.constants.heap.keepWords(words));
+/** The address of a table; tables of the same words share it. */
+function table(c: Compiler, words: readonly number[]): number {
+  const { heap } = c.constants;
+  const at = c.constants.once(`table ${words.length} ${hash(words)}`, () => heap.keepWords(words));
+  const isSame = words.every((word, index) => heap.words[(at >> 2) + index] === word);
+  return isSame ? at : heap.keepWords(words);
+}
 
-/** Tables are found again by their length and a hash of 53 bits; two that differ meet once in 10^15. */
-function hash(words: readonly number[]): string {
-  let [a, b] = [0x9e3779b9, 0x85ebca6b];
-  for (const word of words) {
-    a = Math.imul(a ^ word, 0x01000193) + 1;
-    b = Math.imul(b ^ (word >>> 7) ^ (word << 5), 0xc2b2ae35) + 7;
-  }
-  return `${a}:${b}`;
+function hash(words: readonly number[]): number {
+  return words.reduce((sum, word) => Math.imul(sum ^ word, 0x01000193) + 1, 0x811c9dc5);
 }
 
 /** Adds a product, its weights packed once for all plans. */

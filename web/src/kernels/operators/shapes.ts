@@ -10,6 +10,8 @@ import { broadcast, replaced, sliced, transposed, type View } from "../views.js"
 
 type Emit = (c: Compiler, node: Node) => void;
 
+const MAX_PLACES = 4096; // of one axis that are copied one by one
+
 const info = (c: Compiler, name: string | undefined): Info | undefined => (name ? c.infos.get(name) : undefined);
 
 /** What has the same elements in other sizes. */
@@ -58,6 +60,7 @@ const slice: Emit = (c, node) => {
 
 /** The elements of one axis at constant places. */
 export function taken(c: Compiler, x: View, axis: number, places: readonly number[]): View {
+  if (places.length > MAX_PLACES) throw new Uncovered(`${places.length.toLocaleString("en")} places`);
   const y = c.fresh(replaced(x.dims, axis, places.length));
   for (let at = 0; at < places.length; ) {
     let length = 1;
