@@ -12,6 +12,7 @@ import importlib
 import io
 import logging
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
 MAX_CORPUS = 20_000  # bytes a reader, packed
 TRACED = ("vae_edge", "zipfile", "gzip", "PIL")
@@ -112,13 +114,35 @@ def run(*arguments: str, log: Path | None = None) -> int:
         return subprocess.run(command, stdout=output, stderr=output, check=False).returncode
 
 
+def told(name: str, log: str, commit: str, found: bool) -> list[str]:
+    """A row of the page of promises, of what libFuzzer wrote: the edges of the seeds come with INITED."""
+    edges = [int(number) for number in re.findall(r"cov: (\d+)", log)] or [0]
+    begun, done = re.search(r"INITED +cov: (\d+)", log), re.search(r"Done (\d+) runs in (\d+) second", log)
+    executions = re.search(r"number_of_executed_units: *(\d+)", log)
+    return [
+        name,
+        commit,
+        f"{done[2]} s" if done else "?",
+        f"{int(executions[1]):,}" if executions else "?",
+        f"{begun[1] if begun else '?'} to {max(edges)}",
+        "a finding" if found else "nothing",
+    ]
+
+
 def main(arguments: list[str]) -> int:
     if arguments[0] == "corpus":
         keep(Path(arguments[1]))
     elif arguments[0] == "all":
+        sys.path.append(str(ROOT))
+        from tests import runs
+
         seconds, folder = arguments[1:]
         Path(folder).mkdir(parents=True, exist_ok=True)
-        ended = {name: run(name, seconds, folder, log=Path(folder, f"{name}.log")) for name in READERS}
+        ended = {}
+        for name in READERS:
+            log = Path(folder, f"{name}.log")
+            ended[name] = run(name, seconds, folder, log=log)
+            runs.publish("fuzz", [told(name, log.read_text(), runs.commit(), bool(ended[name]))])
         print("\n".join(f"{name}: {'a finding' if code else 'nothing'}" for name, code in ended.items()))  # noqa: T201
         return int(any(ended.values()))
     elif arguments[1] == "merge":

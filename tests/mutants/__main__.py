@@ -6,7 +6,10 @@
 First every test runs once under coverage, which tells which tests execute which line. Each mutant then meets those
 alone, the quickest first, until one fails; a line that only an import executes meets all tests of its file. A mutant
 lives in a copy of the package, so that the tree may be worked on meanwhile. What is done lies in a log, one JSON object
-a line: an interrupted run goes on behind it.
+a line: an interrupted run goes on behind it. `judged.json` says which survivors are equivalent to the code, and why.
+
+Neither mutmut nor cosmic-ray fits. mutmut 3 leaves constants outside functions alone and forks a process that holds
+ONNX Runtime's threads; cosmic-ray changes the tree in place and runs all tests for each mutant, a minute of CPU.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.mutants import operators, page
@@ -46,9 +49,10 @@ def main() -> None:
     sample = sampled(options.seed, options.n, options.files)
     todo = [each for each in sample if key(*each) not in done]
     with Run(ROOM, options.jobs) as run, ThreadPoolExecutor(options.jobs) as pool, log.open("a") as file:
-        for each, result in zip(todo, pool.map(lambda each: run.judge(*each, tests), todo), strict=True):
-            row = result | {"key": key(*each)}
-            done[key(*each)] = row
+        judged = {pool.submit(run.judge, *each, tests): each for each in todo}
+        for future in as_completed(judged):
+            each = judged[future]
+            row = done[key(*each)] = future.result() | {"key": key(*each)}
             file.write(json.dumps(row) + "\n")
             file.flush()
             place = f"{row['file']}:{row['line']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ LEARN, CHOOSE = "VAE_EDGE_MUTANTS_LEARN", "VAE_EDGE_MUTANTS_CHOOSE"  # a file to
 
 
 class Learning:
-    """Writes {"seconds": {test: s}, "lines": {file: {line: [test]}}} of the files in `room`."""
+    """Writes what was seen: {"seconds": {test or file of tests: s}, "lines": {file in `room`: {line: [test]}}}.
+
+    The seconds of a file are those that its collection took, its imports among them.
+    """
 
     def __init__(self, room: Path, target: Path) -> None:
         import coverage
@@ -22,6 +26,14 @@ class Learning:
         self._room, self._target, self._seconds = room, target, dict[str, float]()
         self._coverage = coverage.Coverage(include=[f"{room}/*"], data_file=None, config_file=False)
         self._coverage.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Iterator[None]:
+        begun = time.perf_counter()
+        result = yield
+        if isinstance(collector, pytest.Module):
+            self._seconds[collector.nodeid] = time.perf_counter() - begun
+        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:

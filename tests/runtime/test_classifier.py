@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from vae_edge.runtime import BundleNotFound, InputError, IntegrityError, ManifestError, UnsafeBundle
-from vae_edge.runtime.evaluation.classifier import FOLDER, RECORD, Classifier, parse, render
+from vae_edge.runtime.evaluation import figures
+from vae_edge.runtime.evaluation.classifier import BATCH_SIZE, FOLDER, RECORD, Classifier, parse, render
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,23 @@ def test_it_knows_mnists_test_images(classifier):
     test = data.load("mnist", "test", folder)
     _, logits = classifier.run(data.binarise(test.images[:2000]))
     assert np.mean(logits.argmax(axis=1) == test.labels[:2000]) > 0.985
+
+
+def test_progress_is_told_of_each_batch(classifier):
+    seen = []
+    classifier.run(np.zeros((2 * BATCH_SIZE + 3, 28, 28, 1), np.float32), progress=seen.append)
+    assert seen == [BATCH_SIZE, BATCH_SIZE, 3]
+
+
+@pytest.mark.parametrize(("others", "n"), [(None, 9), (7, 7), (12, 9)])
+def test_as_many_are_judged_as_there_are_of_the_fewer(classifier, others, n):
+    images = np.random.default_rng(0).integers(0, 256, (12, 28, 28, 1), np.uint8)
+    judge = figures.Judge(classifier, images[:9], None if others is None else images[:others])
+    assert judge.n == n
+    assert figures.Judge(classifier, images, images, n=8).n == 8
+    assert bool(judge.floor) == (others is not None)
+    with pytest.raises(InputError, match="judged by more than 5 real images, there are 5"):
+        figures.Judge(classifier, images, images[:5])
 
 
 @pytest.mark.parametrize("images", [np.zeros((2, 27, 28, 1)), np.zeros((0, 28, 28, 1)), np.zeros((28, 28))])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -183,6 +184,16 @@ def test_a_mixture_draws_its_components_by_their_weights():
     assert counts[2] == pytest.approx(0.3, abs=0.02)
     np.testing.assert_allclose(z.mean(axis=0), mixture().mean(), atol=0.1)
     np.testing.assert_allclose(z.var(axis=0), mixture().variance(), rtol=0.05)
+
+
+def test_the_log_prob_of_a_mixture_takes_memory_for_a_part_of_the_values_alone():
+    p, x = Mixture(np.ones(50) / 50, np.zeros((50, 8)), np.tile(np.eye(8), (50, 1, 1))), np.zeros((200_000, 8))
+    tracemalloc.start()
+    whole = p.log_prob(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6  # all at once 1.9 GB
+    assert np.unique(whole).size == 1
 
 
 def test_a_mixture_of_one_is_a_normal():

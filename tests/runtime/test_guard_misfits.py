@@ -58,6 +58,14 @@ MISFITS = {
         ([node("GatherND", "z i")], {"i": weight(2, 3)}),
         ([node("GatherND", "z i")], {"i": weight(2, 2)}),
     ),
+    "gathers of more axes than a batch leaves": (
+        ([node("GatherND", "x i", batch_dims=(1,))], {"i": weight(2, 4)}),
+        ([node("GatherND", "x i", batch_dims=(1,))], {"i": weight(2, 3)}),
+    ),
+    "gathers of no axes": (
+        ([node("GatherND", "x i")], {"i": weight(2, 0)}),
+        ([node("GatherND", "x i")], {"i": weight(2, 1)}),
+    ),
     "gathers of elements of another rank": (
         ([node("GatherElements", "z i")], {"i": weight(2)}),
         ([node("GatherElements", "z i")], {"i": weight(2, 2)}),
@@ -141,6 +149,10 @@ MISFITS = {
     "an output of another rank": (
         ([node("ConvTranspose", "r w", output_shape=(9, 9))], {"w": weight(8, 8, 3)}),
         ([node("ConvTranspose", "r w", output_shape=(9,))], {"w": weight(8, 8, 3)}),
+    ),
+    "an output of less than nothing": (
+        ([node("ConvTranspose", "r w", output_shape=(-1,))], {"w": weight(8, 8, 3)}),
+        ([node("ConvTranspose", "r w", output_shape=(0,))], {"w": weight(8, 8, 3)}),
     ),
     "an output of all its axes but one": (
         ([node("ConvTranspose", "r w", output_shape=(1, 9, 9, 9))], {"w": weight(8, 8, 3)}),

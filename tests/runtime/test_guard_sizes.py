@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vae_edge.runtime.bundle.guard import elements, parts, shapes
+from vae_edge.runtime.bundle.guard import elements, parts, shapes, windows
 from vae_edge.runtime.bundle.guard.terms import Batched, Known, Node, Tensor, alike, equal, joined, known, product
 
 K, B = Known, Batched
@@ -51,6 +51,7 @@ def node(operator: str, **ints: int) -> Node:
         ("Max", (B(-256), K(0)), (B, 0)),
         ("Max", (B(-256), K(-3)), None),
         ("Max", (7, K(9)), (int, 9)),
+        ("Max", (0, K(-3)), (int, 0)),
         ("Min", (K(3), K(5)), (K, 3)),
         ("Min", (B(256), K(9)), (int, 9)),
         ("Min", (7, K(-1)), None),
@@ -157,6 +158,13 @@ def test_a_sum_is_known_where_its_terms_are_of_one_kind():
     assert described(alike(257, K(1), B(256))) == (int, 257)
 
 
+def test_numbers_are_split_with_their_axis():
+    halves = Node("Split", ("x", "s"), ("a", "b", "c"), {"axis": known((0,))})
+    made = parts.split(halves, Tensor(known((4,)), known((2, 3, 5, 7))), Tensor(known((3,)), known((1, 2, 1))))
+    assert [part.numbers for part in made] == [(2,), (3, 5), (7,)]
+    assert [part.shape for part in made] == [(1,), (2,), (1,)]
+
+
 def test_a_half_of_the_batch_is_not_a_multiple_of_it():
     halves = Node("Split", ("x",), ("a", "b"), {"axis": known((0,))})
     assert [described(part.shape[0]) for part in parts.split(halves, Tensor((B(256),)))] == [(int, 128)] * 2
@@ -167,6 +175,12 @@ def test_a_half_of_the_batch_is_not_a_multiple_of_it():
 def test_channels_that_a_block_does_not_divide_are_bounded(channels, expected):
     made = shapes.depth_to_space(node("DepthToSpace", blocksize=2), Tensor((B(256), channels, K(5), 6)))
     assert list(map(described, made.shape)) == [(B, 256), expected, (K, 10), (int, 12)]
+
+
+@pytest.mark.parametrize(("size", "expected"), [(K(8), (K, 4)), (K(7), (int, 4)), (8, (int, 4)), (B(256), (int, 128))])
+def test_pixels_that_a_block_does_not_divide_are_bounded(size, expected):
+    made = shapes.space_to_depth(node("SpaceToDepth", blocksize=2), Tensor((K(1), K(3), K(2), size)))
+    assert list(map(described, made.shape)) == [(K, 1), (K, 12), (K, 1), expected]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +196,29 @@ def test_numbers_are_sliced_forwards_alone(cut, left):
     sizes = Tensor(known((4,)), known((2, 3, 5, 7)))
     starts, ends, steps = (Tensor(known((1,)), known((value,))) for value in cut)
     assert parts.slices(node("Slice"), sizes, starts, ends, None, steps).numbers == left
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "expected"),
+    [
+        (K(7), 3.0, (K, 21)),
+        (K(7), 0.5, (K, 3)),
+        (B(256), 3.0, (B, 768)),
+        (B(256), 0.5, (int, 129)),
+        (7, 3.0, (int, 21)),
+        (K((1 << 20) + 1), 33.0, (K, 34603040)),  # 34603041 is no float32
+        (K(1 << 24), 1.5, (int, 25165848)),
+    ],
+)
+def test_a_resize_by_a_scale_is_what_float32_makes_of_it(size, scale, expected):
+    made = windows.resize(node("Resize"), Tensor((size,)), None, Tensor(known((1,)), None, (scale,)))
+    assert described(made.shape[0]) == expected
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(K(5), (K, 5)), (B(256), (B, 256)), (7, (int, 7)), (0, (int, 0))])
+def test_a_range_from_0_is_as_long_as_its_limit(limit, expected):
+    first, last, step = (Tensor((), (number,)) for number in (K(0), limit, K(1)))
+    assert described(shapes.ranged(node("Range"), first, last, step).shape[0]) == expected
 
 
 def test_a_reduction_knows_its_axes_where_nothing_is_empty():

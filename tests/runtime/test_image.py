@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vae_edge.runtime import InputError
-from vae_edge.runtime.bundle.manifest import Image
-from vae_edge.runtime.events import prepare
+from vae_edge.runtime.bundle.manifest import Image, Vector
+from vae_edge.runtime.events import prepare, standardise
 
 BINARY, GREY = Image(6, 4, 1, 0.5), Image(6, 4, 1, None)
 COLOUR = Image(6, 4, 3, 0.5)
@@ -109,3 +109,18 @@ def test_bad_images_are_named(case):
     images, message = BAD[case]
     with pytest.raises(InputError, match=message):
         prepare(images, BINARY)
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale", "expected"),
+    [
+        ((), (), [[3, 8]]),
+        ((1.0, 2.0), (), [[2, 6]]),
+        ((), (2.0, 4.0), [[1.5, 2]]),
+        ((1.0, 2.0), (2.0, 4.0), [[1, 1.5]]),
+        ((0.0, 0.0), (1.0, 1.0), [[3, 8]]),
+    ],
+)
+def test_a_vector_is_standardised_by_the_shift_and_scale_that_there_are(shift, scale, expected):
+    x = np.array([[3, 8]], np.float32)
+    assert standardise(x, Vector(2, (), shift, scale)).tolist() == expected

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_edge.runtime import Manifest, ManifestError
-from vae_edge.runtime.bundle import read
+from vae_edge.runtime.bundle import read, schema
 from vae_edge.runtime.bundle.manifest import (
     PRECISIONS,
     SCHEMA,
@@ -34,6 +34,11 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 @pytest.fixture(scope="module")
 def said(tiny) -> Manifest:
     return read(tiny).manifest
+
+
+@pytest.mark.parametrize("kind", schema.__all__)
+def test_what_a_manifest_holds_is_never_changed(kind):
+    assert getattr(schema, kind).__dataclass_params__.frozen
 
 
 # ---- every manifest that makes sense --------------------------------------------------------------------------------
@@ -245,6 +250,55 @@ def test_any_edit_is_refused_also_with_a_digest_that_fits(said, edit):
     for data in (as_bytes(tree), with_digest(tree)):
         with pytest.raises(ManifestError):
             parse(data)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latent_size": 0}, "latent_size should be 1 to 4096, it is '0'"),
+        ({"latent_size": 4097}, "latent_size should be 1 to 4096"),
+        ({"event": Image(0, 4, 1, 0.5)}, r"event\.height should be 1 to 4096"),
+        ({"event": Image(6, 4, 1, -0.1)}, r"event\.threshold should be in \[0, 1\)"),
+        ({"event": Image(6, 4, 1, 1.0)}, r"event\.threshold should be in \[0, 1\)"),
+        ({"event": Image(6, 4, 1, None, scale=0.0)}, r"event\.scale should be finite and > 0"),
+        ({"event": Image(6, 4, 1, None, shift=float("nan"))}, r"event\.shift should be finite"),
+        ({"event": Vector(0)}, r"event\.size should be 1 to 4096"),
+        ({"event": Vector(2, ("a",))}, r"event\.names should be none or 2"),
+        ({"event": Vector(2, ("a", "a"))}, r"event\.names should be different names"),
+        ({"event": Vector(2, shift=(1.0,))}, r"event\.shift should be none or 2"),
+        ({"event": Vector(2, scale=(1.0, -1.0))}, r"event\.scale should be finite and > 0"),
+        ({"condition": Condition("one_hot", 0)}, r"condition\.size should be 1 to 4096"),
+        ({"condition": Condition("index", 2)}, r"condition\.names should be 2 names"),
+        ({"condition": Condition("vector", 2, ("a",))}, r"condition\.names should be 2 names"),
+        ({"condition": Condition("vector", 2, ("a", "a"))}, r"condition\.names should be different names"),
+        ({"precision": "fp8"}, "precision should be 'fp32', 'fp16' or 'int8'"),
+        ({"parity": {"loc": float("inf")}}, "figures should be finite"),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_named(said, changes, message):
+    with pytest.raises(ManifestError, match=f"^manifest: {message}"):
+        seal(dataclasses.replace(said, **changes))
+
+
+def test_a_graph_s_signature_is_named_where_it_is_not_the_model_s(said):
+    def refused(name: str, message: str, **changes: object) -> None:
+        graphs = said.graphs | {name: dataclasses.replace(said.graphs[name], **changes)}
+        with pytest.raises(ManifestError, match=f"^manifest: {message}"):
+            seal(dataclasses.replace(said, graphs=graphs))
+
+    latent, event = said.decoder.inputs[0], said.encoder.inputs[0]
+    refused("decoder", r"decoder\.inputs should be latent", inputs=(dataclasses.replace(latent, role="event"),))
+    refused("decoder", r"decoder\.inputs should be latent", inputs=())
+    refused("encoder", r"encoder\.inputs should be event", inputs=(event, event))
+    refused("decoder", r"decoder\.z should be float32", inputs=(dataclasses.replace(latent, shape=("batch", 4)),))
+    refused("decoder", r"decoder\.z should be float32", inputs=(dataclasses.replace(latent, dtype="int64"),))
+    refused("decoder", r"decoder\.z should be float32", inputs=(dataclasses.replace(latent, shape=("n", 3)),))
+    logits = said.decoder.outputs[0]
+    for change in ({"dtype": "float16"}, {"role": "event"}, {"shape": ("n", 6, 4, 1)}, {"shape": ("batch", 6, 0, 1)},
+                   {"shape": ("batch", 6, "w", 1)}):  # fmt: skip
+        refused("decoder", r"decoder\.logits should be float32", outputs=(dataclasses.replace(logits, **change),))
+    refused("encoder", r"encoder\.multiply_adds should be 0 or more", multiply_adds=-1)
+    refused("encoder", r"encoder\.parameters should be 0 or more", parameters=-1)
 
 
 def as_bytes(tree: dict[str, Any]) -> bytes:

@@ -32,6 +32,13 @@ def test_a_difference_fails_the_check_and_is_named(vae, make_bundle, name, off):
         assert probe.check(other, tolerance=1e-3)[name] == pytest.approx(off, rel=0.01)
 
 
+def test_differences_are_relative_to_large_values_unless_they_are_asked_for_as_they_are():
+    value, expected = np.array([0.5, 202.0], np.float32), np.array([0.25, 200.0], np.float32)
+    assert probe.compare(value, expected) == 0.25  # 0.25 / max(1, 0.25), and 2 / 200
+    assert probe.compare(value, expected, relative=False) == 2
+    assert np.isnan(probe.compare(np.array([np.inf]), np.array([np.inf])))
+
+
 def test_a_probe_that_does_not_fit_is_an_integrity_error(vae, make_bundle):
     whole = arrays(vae)
     for i, changed in enumerate(({"z": whole["z"][:3]}, {key: value[:0] for key, value in whole.items()})):

@@ -37,3 +37,19 @@ def test_a_spec_of_one_distribution_is_one(case):
 def test_any_other_spec_is_refused(case):
     with pytest.raises(registry.SpecError, match=r"should"):
         registry.check(*BAD[case])
+
+
+@pytest.mark.parametrize(
+    ("role", "known"),
+    [
+        ("posterior", "normal, multivariate_normal_tril, deterministic"),
+        ("likelihood", "bernoulli, normal, discretized_logistic, categorical"),
+        ("prior", "normal, mixture"),
+    ],
+)
+@pytest.mark.parametrize("name", ["gamma", "", "Normal"])
+def test_an_unknown_family_is_answered_with_those_of_its_role(role, known, name):
+    with pytest.raises(registry.SpecError) as raised:
+        registry.family(name, role)
+    listed = str(raised.value).removeprefix("family should be one of ").partition(", it is ")[0]
+    assert sorted(listed.split(", ")) == sorted(known.split(", "))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import itertools
 import threading
 import tracemalloc
@@ -26,6 +27,21 @@ def test_encode_and_decode_give_distributions(vae, images):
     assert isinstance(p, Bernoulli)
     assert (q.loc.shape, q.scale.shape, p.logits.shape) == ((7, 3), (7, 3), (7, 6, 4, 1))
     assert p.log_prob(vae.reconstruct(images)).shape == (7,)
+
+
+@pytest.mark.parametrize(
+    ("method", "head"), [("generate", "mean"), ("stream", "mean"), ("reconstruct", "mode"), ("interpolate", "mean")]
+)
+def test_what_is_not_said_is_seed_0_from_draw_0_on(method, head):
+    defaults = {name: each.default for name, each in inspect.signature(getattr(VAE, method)).parameters.items()}
+    assert (defaults["seed"], defaults.get("start", 0), defaults["head"]) == (0, 0, head)
+    assert defaults.get("batch_size", 256) == 256
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
+def test_a_code_that_is_no_number_is_named_before_the_decoder_sees_it(vae, bad):
+    with pytest.raises(InputError, match=r"^z should be finite in float32"):
+        vae.decode(np.array([[0, 1, 2], [0, bad, 2]], np.float64))
 
 
 @pytest.mark.parametrize("head", HEADS)

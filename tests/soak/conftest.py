@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from tests import runs
 
 FULL = os.environ.get("VAE_EDGE_SOAK", "0") != "0"
 
@@ -23,6 +27,38 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if FULL and "soak" in item.path.parts:
             item.add_marker(pytest.mark.timeout(7200))
+
+
+class Told:
+    """Writes what became of each file of tests to `docs/promises.md`, with the commit."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Counter[str]] = {}
+        self._seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        file = report.nodeid.partition("::")[0]
+        self._seconds[file] += report.duration
+        if report.when == "call" or report.outcome != "passed":
+            self._found.setdefault(file, Counter())[report.outcome] += 1
+
+    def pytest_sessionfinish(self) -> None:
+        rows = [
+            [
+                f"`{Path(file).name}`",
+                runs.commit(),
+                ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())),
+                f"{self._seconds[file]:,.0f} s",
+            ]
+            for file, outcomes in sorted(self._found.items())
+        ]
+        runs.publish("soak", rows)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """At full size the page of promises is written."""
+    if FULL:
+        config.pluginmanager.register(Told())
 
 
 @pytest.fixture
