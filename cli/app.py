@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from vae_edge.cli.coercion import lighten
+from vae_edge.cli.numbers import with_numbers
 from vae_edge.cli.output import Console
 
 __all__ = ["app"]
@@ -33,11 +33,20 @@ VERBS = {
 
 
 class Verb(TyperCommand):
-    """A verb's command, with options that are cheap to read."""
+    """A verb's command, whose help lists options under the headings that they name (`rich_help_panel`)."""
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """All parameters, `--help` included."""
-        return lighten(super().get_params(ctx))
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes arguments and options, a section a heading, in the order in which headings first come."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            usual = "Arguments" if param.param_type_name == "argument" else "Options"
+            if (record := param.get_help_record(ctx)) is not None:
+                sections.setdefault(getattr(param, "rich_help_panel", None) or usual, []).append(record)
+        options = sections.pop("Options", [])
+        for heading, records in (*sections.items(), ("Options", options)):
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
 
 
 class Verbs(Mapping[str, Any]):
@@ -51,7 +60,7 @@ class Verbs(Mapping[str, Any]):
         if name not in self._built:
             module = importlib.import_module(f"vae_edge.cli.verbs.{VERBS[name]}")
             single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-            single.command(name, cls=Verb)(getattr(module, name))
+            single.command(name, cls=Verb)(with_numbers(getattr(module, name)))
             command: Any = typer.main.get_command(single)
             command.params.extend(self._shared)
             self._built[name] = command
@@ -71,10 +80,6 @@ class Group(TyperGroup):
         super().__init__(**attributes)
         # --json and --debug stand before the verb or after it.
         self.commands: Any = Verbs([param for param in self.params if param.name in {"json", "debug"}])
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """All parameters, `--help` included."""
-        return lighten(super().get_params(ctx))
 
     def main(
         self,

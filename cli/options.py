@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +34,7 @@ MAX_SEED = 2**64 - 1
 
 
 def one_of(*choices: str) -> Callable[[str | None], str | None]:
-    """A callback that lets only `choices` by; Typer's own Literal and Enum choices import pydantic."""
+    """A callback that lets only `choices` by, with a message that lists them."""
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in choices:
@@ -114,5 +115,8 @@ def load(bundle: str, provider: str, provider_options: list[str] | None, threads
     """The VAE of a bundle on a provider; raises what `VAE.load` raises, or BadParameter."""
     options = keyed(provider_options)
     from vae_edge.runtime import VAE
+    from vae_edge.runtime.bundle import MANIFEST, built_in
 
+    if bundle in built_in() and Path(bundle, MANIFEST).exists():
+        typer.echo(f"{bundle} is the bundle that is built in; the folder of that name is ./{bundle}", err=True)
     return VAE.load(bundle, provider=provider, provider_options=options, threads=threads)

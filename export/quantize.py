@@ -178,7 +178,9 @@ def _reader(name: str, inputs: Array) -> Any:
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self._batches = ({name: inputs[at : at + BATCH]} for at in range(0, len(inputs), BATCH))
+            # Percentiles are taken over an array of batches of one size: a shorter last one fails.
+            size = min(BATCH, len(inputs))
+            self._batches = ({name: inputs[at : at + size]} for at in range(0, len(inputs) - size + 1, size))
 
         def get_next(self) -> dict[str, Array] | None:
             return next(self._batches, None)

@@ -77,7 +77,7 @@ class VAE:
         max_elements: int = guard.MAX_ELEMENTS_ALIVE,
         max_file_bytes: int = bundles.MAX_FILE_BYTES,
     ) -> VAE:
-        """The VAE of a bundle: a folder, or the name of one that is built in.
+        """The VAE of a bundle: the name of one that is built in, as 'mnist', or a folder, as './mnist' or a Path.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
         own names, with its `provider_options`. It runs every operator of both graphs, or ProviderError is raised;
@@ -97,6 +97,15 @@ class VAE:
             found, provider=provider, provider_options=provider_options, threads=threads, spin=spin,
             max_elements=max_elements,
         )  # fmt: skip
+
+    def __repr__(self) -> str:
+        manifest = self.manifest
+        what = f"{'x'.join(map(str, self.event_shape))} {'images' if len(self.event_shape) == 3 else 'numbers'}"
+        given = f", {len(self.labels)} labels" if self.labels else ", conditional" if self._condition else ""
+        return (
+            f"<VAE {manifest.name!r}: {what}{given}, latent {self.latent_size}, {manifest.likelihood.family}, "
+            f"{manifest.precision}; {self.provider}, {self.threads} {'thread' if self.threads == 1 else 'threads'}>"
+        )
 
     @property
     def manifest(self) -> Manifest:
@@ -185,7 +194,9 @@ class VAE:
     ) -> Float32:
         """n new events, float32 (n, *event_shape): events `start` to `start` + n of the seed's series.
 
-        `head` is 'sample', 'mean' or 'mode'. Raises InputError, also for a model without a prior.
+        `head` is 'sample', 'mean' or 'mode'; for all three, of the same z, decode once:
+        `p = vae.decode(vae.prior.sample(n, seed=0))`, then `p.sample(seed=0)`, `p.mean()` and `p.mode()`. Raises
+        InputError, also for a model without a prior.
         """
         n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
         prior = self.prior

@@ -12,7 +12,9 @@ from typing import Any, Literal, Self
 from vae_edge.pictures.treatment import Treatment
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["Config"]
+__all__ = ["NAMES", "Config"]
+
+NAMES = ("mnist", "fashion-mnist", "digits")  # the data sets that have one; a folder of that name is ./mnist
 
 
 def _option(default: Any, text: str) -> Any:
@@ -138,9 +140,18 @@ class Config:
             raise InputError(f"{name} should be {expected}, it is {getattr(self, name)!r}")
 
     @property
+    def is_path(self) -> bool:
+        """Whether `data` is a path, not the name of a set."""
+        return self.data not in NAMES
+
+    def absolute(self) -> Self:
+        """The same with the path of the data as it is from any folder of this machine."""
+        return dataclasses.replace(self, data=str(_absolute(self.data))) if self.is_path else self
+
+    @property
     def data_name(self) -> str:
         """What others may be told of `data`: the name of a set, or the last part of its path."""
-        return Path(self.data).absolute().name
+        return _absolute(self.data).name if self.is_path else self.data
 
     def to_json(self) -> str:
         """The configuration as JSON, keys in the order of the fields."""
@@ -170,3 +181,8 @@ class Config:
             for spec in dataclasses.fields(self)
             if getattr(self, spec.name) != getattr(other, spec.name)
         ]
+
+
+def _absolute(path: str) -> Path:
+    """The path as it is from any folder; a link keeps its own name, '.' and '..' become what they stand for."""
+    return Path(path).resolve() if ".." in Path(path).parts else Path(path).absolute()

@@ -11,11 +11,12 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from vae_edge.runtime import atomic
 from vae_edge.runtime.bundle.manifest import Vector
 from vae_edge.runtime.heads import HEADS
-from vae_edge.train import data, events
+from vae_edge.train import events, kept
 from vae_edge.train.fit import load
 from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.run import Record, Run
@@ -43,7 +44,7 @@ def draw(path: str | Path, data_dir: str | Path | None = None) -> list[Path]:
     """
     run = Run(Path(path))
     model, record, _ = load(run.path)
-    validation = data.load_for(record.config, "validation", data_dir)
+    validation = kept.load_or_kept(run.path, record, "validation", data_dir)
     x = events.as_input(record.event, validation.events, record.config.binarize)
     label = events.one_hot(validation.labels, len(record.labels))
     generates = record.config.objective != "ae"
@@ -75,8 +76,10 @@ def _curves(run: Run) -> Figure:
     terms = [name for name in ("bound", "elbo", "reconstruction", "kl") if name in (table.dtype.names or ())]
     figure = Figure(figsize=(3.4 * len(terms), 3.2))
     for axes, term in zip(figure.subplots(1, len(terms)), terms, strict=True):
-        axes.plot(table["epoch"], table[term], label="training")
-        axes.plot(table["epoch"], table[f"val_{term}"], label="validation")
+        mark = "." if len(table) == 1 else ""  # a line of one point is not seen
+        axes.plot(table["epoch"], table[term], label="training", marker=mark)
+        axes.plot(table["epoch"], table[f"val_{term}"], label="validation", marker=mark)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set(title=term, xlabel="epoch", ylabel="nats an event" if term == terms[0] else "")
         late = np.concatenate([table[key][len(table) // 10 :] for key in (term, f"val_{term}")])
         axes.set_ylim(late.min() - 1, late.max() + 1)  # the first epochs would flatten the rest

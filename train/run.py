@@ -3,9 +3,10 @@
     run.json         the configuration, the command line, the commit, the data set's SHA-256, versions
     checkpoint.npz   everything that the next step depends on, after the last whole epoch
     best.npz         the weights with the best validation ELBO, or with objective iwae the best bound
+    kept.npz         some training and validation events: what export needs where the data has been moved
     history.csv      a row an epoch; tensorboard/ holds the same
 
-Each file is replaced whole or not at all.
+Each file is replaced whole or not at all. Paths stand in run.json as they are on this machine; no bundle holds them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +24,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import atomic
+from vae_edge.runtime import atomic, locks
 from vae_edge.runtime.bundle.manifest import Condition, Image, Vector
 from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
 from vae_edge.train.data import Dataset
 
-__all__ = ["Record", "Run", "restore"]
+__all__ = ["Diverged", "Record", "Run", "restore"]
 
 Arrays = list[npt.NDArray[Any]]
+
+
+class Diverged(RunError):
+    """The bound that a run is judged by is no number any more."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,8 @@ class Record:
 
     `config` names the likelihood and the network that were learned, never 'auto'; `event` is what the networks read, as
     the manifest holds it (of a table in standard units by its shift and scale); `labels` are the names of a conditional
-    model's labels, or (); `images` is the number of training images or rows.
+    model's labels, or (); `images` is the number of training images or rows; `data_dir` is where mnist or fashion-mnist
+    were found, absolute, or '' where that was left open.
     """
 
     config: Config
@@ -49,6 +58,7 @@ class Record:
     command: str
     commit: str
     versions: dict[str, str]
+    data_dir: str = ""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -66,7 +76,8 @@ class Record:
         if dataset.sha256 != self.dataset_sha256:
             raise RunError(
                 f"{dataset.name}: the run has learned from other {things} (SHA-256 {self.dataset_sha256[:12]}..., "
-                f"these have {dataset.sha256[:12]}...); restore those, or train again into another folder"
+                f"these have {dataset.sha256[:12]}...); restore those, name their place by --data, or train again into "
+                "another folder"
             )
         if self.labels and dataset.label_names != self.labels:
             raise RunError(
@@ -90,6 +101,21 @@ class Run:
         """Makes the folder and writes run.json."""
         self.path.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(self.path / "run.json", json.dumps(asdict(record), indent=2).encode() + b"\n")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder and holds its lock, which ends with the process; raises RunError where another trains."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            is_free = True
+            with suppress(OSError):  # a file system without locks
+                is_free = locks.acquire(descriptor)
+            if not is_free:
+                raise RunError(f"{self.path}: another training writes into it; let it end, or name another folder")
+            yield
+        finally:
+            os.close(descriptor)
 
     def record(self) -> Record:
         """What run.json says; raises RunError where there is none or it is damaged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -102,7 +103,7 @@ def _wheels() -> Iterator[Finding]:
             f"pip uninstall -y {' '.join(wheels)}; then pip install 'vae-edge[cpu]', or 'vae-edge[cuda]'",
         )
     try:
-        import onnxruntime
+        onnxruntime = _onnxruntime()
     except Exception as error:  # a half-removed wheel fails in many ways
         yield Finding(
             "ONNX Runtime",
@@ -116,11 +117,16 @@ def _wheels() -> Iterator[Finding]:
     yield Finding("providers", "ok", ", ".join(onnxruntime.get_available_providers()))
 
 
+def _onnxruntime() -> Any:
+    """The module, its telemetry switched off: left alone it puts a database into the home folder."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return importlib.import_module("onnxruntime")
+
+
 def _cuda() -> Iterator[Finding]:
     driver = _loads("libcuda.so.1", "nvcuda.dll")
     try:
-        import onnxruntime
-
+        onnxruntime = _onnxruntime()
         built = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     except Exception:
         built = False

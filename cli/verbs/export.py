@@ -103,9 +103,17 @@ def export(
             help="Replace a bundle of another model or precision, or a damaged one: the whole folder, with all in it.",
         ),
     ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SET|PATH",
+            help="Where a run's data lies now, if it was moved.",
+            show_default="where train found it",
+        ),
+    ] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where a run's data lies; else $VAE_EDGE_DATA, cache, network."),
+        typer.Option(metavar="FOLDER", help="Where a run's mnist or fashion-mnist lies now; else as train found it."),
     ] = None,
 ) -> None:
     """Make a bundle of a run, or of your own model: two ONNX graphs, a manifest, a probe and a card.
@@ -140,6 +148,8 @@ def export(
     if source is not None:
         if stray := [option for option, value in (files | said).items() if value is not None]:
             raise typer.BadParameter(f"belongs to a model in files, not to {source}", param_hint=stray[0])
+    elif data is not None:
+        raise typer.BadParameter("is of a run of ours; a model in files has --examples", param_hint="--data")
     elif missing := [option for option, value in files.items() if value is None]:
         raise typer.BadParameter(
             "expected RUN, MODULE.py:FUNCTION, or --encoder, --decoder and --examples", param_hint=missing[0]
@@ -152,7 +162,9 @@ def export(
         from vae_edge.export.sources.run import export as export_run
 
         _write(
-            console, lambda progress: export_run(run, folder, data_dir=data_dir, progress=progress, **chosen), folder
+            console,
+            lambda progress: export_run(run, folder, data=data, data_dir=data_dir, progress=progress, **chosen),
+            folder,
         )
         return
     arguments: dict[str, Any] = models.posterior_and_likelihood(posterior, likelihood) | {

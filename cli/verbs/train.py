@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import shlex
 import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vae_edge.cli.options import one_of
 from vae_edge.cli.quiet import import_tensorflow
-from vae_edge.runtime.errors import InputError
+from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
 from vae_edge.train.presets import PRESETS
 
+if TYPE_CHECKING:
+    from vae_edge.cli.output import Console
+    from vae_edge.train.run import Run
+
 __all__ = ["train"]
+
+
+# Heading -> the options below it, in the help's order.
+PANELS = {
+    "Run": ("out", "resume", "start", "preset", "epochs", "patience", "seed"),
+    "Data": ("data", "data_dir", "conditional", "label_column", "resize", "crop", "grey", "invert", "ground", "white",
+             "validation", "binarize", "shift"),
+    "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
+              "prior", "components"),
+    "Objective": ("objective", "beta", "samples", "warmup", "free_bits"),
+    "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
+}  # fmt: skip
+METAVARS = {"data": "SET|PATH", "label_column": "NAME", "resize": "N|HxW", "crop": "N|HxW|fit", "ground": "COLOUR"}
+HEADING = {name: heading for heading, names in PANELS.items() for name in names}
 
 
 def train_with(
@@ -31,7 +50,8 @@ def train_with(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on with the run in --out, exactly where it stopped, by its recorded options."
+            "--resume",
+            help="Go on with the run in --out, exactly where it stopped, by its recorded options; --epochs extends it.",
         ),
     ] = False,
     start: Annotated[
@@ -67,7 +87,7 @@ def train_with(
     """Learn a variational autoencoder into a run folder, which `vae-edge export` makes a bundle of.
 
     The likelihood follows the data where it is not given: black-and-white images, grey and colour ones, or a table.
-    Needs the extra `train`. Ctrl-C leaves a whole run, to export or to --resume.
+    Needs the extra `train`. Ctrl-C leaves a whole run, with its pictures, to export or to --resume.
 
     \b
     Examples:
@@ -79,10 +99,11 @@ def train_with(
       vae-edge train --data photos/ --latent 64 --out runs/photos
       vae-edge train --data wine.csv --label-column kind --conditional --width 64 --out runs/wine
       vae-edge train --out runs/sixteen --resume
+      vae-edge train --out runs/sixteen --resume --epochs 60
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
-    out = out or Path("runs", preset or Path(options["data"]).name or "run")
+    out = out or Path("runs", preset or Config(data=options["data"]).data_name or "run")
     if resume and start is not None:
         raise typer.BadParameter("--resume goes on with the run's own weights; leave one out", param_hint="--start")
     config = _config(out, given, resume, preset)
@@ -90,14 +111,16 @@ def train_with(
     import_tensorflow(greet=console.debug)
     from vae_edge.train.fit import fit
     from vae_edge.train.pictures import draw  # now, so that a missing matplotlib is told before hours of training
-    from vae_edge.train.run import Run
+    from vae_edge.train.run import Diverged, Run
 
+    asked = ({"preset": preset} if preset else {}) | given | ({} if strategy == "none" else {"strategy": strategy})
+    run = Run(out)
     try:
-        path = fit(
+        fit(
             config,
             out,
             resume=resume,
-            command=_command(({"preset": preset} if preset else {}) | given, strategy),
+            command=_command(asked | {"data": config.data_name} if "data" in given else asked),
             data_dir=data_dir,
             start=start,
             strategy=strategy,  # type: ignore[arg-type]  # one_of has checked it
@@ -105,13 +128,42 @@ def train_with(
             say=console.say,
         )
     except KeyboardInterrupt:
-        console.say(f"stopped; go on with: vae-edge train --out {shlex.quote(str(out))} --resume")
+        _stopped(console, run, draw, {} if strategy == "none" else {"strategy": strategy})
         raise
-    draw(path, data_dir)
-    learned = Run(path).record().config  # with what was chosen from the data
-    name = shlex.quote(str(path))
-    console.say(f"wrote {path} and its pictures; make a bundle of it with: vae-edge export {name} --out BUNDLE")
-    console.result({"run": path, "config": dataclasses.asdict(learned)})
+    except Diverged as error:
+        if run.load("best") is not None:
+            draw(out)
+        places = {"data_dir": data_dir, "start": start, "learning_rate": config.learning_rate / 4, "clip": 1}
+        again = asked if not resume else _differing(config)
+        again |= {name: value for name, value in places.items() if value is not None} | {"out": _beside(out)}
+        raise RunError(f"{error}; for instance: {_command(again)}") from error
+    draw(out)
+    learned = run.record().config  # with what was chosen from the data
+    name = shlex.quote(str(out))
+    console.say(f"wrote {out} and its pictures; make a bundle of it with: vae-edge export {name} --out BUNDLE")
+    console.result({"run": out, "config": dataclasses.asdict(learned)})
+
+
+def _stopped(console: Console, run: Run, draw: Callable[[Path], object], options: dict[str, Any]) -> None:
+    """Says how to go on after Ctrl-C, and draws the pictures of what was learned so far."""
+    if not run.exists:
+        console.say("stopped before the run began; nothing was written")
+        return
+    console.say(f"stopped; go on with: {_command({'out': run.path, 'resume': True} | options)}")
+    if run.load("best") is not None:
+        draw(run.path)
+        console.say(f"its pictures are in {run.path}")
+
+
+def _beside(out: Path) -> Path:
+    """A folder beside `out` that is not there yet."""
+    return next(path for k in itertools.count(2) if not (path := out.with_name(f"{out.name}-{k}")).exists())
+
+
+def _differing(config: Config) -> dict[str, Any]:
+    """The options in which a configuration differs from the default."""
+    default = dataclasses.asdict(Config())
+    return {name: value for name, value in dataclasses.asdict(config).items() if value != default[name]}
 
 
 def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) -> Config:
@@ -122,12 +174,13 @@ def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) 
             if "components" in given and config.prior == "normal":
                 raise typer.BadParameter("a mixture prior has these; give --prior mixture", param_hint="--components")
             return config
+        from vae_edge.train.resuming import differences
         from vae_edge.train.run import Run
 
         recorded = Run(out).record().config
-        if preset and (differences := recorded.differences(dataclasses.replace(PRESETS[preset], **given))):
+        if preset and (found := differences(recorded, dataclasses.replace(PRESETS[preset], **given))):
             raise typer.BadParameter(
-                f"{out} was begun with another configuration ({'; '.join(differences)}; recorded, asked for); "
+                f"{out} was begun with another configuration ({'; '.join(found)}; recorded, asked for); "
                 "leave --preset out",
                 param_hint="--preset",
             )
@@ -141,12 +194,10 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-def _command(given: dict[str, Any], strategy: str) -> str:
-    """The command line that learns the same weights: all that they depend on, and no folder of this machine."""
-    if "data" in given:
-        given = given | {"data": Config(data=given["data"]).data_name}
+def _command(options: dict[str, Any]) -> str:
+    """The command line with these options. Of a run it has all that the weights depend on."""
     words = ["vae-edge", "train"]
-    for name, value in (given | ({} if strategy == "none" else {"strategy": strategy})).items():
+    for name, value in options.items():
         flag = name.replace("_", "-")
         words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
     return shlex.join(words)
@@ -163,6 +214,8 @@ def _with_options_of(config: type[Config]) -> Callable[[Callable[..., None]], Ca
             kind, settings = hints[spec.name], {"help": spec.metadata["help"]}
             if choices := typing.get_args(kind):
                 kind, settings = str, settings | {"metavar": "|".join(choices), "callback": one_of(*choices)}
+            if kind is str and "metavar" not in settings:
+                settings = settings | {"metavar": METAVARS.get(spec.name, "TEXT")}
             parameters.append(
                 inspect.Parameter(
                     spec.name,
@@ -171,6 +224,11 @@ def _with_options_of(config: type[Config]) -> Callable[[Callable[..., None]], Ca
                     annotation=Annotated[kind, typer.Option(**settings)],
                 )
             )
+        order = [name for names in PANELS.values() for name in names]
+        parameters.sort(key=lambda parameter: order.index(parameter.name) if parameter.name in order else -1)
+        for parameter in parameters:
+            if parameter.name in HEADING:
+                typing.get_args(parameter.annotation)[1].rich_help_panel = HEADING[parameter.name]
         vars(function)["__signature__"] = own.replace(parameters=parameters)
         function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return function

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vae_edge.export import passes
 from vae_edge.runtime.errors import InputError
+from vae_edge.runtime.session import onnxruntime
 
 __all__ = ["OPSETS", "load_onnx"]
 
@@ -156,12 +157,11 @@ def _rows(value: onnx.ValueInfoProto, count: int) -> npt.NDArray[Any]:
 
 
 def _session(path: Path, model: onnx.ModelProto) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
+    ort = onnxruntime()
+    options = ort.SessionOptions()
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own classes have no common base
         raise InputError(f"{path}: ONNX Runtime does not run it: {' '.join(str(error).split())[:400]}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +21,13 @@ from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle import manifest
 from vae_edge.runtime.bundle.manifest import FP32, Manifest, Training
 from vae_edge.runtime.conditions import check as conditions_of
+from vae_edge.runtime.errors import DataError, RunError
 from vae_edge.runtime.evaluation import figures
-from vae_edge.train import data, fit
+from vae_edge.train import data as datasets
+from vae_edge.train import fit, kept
+from vae_edge.train.commands import without_folders
 from vae_edge.train.data import Dataset
+from vae_edge.train.kept import Part
 from vae_edge.train.model import MixturePrior, VariationalAutoencoder
 from vae_edge.train.provenance import producer, versions
 from vae_edge.train.run import Record
@@ -40,6 +44,7 @@ def export(
     precision: str = FP32,
     max_nats: float = variant.MAX_NATS,
     force: bool = False,
+    data: str | Path | None = None,
     data_dir: str | Path | None = None,
     progress: Progress = lambda step, draws: lambda done: None,
 ) -> Manifest:
@@ -47,8 +52,12 @@ def export(
 
     The bundle is written only where the runtime computes what TensorFlow computes (CheckFailed otherwise), and appears
     whole or not at all. An earlier bundle of the same run is replaced; another only with `force`, and a folder that is
-    no bundle never (OutputError). The data set must be the one that the run has learned from (RunError). `progress` is
-    called with the name of each step and how many draws it takes (0: it does not count), and gives what counts them.
+    no bundle never (OutputError). `progress` is called with the name of each step and how many draws it takes (0: it
+    does not count), and gives what counts them.
+
+    The data set is looked for where the run found it, or at `data` and in `data_dir`. It must be the one that the run
+    has learned from: at `data` another is a RunError; where the run found it, and also where it is gone, the events
+    that the run kept take its place, and the bundle has no test figures.
 
     `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
     TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too.
@@ -56,22 +65,50 @@ def export(
     out = Path(out)
     model, record, best = fit.load(run)
     training = _training(record, int(best["epoch"]))
+    if data is not None:
+        record = dataclasses.replace(record, config=dataclasses.replace(record.config, data=str(data)).absolute())
+    sets = RunData(Path(run), record, data_dir, is_named=data is not None or data_dir is not None)
     options = dataclasses.asdict(record.config) | {"data": record.config.data_name}  # no folder of this machine
-    chosen = Options(name, precision, max_nats, force, training, _metrics(record, data_dir), options, progress)
+    metrics = functools.partial(_measured, record, sets)
+    chosen = Options(name, precision, max_nats, force, training, metrics, options, progress)
     bundle.expect(out, chosen)
-    test = data.load_for(record.config, "test", data_dir)
-    record.expect(test)
+    examples = sets.test or sets.split("validation")
+    if sets.test is None:
+        progress(f"without {record.config.data} ({sets.why}): by the events that the run kept; no test figures", 0)
     progress("convert", 0)
-    request = _request(model, record, test, opset)
+    request = _request(model, record, examples, opset)
     found = inspect(request)
     bundle.check(found)
 
-    def part(split: data.Split, most: int) -> Callable[[], Events]:
-        return lambda: _events(record, data.load_for(record.config, split, data_dir), most)
+    def part(split: Part, most: int) -> Callable[[], Events]:
+        return lambda: _events(record, sets.split(split), most)
 
-    sets = Sets(part("train", variant.CALIBRATION), part("validation", variant.IMAGES))
     packages = record.versions | versions("vae-edge", "tf2onnx", "onnx", "onnxruntime")
-    return bundle.make(out, request, found, sets, chosen, (producer(), packages))
+    both = Sets(part("train", variant.CALIBRATION), part("validation", variant.IMAGES))
+    return bundle.make(out, request, found, both, chosen, (producer(), packages))
+
+
+class RunData:
+    """The data of a run: read where it lies, or where that is gone the events that the run kept."""
+
+    def __init__(self, run: Path, record: Record, data_dir: str | Path | None, *, is_named: bool) -> None:
+        """Reads the test split; where the place was named by the user, what is wrong with it is an error."""
+        self.run, self.record, self.why = run, record, ""
+        self.data_dir = data_dir or record.data_dir or None
+        self.test: Dataset | None = None
+        try:
+            self.test = datasets.load_for(record.config, "test", self.data_dir)
+            record.expect(self.test)
+        except (DataError, RunError) as error:
+            if is_named:
+                raise
+            self.test, self.why = None, str(error)
+
+    def split(self, split: Part) -> Dataset:
+        """Training or validation events; raises DataError where nothing was kept either."""
+        if self.test is None:
+            return kept.load(self.run, self.record, split)
+        return datasets.load_for(self.record.config, split, self.data_dir)
 
 
 def _training(record: Record, epoch: int) -> Training:
@@ -82,7 +119,7 @@ def _training(record: Record, epoch: int) -> Training:
         epochs=epoch,
         seed=record.config.seed,
         objective=record.config.objective,
-        command=record.command.replace(shlex.quote(record.config.data), shlex.quote(record.config.data_name)),
+        command=without_folders(record.command),
         commit=record.commit,
         binarize=record.config.binarize if record.config.likelihood == "bernoulli" else "none",
     )
@@ -127,7 +164,7 @@ def _rows(record: Record, dataset: Dataset) -> npt.NDArray[np.float32] | npt.NDA
     """The events as the runtime takes them; pixels that were drawn as the run has seen them."""
     config = record.config
     if config.likelihood == "bernoulli":
-        return data.binarise(dataset.images, config.binarize)
+        return datasets.binarise(dataset.images, config.binarize)
     return dataset.events if not dataset.is_table else dataset.events.astype(np.float32)
 
 
@@ -141,19 +178,17 @@ def _events(record: Record, dataset: Dataset, most: int = 0) -> Events:
     return rows, conditions_of(record.condition, labels if record.condition else None, None, len(rows))
 
 
-def _metrics(record: Record, data_dir: str | Path | None) -> Callable[[VAE, Progress], dict[str, float]]:
-    """Test figures, nats an event: the ELBO by one draw of z an event, and its two terms."""
-
-    def measure(vae: VAE, progress: Progress) -> dict[str, float]:
-        test = data.load_for(record.config, "test", data_dir)
-        rows = _rows(record, test)
-        labels = test.labels if record.condition else None
-        advance = progress("test figures", len(rows))
-        found = figures.likelihoods(vae, rows, 0, label=labels, progress=advance)
-        if not found:
-            entropy = figures.reconstructions(vae, rows, label=labels, progress=advance)["cross_entropy"]
-            return {"reconstruction": -entropy.value}
-        names = ("elbo", "kl", "reconstruction", "bits_per_dimension")
-        return {name: found[name].value for name in names if name in found}
-
-    return measure
+def _measured(record: Record, sets: RunData, vae: VAE, progress: Progress) -> dict[str, float]:
+    """Test figures, nats an event: the ELBO by one draw of z an event, and its two terms; {} without test events."""
+    test = sets.test
+    if test is None:
+        return {}
+    rows = _rows(record, test)
+    labels = test.labels if record.condition else None
+    advance = progress("test figures", len(rows))
+    found = figures.likelihoods(vae, rows, 0, label=labels, progress=advance)
+    if not found:
+        entropy = figures.reconstructions(vae, rows, label=labels, progress=advance)["cross_entropy"]
+        return {"reconstruction": -entropy.value}
+    names = ("elbo", "kl", "reconstruction", "bits_per_dimension")
+    return {name: found[name].value for name in names if name in found}

@@ -51,18 +51,23 @@ def built_in() -> dict[str, Path]:
 
 
 def locate(name: str | os.PathLike[str]) -> Path:
-    """The folder of a bundle: a path, or the name of one that is built in; raises BundleNotFound."""
+    """The folder of a bundle: the name of one that is built in, or a path; raises BundleNotFound.
+
+    A str that names a built-in bundle is that one, whatever lies in the current folder: './mnist' and Path('mnist') are
+    the folder.
+    """
     try:
         folder = Path(name)
-        if (folder / "manifest.json").exists():
+        if isinstance(name, str) and (built := built_in().get(name)) is not None:
+            return built
+        if (folder / MANIFEST).exists():
             return folder
+        is_folder = folder.is_dir()
     except (TypeError, ValueError) as error:
         raise BundleNotFound(f"a bundle is a folder or a name, this is {name!r:.60}") from error
+    if is_folder:
+        raise BundleNotFound(f"{folder} is no bundle: it has no {MANIFEST}; make one with vae-edge export")
     known = built_in()
-    if str(name) in known:
-        return known[str(name)]
-    if folder.is_dir():
-        raise BundleNotFound(f"{folder} is no bundle: it has no manifest.json; make one with vae-edge export")
     names = f"built in are: {', '.join(known)}" if known else "none is built in"
     raise BundleNotFound(f"there is no bundle {str(name)!r}: it is no folder, and {names}")
 

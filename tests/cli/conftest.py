@@ -20,8 +20,8 @@ Invoke = Callable[..., Result]
 def vae_edge() -> Invoke:
     """Runs a command line in this process."""
 
-    def invoke(*arguments: object) -> Result:
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    def invoke(*arguments: object, env: dict[str, str] | None = None) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False, env=env)
 
     return invoke
 

@@ -8,7 +8,7 @@ import pytest
 
 from vae_edge.cli.app import VERBS
 
-HEAVY = ["numpy", "onnxruntime", "PIL", "tensorflow", "keras", "tf2onnx", "onnx", "pydantic", "rich"]
+HEAVY = ["numpy", "onnxruntime", "PIL", "tensorflow", "keras", "tf2onnx", "onnx", "rich"]
 LOADED = f"sys.stderr.write(' '.join(m for m in {HEAVY} if m in sys.modules))"
 QUESTIONS = [["--version"], ["--help"], [], *([verb, "--help"] for verb in VERBS)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import types
 import typing
@@ -11,6 +12,7 @@ import typing
 import pytest
 
 from vae_edge.cli.reading import treatments
+from vae_edge.cli.verbs import train as train_verb
 from vae_edge.runtime.errors import RunError
 from vae_edge.train.config import Config
 from vae_edge.train.presets import PRESETS
@@ -20,6 +22,7 @@ from vae_edge.train.presets import PRESETS
 def fit(monkeypatch):
     """Stands for `vae_edge.train.fit`, which would import TensorFlow; remembers its calls."""
     calls: list[types.SimpleNamespace] = []
+    drawn: list[object] = []
 
     def stub(config, out, **options):
         calls.append(types.SimpleNamespace(config=config, out=out, **options))
@@ -29,10 +32,10 @@ def fit(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
     module = types.ModuleType("vae_edge.train.fit")
-    vars(module).update(fit=stub, calls=calls)
+    vars(module).update(fit=stub, calls=calls, drawn=drawn)
     monkeypatch.setitem(sys.modules, "vae_edge.train.fit", module)
     pictures = types.ModuleType("vae_edge.train.pictures")
-    vars(pictures).update(draw=lambda path, data_dir: [])
+    vars(pictures).update(draw=lambda path: drawn.append(path))
     monkeypatch.setitem(sys.modules, "vae_edge.train.pictures", pictures)
     return module
 
@@ -134,17 +137,32 @@ def test_the_result_as_json_names_the_run(vae_edge, fit, folder):
     assert told["config"] == dataclasses.asdict(Config(seed=5))
 
 
-def test_interruption_says_how_to_go_on(vae_edge, fit, folder, monkeypatch):
-    def interrupted(*arguments, **options):
-        raise KeyboardInterrupt
+def interrupted(*arguments, **options):
+    raise KeyboardInterrupt
 
+
+def test_an_interruption_before_the_run_began_promises_nothing(vae_edge, fit, folder, monkeypatch):
     monkeypatch.setattr(fit, "fit", interrupted)
     done = vae_edge("train", "--out", "a run")
     assert done.exit_code == 130
     assert done.stderr.splitlines() == [
-        "stopped; go on with: vae-edge train --out 'a run' --resume",
+        "stopped before the run began; nothing was written",
         "vae-edge train: interrupted",
     ]
+    assert fit.drawn == []
+
+
+@pytest.mark.parametrize("has_best", [False, True])
+def test_an_interruption_says_how_to_go_on_and_draws_what_was_learned(vae_edge, fit, folder, monkeypatch, has_best):
+    monkeypatch.setattr(fit, "fit", interrupted)
+    monkeypatch.setattr("vae_edge.train.run.Run.exists", True)
+    monkeypatch.setattr("vae_edge.train.run.Run.load", lambda self, name: ([], {}) if has_best else None)
+    done = vae_edge("train", "--out", "a run", "--strategy", "mirrored")
+    assert done.exit_code == 130
+    lines = done.stderr.splitlines()
+    assert lines[0] == "stopped; go on with: vae-edge train --out 'a run' --resume --strategy mirrored"
+    assert lines[1:-1] == (["its pictures are in a run"] if has_best else [])
+    assert [str(path) for path in fit.drawn] == (["a run"] if has_best else [])
 
 
 def test_a_run_that_cannot_be_used_is_one_line(vae_edge, fit, folder, monkeypatch, one_line):
@@ -181,6 +199,21 @@ def test_a_preset_gives_what_is_not_given(vae_edge, fit, folder):
 def test_an_unknown_preset_is_wrong_usage(vae_edge, fit, folder):
     assert vae_edge("train", "--preset", "imagenet").exit_code == 2
     assert not fit.calls
+
+
+def test_help_groups_the_options(vae_edge):
+    text = vae_edge("train", "--help", env={"COLUMNS": "80"}).stdout
+    sections = re.split(r"^(\w+):$", text, flags=re.MULTILINE)
+    headings = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert list(headings) == ["Run", "Data", "Model", "Objective", "Optimisation", "Options"]
+    listed = {name: set(re.findall(r"^  (?:-\w, )?--([\w-]+)", part, re.MULTILINE)) for name, part in headings.items()}
+    assert listed["Options"] == {"json", "debug", "help"}
+    for spec in dataclasses.fields(Config):
+        heading = train_verb.HEADING[spec.name]  # a new option needs one
+        assert spec.name.replace("_", "-") in listed[heading]
+    assert max(len(names) for names in listed.values()) <= 13
+    options = text[text.index("\nRun:") :]
+    assert max(map(len, options.splitlines())) <= 80
 
 
 def test_the_recorded_command_tells_how_images_were_read(vae_edge, fit, folder):

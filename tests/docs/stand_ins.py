@@ -93,6 +93,7 @@ def write(folder: Path) -> None:
     np.save(folder / "x.npy", bits)
     (folder / "my_vae.py").write_text(MY_VAE)
     _write_onnx(folder)
+    _write_npm_package(folder / "node_modules" / "onnxruntime-web")
 
 
 def as_published(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -132,6 +133,14 @@ def _write_onnx(folder: Path) -> None:
     save("enc.onnx", encoder, {"x": [8, 8, 1]}, {"mu": [3], "logvar": [3]})
     decoder = [make("MatMul", ["z", "to_pixels"], ["row"]), make("Reshape", ["row", "image"], ["pixels"])]
     save("dec.onnx", decoder, {"z": [3]}, {"pixels": [8, 8, 1]})
+
+
+def _write_npm_package(folder: Path) -> None:
+    """What `vae-edge explore` reads of onnxruntime-web; a page with it would not run."""
+    (folder / "dist").mkdir(parents=True)
+    (folder / "package.json").write_text('{"version": "0"}')
+    (folder / "dist" / "ort.wasm.bundle.min.mjs").write_text("const a={};export{a as env};")
+    (folder / "dist" / "ort-wasm-simd-threaded.wasm").write_bytes(b"\0asm")
 
 
 def _bytes(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -164,7 +164,9 @@ def test_a_run_is_resumed_on_its_own_images_alone(tmp_path: Path, small: Config)
     config = dataclasses.replace(small, data=str(tmp_path / "set.npz"), epochs=1)
     fit(config, tmp_path / "run", verbose=0)
     np.savez(tmp_path / "set.npz", images=images[::-1])
-    with pytest.raises(RunError, match=r"set\.npz: the run has learned from other images .*; restore those, or train"):
+    with pytest.raises(
+        RunError, match=r"set\.npz: the run has learned from other images .*; restore those, name their place"
+    ):
         fit(config, tmp_path / "run", resume=True, verbose=0)
     np.savez(tmp_path / "set.npz", images=images)
     fit(config, tmp_path / "run", resume=True, verbose=0)
@@ -174,8 +176,12 @@ def test_a_run_tells_how_long_the_rest_will_take(
     tmp_path: Path, small: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit(dataclasses.replace(small, epochs=3), tmp_path, verbose=2)
-    left = re.findall(r"^(\d) epochs left, about \d+\.\d minutes$", capsys.readouterr().out, re.MULTILINE)
-    assert left == ["2", "1"]
+    lines = capsys.readouterr().out.splitlines()
+    figures = r"ELBO -\d+\.\d\d nats, validation -\d+\.\d\d, KL \d+\.\d\d; [\d.]+ (s|minutes?)"
+    lefts = ["; 2 epochs left, about .+", "; 1 epoch left, about .+", ""]
+    assert len(lines) == 3
+    for number, (line, left) in enumerate(zip(lines, lefts, strict=True), 1):
+        assert re.fullmatch(f"epoch {number}/3: {figures}{left}", line), line
 
 
 def test_resume_without_a_run_says_so(tmp_path: Path, small: Config) -> None:
@@ -222,7 +228,7 @@ def test_patience_ends_a_run_and_resume_leaves_it_ended(tmp_path: Path, monkeypa
 
 def test_an_elbo_that_is_not_a_number_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_module.Learner, "validate", lambda self, *_: {"val_elbo": float("nan")})
-    with pytest.raises(RunError, match="lower --learning-rate"):
+    with pytest.raises(RunError, match=r"epoch 1: val_elbo is nan; .* lower learning rate"):
         fit(RICH, tmp_path, verbose=0)
 
 

@@ -1,4 +1,4 @@
-/** Products of rows with constant weights: the tables and the packed weights that the kernel reads, and what follows it. */
+/** Products of rows with constant weights: the tables and packed weights that the kernel reads, and what follows it. */
 
 import type { Compiler } from "../compiler.js";
 import { isDense, type View } from "../views.js";
@@ -29,7 +29,7 @@ export interface Epilogue {
 }
 
 /** The address of a table; tables of the same words share it. */
-function table(c: Compiler, words: readonly number[]): number {
+export function table(c: Compiler, words: readonly number[]): number {
   const { heap } = c.constants;
   const at = c.constants.once(`table ${words.length} ${hash(words)}`, () => heap.keepWords(words));
   const isSame = words.every((word, index) => heap.words[(at >> 2) + index] === word);
@@ -130,7 +130,6 @@ export function epilogueOf(
   bias: Float32Array,
   channel: number,
   order: readonly number[],
-  fuses = true,
 ): Epilogue & { name: string } {
   const dims = c.dims(name);
   const columns = dims[channel]!;
@@ -147,8 +146,8 @@ export function epilogueOf(
       return true;
     },
     (other) => {
-      const fits = fuses && !residual && other.dims.length === dims.length && other.dims.every((size, at) => size === dims[at]);
-      if (!fits || !isDense(other, order)) return false;
+      const isSame = other.dims.length === dims.length && other.dims.every((size, at) => size === dims[at]);
+      if (residual || !isSame || !isDense(other, order)) return false;
       residual = other;
       return true;
     },

@@ -4,7 +4,7 @@ import { int, type Node } from "../../guard/terms.js";
 import type { Compiler } from "../compiler.js";
 import { Uncovered } from "../uncovered.js";
 import { broadcast, count, transposed, type View } from "../views.js";
-import { emitProduct, epilogueOf } from "./panels.js";
+import { emitProduct, epilogueOf, table } from "./panels.js";
 
 type Emit = (c: Compiler, node: Node) => void;
 
@@ -42,7 +42,7 @@ function dense(
   emitProduct(
     c,
     {
-      key: out,
+      key: c.key,
       rows: rowsOf(rows, y),
       taps: [0],
       depth,
@@ -76,14 +76,13 @@ function computed(c: Compiler, out: string, a: View, b: View): void {
     }
     return { at, dims: view.dims.slice(-2), strides: view.strides.slice(-2) };
   };
-  const { heap } = c.constants;
-  const runs = c.constants.once("run 0", () => heap.keepWords([0]));
+  const runs = table(c, [0]);
   for (let index = 0; index < count(outer); index++) {
     const [x, w, to] = [visit(left, index), visit(right, index), visit(y, index)];
     c.emit.pack(w, panels.at);
     const rows = rowsOf(x, to);
     c.emit.product({
-      rows: c.constants.once(`rows ${rows.slice(-2)} ${rows.length}`, () => heap.keepWords(rows)),
+      rows: table(c, rows),
       count: rows.length / 2,
       runs,
       segments: 1,
@@ -120,11 +119,13 @@ const gemm: Emit = (c, node) => {
   const weights = c.constants.numbers(b);
   const columns = c.dims(out)[1]!;
   const given = bias ? c.constants.numbers(bias) : undefined;
-  const flat = !bias || (given !== undefined && [1, columns].includes(given.data.length) && (given.dims.at(-1) ?? 1) === given.data.length);
+  // biases of each column, or one of all
+  const size = given?.data.length ?? 0;
+  const flat = !bias || ([1, columns].includes(size) && (given!.dims.at(-1) ?? 1) === size);
   if (!weights || !flat) throw new Uncovered("weights or biases that the graph computes");
   const turned = int(node, "transB", 0);
   const depth = x.dims[1]!;
-  const total = Float32Array.from({ length: columns }, (_, at) => (given ? beta * given.data[at % given.data.length]! : 0));
+  const total = Float32Array.from({ length: columns }, (_, at) => (given ? beta * given.data[at % size]! : 0));
   const at = (k: number, column: number): number => weights.data[turned ? column * depth + k : k * columns + column]!;
   dense(c, out, x, (k, column) => alpha * at(k, column), depth, total);
 };
