@@ -1,8 +1,8 @@
-"""What an event is called: an image, or a row of a table."""
+"""What an event is called, an image or a row of a table, and how numbers are written."""
 
 from __future__ import annotations
 
-__all__ = ["counted", "plural", "singular"]
+__all__ = ["counted", "number", "plural", "singular"]
 
 
 def singular(event_shape: tuple[int, ...]) -> str:
@@ -18,3 +18,11 @@ def plural(event_shape: tuple[int, ...]) -> str:
 def counted(n: int, event_shape: tuple[int, ...]) -> str:
     """'1 image', '1,000 rows'."""
     return f"{n:,} {singular(event_shape) if n == 1 else plural(event_shape)}"
+
+
+def number(value: float) -> str:
+    """A figure as people write it: '10,000', '-65.61', '0.008784'; an exponent only where there are many zeros."""
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{value:,.0f}"
+    digits = f"{value:.4g}"
+    return f"{value:,.0f}" if "e+" in digits and abs(value) < 1e15 else digits

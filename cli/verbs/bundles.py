@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vae_edge.cli.nouns import number
 from vae_edge.cli.options import Device, DeviceOptions, Threads, load
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _describe(manifest: Manifest) -> list[str]:
             ("", _signature(graph)),
         ]
     rows += _training(manifest)
-    rows += [(f"metric {name}", f"{value:.4g}") for name, value in manifest.metrics.items()]
+    rows += [(f"metric {name}", number(value)) for name, value in manifest.metrics.items()]
     rows += [(f"parity {name}", f"{value:.2g}") for name, value in manifest.parity.items()]
     rows += [("versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items()) or "-")]
     rows += [("digest", manifest.digest)]

@@ -155,7 +155,7 @@ def test_progress_is_told_of_all_that_takes_long(vae_edge, noise, monkeypatch):
         def __exit__(self, *_):
             shown.append((self.what, self.done, self.total))
 
-    monkeypatch.setattr("vae_edge.cli.verbs.evaluate.Progress", Noted)
+    monkeypatch.setattr("vae_edge.cli.reports.measuring.Progress", Noted)
     assert vae_edge("evaluate", noise, "--data", "noise.npz", "--samples", 3, "--generated", 30).exit_code == 0
     counts = {"real images": 60, "likelihood": 160, "reconstruction": 40, "samples": 60}
     assert shown == [(what, count, count) for what, count in counts.items()]

@@ -237,3 +237,11 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(tiny, folder):
     assert running.returncode == 130
     assert (out, err) == ("", "vae-edge generate: interrupted\n")
     assert os.listdir() == []
+
+
+def test_a_folder_does_not_shadow_a_built_in_bundle(vae_edge, tiny, folder):
+    shutil.copytree(tiny, folder / "mnist")
+    done = vae_edge("verify", "mnist", "--json")
+    assert json.loads(done.stdout)["bundle"] == "mnist"
+    assert "mnist is the bundle that is built in; the folder of that name is ./mnist" in done.stderr
+    assert json.loads(vae_edge("verify", "./mnist", "--json").stdout)["bundle"] == "tiny"

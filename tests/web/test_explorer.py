@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests import bundles
 from tests.web.conftest import Browse, npy
 from tests.web.pages import code, drawing, make
 from vae_edge.runtime import VAE
+from vae_edge.runtime.bundle import manifest
 
 HEADS = ("sample", "mean", "mode")
 pytestmark = pytest.mark.timeout(300)
@@ -187,6 +189,18 @@ def test_every_kind_of_image_is_explored(browse: Browse, tmp_path, kind):
         compare(kind_of, npy(found["saved"][head]), vae.generate(24, head=head, seed=1, **given))
     if is_labelled:
         assert found["command"].endswith(f"--label {vae.labels[2]}")
+
+
+def test_an_autoencoder_is_explored_around_its_examples(browse: Browse, tmp_path):
+    folder = bundles.build("binary").write(tmp_path / "b")
+    old = manifest.parse((folder / "manifest.json").read_bytes())
+    sealed = manifest.seal(dataclasses.replace(old, prior=dataclasses.replace(old.prior, family="none")))
+    (folder / "manifest.json").write_bytes(manifest.render(sealed))
+    page = make(folder, tmp_path / "page.html")
+    found = browse("opens", page=page)
+    assert is_alone(found, page)
+    assert not found["hasSheet"]
+    assert "a code spread like those of the examples" in found["map"]
 
 
 def compare(head: str, found: Any, expected: Any) -> None:

@@ -11,6 +11,8 @@ export interface Codes {
 }
 
 const SEED = 0n;
+const BATCH = 32;
+const BUDGET = 2e9; // multiply-adds: a second or less
 
 /** Draws 0 to n of the prior; of an autoencoder, codes spread like those of its examples. */
 export async function drawCodes(engine: Engine, given: Given): Promise<Codes> {
@@ -24,16 +26,22 @@ export async function drawCodes(engine: Engine, given: Given): Promise<Codes> {
 }
 
 /**
- * The activity of each dimension: the variance over images of q(z|x)'s mean (Burda, Grosse & Salakhutdinov 2016), of 256 images
- * that the model generates. A dimension that the model ignores has about 0.
+ * The activity of each dimension: the variance over images of q(z|x)'s mean (Burda, Grosse & Salakhutdinov 2016), of images
+ * that the model generates: 256, or fewer where they are expensive. A dimension that the model ignores has about 0.
  */
 export async function measureActivity(engine: Engine, codes: Codes, given: Given): Promise<Float64Array> {
   const size = engine.latentSize;
-  const n = Math.min(256, codes.values.length / size);
-  const decoded = await engine.decode(codes.values.subarray(0, n * size), n, given);
-  // A normal's sample may leave [0, 1], which no encoder is given.
-  const images = decoded.head("sample", SEED, 0n).map((value) => Math.min(1, Math.max(0, value)));
-  const means = await engine.encodeMeans(images, n, given);
+  const affordable = Math.max(32, Math.floor(BUDGET / Math.max(1, engine.cost)));
+  const n = Math.min(256, codes.values.length / size, affordable);
+  const means = new Float32Array(n * size);
+  for (let at = 0; at < n; at += BATCH) {
+    const count = Math.min(BATCH, n - at);
+    const decoded = await engine.decode(codes.values.slice(at * size, (at + count) * size), count, given);
+    // A normal's sample may leave [0, 1], which no encoder is given.
+    const images = decoded.head("sample", SEED, BigInt(at)).map((value) => Math.min(1, Math.max(0, value)));
+    means.set(await engine.encodeMeans(images, count, given), at * size);
+    await new Promise((resolve) => setTimeout(resolve)); // the page stays alive
+  }
   return describe(means, size).deviation.map((value) => value * value);
 }
 

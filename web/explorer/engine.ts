@@ -34,6 +34,8 @@ export interface Engine {
   /** A pixel is 1 where it is above, else 0; null where pixels stay as they are. */
   readonly threshold: number | null;
   readonly likelihood: string;
+  /** Multiply-adds to encode one image and decode it. */
+  readonly cost: number;
   readonly latentSize: number;
   /** "normal", "mixture", or "none": an autoencoder, which has nothing to generate from. */
   readonly prior: string;
@@ -46,7 +48,7 @@ export interface Engine {
   /** q(z|x)'s mean of n events, (n, L). */
   encodeMeans(x: Float32Array, n: number, given: Given): Promise<Float32Array>;
   decode(z: Float32Array, n: number, given: Given): Promise<Decoded>;
-  /** Codes of the prior, (n, L): draws 0 to n of `seed`. */
+  /** Codes of the prior, (n, L), or of a standard normal where there is none: draws `start` to `start` + n of `seed`. */
   codes(n: number, seed: bigint, start: bigint): Float32Array;
   generate(n: number, head: Head, seed: bigint, start: bigint, given: Given): Promise<Float32Array>;
 }

@@ -211,9 +211,17 @@ function bindButtons(engine: Engine, screen: Screen): void {
 function commandWords(engine: Engine, store: Store): string {
   const { label, condition } = store.state;
   const words = [`--bundle ${engine.name}`];
-  if (engine.labels.length) words.push(`--label ${quoted(engine.labels[label])}`);
-  if (engine.numbers.length) words.push(`--condition ${Array.from(condition, (value) => value.toFixed(2)).join(",")}`);
+  const name = engine.labels[label];
+  // A comma parts labels on the command line: a name that has one is given by its number.
+  if (name !== undefined) words.push(`--label ${name.includes(",") ? label : quoted(name)}`);
+  if (engine.numbers.length) words.push(`--condition=${Array.from(condition, shortest).join(",")}`);
   return words.join(" ");
+}
+
+/** The fewest digits that give this float32 again. */
+function shortest(value: number): string {
+  const digits = [1, 2, 3, 4, 5, 6, 7, 8, 9].find((digits) => Math.fround(Number(value.toPrecision(digits))) === value);
+  return String(Number(value.toPrecision(digits ?? 9)));
 }
 
 function quoted(word: string): string {

@@ -8,7 +8,7 @@ import { ellipse, lift, ofDimensions, principal, project, type Plane } from "./p
 import type { Axes, Ground, Point } from "./state.js";
 import type { Store } from "./store.js";
 
-const BATCH = 64; // pictures between two breaths of the page
+const BREATH = 12; // milliseconds of decoding, after which the page takes one
 
 /** Draws the map; `map-input.ts` has what hands do to it. */
 export class CodeMap {
@@ -113,10 +113,12 @@ export class CodeMap {
     const n = this.landscape.points.length;
     const size = this.engine.latentSize;
     const pixels = new Float32Array(n * this.engine.height * this.engine.width * this.engine.channels);
-    for (let at = 0; at < n; at += BATCH) {
-      const count = Math.min(BATCH, n - at);
+    for (let at = 0, batch = 8, count; at < n; at += count) {
+      count = Math.min(batch, n - at);
+      const began = performance.now();
       const decoded = await this.engine.decode(this.landscape.codes.slice(at * size, (at + count) * size), count, this.given());
       pixels.set(decoded.head("mean", 0n, 0n), (pixels.length / n) * at);
+      batch = performance.now() - began < BREATH ? Math.min(64, batch * 2) : Math.max(1, Math.floor(batch / 2));
       await new Promise((resolve) => setTimeout(resolve));
       if (run !== this.surveyed) return;
     }

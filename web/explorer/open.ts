@@ -1,7 +1,7 @@
 /** From the data blocks of the page to a VAE that the page can use. */
 
 import { parseProbe } from "../src/probe.js";
-import { BackendError, VAE, type Distribution, type Files } from "../src/index.js";
+import { BackendError, Normal, Purpose, VAE, type Distribution, type Files } from "../src/index.js";
 import type { OnnxRuntime } from "../src/graphs.js";
 import { fromBase64 } from "./base64.js";
 import type { Decoded, Engine, Given, Head, Posterior } from "./engine.js";
@@ -48,6 +48,8 @@ class PageEngine implements Engine {
   readonly labels: readonly string[];
   readonly numbers: readonly string[];
   readonly examples: Engine["examples"];
+  readonly cost: number;
+  private readonly codesFrom: Distribution;
 
   constructor(
     private readonly vae: VAE,
@@ -61,6 +63,10 @@ class PageEngine implements Engine {
     this.likelihood = manifest.likelihood.family;
     this.latentSize = manifest.latentSize;
     this.prior = manifest.prior.family;
+    const zeros = new Float32Array(this.latentSize);
+    const standard = { purpose: Purpose.PRIOR };
+    this.codesFrom = this.prior === "none" ? new Normal(zeros, zeros.map(() => 1), standard) : vae.prior;
+    this.cost = manifest.graphs.encoder.multiplyAdds + manifest.graphs.decoder.multiplyAdds;
     this.labels = vae.labels;
     const numbers = condition?.kind === "vector" ? condition : null;
     this.numbers = Array.from({ length: numbers?.size ?? 0 }, (_, i) => numbers!.names[i] ?? String(i));
@@ -88,7 +94,7 @@ class PageEngine implements Engine {
   }
 
   codes(n: number, seed: bigint, start: bigint): Float32Array {
-    return this.vae.prior.sample({ seed, start, sampleShape: n }).data;
+    return this.codesFrom.sample({ seed, start, sampleShape: n }).data;
   }
 
   async generate(n: number, head: Head, seed: bigint, start: bigint, given: Given): Promise<Float32Array> {

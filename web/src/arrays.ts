@@ -27,8 +27,14 @@ export function read(name: string, values: Numbers): { dims: Shape; data: ArrayL
     throw new InputError(`${name} should be numbers in row-major order, or { dims, data }; it is ${typeof values}`);
   }
   const dims = found?.data === undefined ? [data.length] : found.dims;
-  if (!Array.isArray(dims) || !dims.every((size) => Number.isSafeInteger(size) && size >= 0) || sizeOf(dims) !== data.length) {
-    throw new InputError(`${name} should have dims whose product is its ${data.length} numbers, they are ${String(dims)}`);
+  if (
+    !Array.isArray(dims) ||
+    !dims.every((size) => Number.isSafeInteger(size) && size >= 0) ||
+    sizeOf(dims) !== data.length
+  ) {
+    throw new InputError(
+      `${name} should have dims whose product is its ${data.length} numbers, they are ${String(dims)}`,
+    );
   }
   if (!ArrayBuffer.isView(data)) checkNumbers(name, data);
   return { dims, data };
@@ -36,7 +42,8 @@ export function read(name: string, values: Numbers): { dims: Shape; data: ArrayL
 
 function checkNumbers(name: string, data: ArrayLike<number>): void {
   for (let i = 0; i < data.length; i++) {
-    if (typeof data[i] !== "number") throw new InputError(`${name} should be numbers, number ${i} is ${typeof data[i]}`);
+    if (typeof data[i] !== "number")
+      throw new InputError(`${name} should be numbers, number ${i} is ${typeof data[i]}`);
   }
 }
 
@@ -98,7 +105,8 @@ export function owned(name: string, values: Numbers): { dims: Shape; data: Float
 /** Throws InputError where an array holds a NaN or an infinity. */
 export function checkFinite(name: string, data: ArrayLike<number>): void {
   for (let i = 0; i < data.length; i++) {
-    if (!Number.isFinite(data[i])) throw new InputError(`${name} should be finite, there is a NaN or an infinity in it`);
+    if (!Number.isFinite(data[i]))
+      throw new InputError(`${name} should be finite, there is a NaN or an infinity in it`);
   }
 }
 

@@ -25,7 +25,11 @@ export type Rows = (input: TensorSpec, first: number, count: number) => Tensor;
  *
  * Throws InputError where the model takes no condition, another kind of it, or none was given.
  */
-export function checkGiven(condition: ConditionSpec | null, { label, condition: vector }: Given, n: number): Rows | undefined {
+export function checkGiven(
+  condition: ConditionSpec | null,
+  { label, condition: vector }: Given,
+  n: number,
+): Rows | undefined {
   if (condition === null) {
     if (label !== undefined || vector !== undefined) {
       throw new InputError("this model takes no label and no condition: leave it out, or use a conditional bundle");
@@ -37,13 +41,17 @@ export function checkGiven(condition: ConditionSpec | null, { label, condition: 
       throw new InputError(`this model should be given a label, ${listed(condition)}; use label`);
     }
     const places = placesOf(condition, label, n);
-    return (input, first, count) => labelTensor(input, condition.size, count, (i) => places[(first + i) % places.length]!);
+    return (input, first, count) =>
+      labelTensor(input, condition.size, count, (i) => places[(first + i) % places.length]!);
   }
   if (label !== undefined || vector === undefined) {
     throw new InputError(`this model should be given ${condition.size} numbers an event; use condition`);
   }
   const rows = vectors(condition, vector, n);
-  return (_, first, count) => ({ dims: [count, condition.size], data: repeated(rows, first * condition.size, count * condition.size) });
+  return (_, first, count) => ({
+    dims: [count, condition.size],
+    data: repeated(rows, first * condition.size, count * condition.size),
+  });
 }
 
 /** The number of each event's label, or one number for all. */
@@ -73,7 +81,8 @@ function listed({ names, size }: ConditionSpec): string {
 }
 
 function labelTensor({ dtype }: TensorSpec, size: number, count: number, place: (i: number) => number): Tensor {
-  if (dtype === "int64") return { dims: [count], data: BigInt64Array.from({ length: count }, (_, i) => BigInt(place(i))) };
+  if (dtype === "int64")
+    return { dims: [count], data: BigInt64Array.from({ length: count }, (_, i) => BigInt(place(i))) };
   if (dtype === "int32") return { dims: [count], data: Int32Array.from({ length: count }, (_, i) => place(i)) };
   const data = new Float32Array(count * size);
   for (let i = 0; i < count; i++) data[i * size + place(i)] = 1;
@@ -85,7 +94,9 @@ function vectors({ size }: ConditionSpec, vector: Numbers, n: number): Float32Ar
   const rows = new Float32Array(data);
   const isPlain = !("dims" in vector) && data.length === n * size;
   if ((!isSame(dims, [size]) && !isSame(dims, [n, size]) && !isPlain) || !rows.every(Number.isFinite)) {
-    throw new InputError(`condition should be finite numbers of shape (${size}) or (${n}, ${size}), it has shape ${text(dims)}`);
+    throw new InputError(
+      `condition should be finite numbers of shape (${size}) or (${n}, ${size}), it has shape ${text(dims)}`,
+    );
   }
   return rows;
 }

@@ -30,11 +30,14 @@ export function prepare(events: Numbers, event: EventSpec, levels?: number): Flo
 function batchOf(what: string, dims: Shape, shape: Shape, event: EventSpec, isPlain: boolean): number {
   const size = sizeOf(shape);
   const total = sizeOf(dims);
-  const grey = event.kind === "image" && event.channels === 1 ? shape.slice(0, 2) : undefined; // whose channel may be left out
+  // a grey image's channel may be left out
+  const grey = event.kind === "image" && event.channels === 1 ? shape.slice(0, 2) : undefined;
   const known = [shape, grey].some((each) => each !== undefined && (isSame(dims, each) || isSame(dims.slice(1), each)));
   if ((!known && !(isPlain && total % size === 0)) || total === 0) {
     const wanted = [shape, ...(grey ? [grey] : [])].map((each) => `(B, ${each.join(", ")})`).join(" or ");
-    throw new InputError(`${what} should have shape ${wanted}, B >= 1, they have ${text(dims)}: resize or reshape them`);
+    throw new InputError(
+      `${what} should have shape ${wanted}, B >= 1, they have ${text(dims)}: resize or reshape them`,
+    );
   }
   return total / size;
 }
@@ -55,13 +58,17 @@ function pixels(data: ArrayLike<number>, { threshold }: ImageSpec, levels?: numb
 
 function checkBytes(data: Uint8Array | Uint8ClampedArray): void {
   if (data.includes(1) && data.every((byte) => byte <= 1)) {
-    throw new InputError("images are bytes with 1 as their largest value, of 1 or of 255? Pass floats, or scale to 0..255");
+    throw new InputError(
+      "images are bytes with 1 as their largest value, of 1 or of 255? Pass floats, or scale to 0..255",
+    );
   }
 }
 
 function checkFloats(data: ArrayLike<number>): void {
   if (ArrayBuffer.isView(data) && !(data instanceof Float32Array) && !(data instanceof Float64Array)) {
-    throw new InputError(`images should be floats in [0, 1], or a Uint8Array of 0..255, they are a ${data.constructor.name}`);
+    throw new InputError(
+      `images should be floats in [0, 1], or a Uint8Array of 0..255, they are a ${data.constructor.name}`,
+    );
   }
   for (let i = 0; i < data.length; i++) {
     if (!(data[i]! >= 0 && data[i]! <= 1)) {
@@ -97,7 +104,10 @@ export function standardise(x: Float32Tensor, event: EventSpec): Float32Tensor {
   const affine = affineOf(event);
   if (affine === undefined) return x;
   const [shift, scale] = [affine.shift.data, affine.scale.data];
-  return { dims: x.dims, data: x.data.map((value, i) => Math.fround(value - shift[i % shift.length]!) / scale[i % scale.length]!) };
+  return {
+    dims: x.dims,
+    data: x.data.map((value, i) => Math.fround(value - shift[i % shift.length]!) / scale[i % scale.length]!),
+  };
 }
 
 /** x scale + shift, of a parameter whose shape ends with the event's, or with sizes of 1. */

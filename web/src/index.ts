@@ -1,4 +1,4 @@
-/** Run a bundle in the browser or in Node: `const vae = await VAE.load("mnist/"); await vae.generate(64, { seed: 0 })`. */
+/** Run a bundle in the browser or in Node: `const vae = await VAE.load("mnist/"); await vae.generate(64)`. */
 
 export type * from "./bundle/schema.js";
 export type { Files } from "./bundle/source.js";

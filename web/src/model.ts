@@ -41,7 +41,12 @@ export class Model {
     const spec = this.manifest.posterior;
     const standard = standardise(x, this.manifest.event);
     const outputs = await this.run("encoder", standard, rows);
-    return this.#posterior.fromParameters(parametersOf(this.#posterior, spec, outputs), spec.constants, spec.eventShape, Purpose.POSTERIOR);
+    return this.#posterior.fromParameters(
+      parametersOf(this.#posterior, spec, outputs),
+      spec.constants,
+      spec.eventShape,
+      Purpose.POSTERIOR,
+    );
   }
 
   /** p(x|z) of latents (B, L). */
@@ -51,7 +56,12 @@ export class Model {
 
   /** The events (n, ...eventShape) that a head makes of latents, which come by parts. */
   async render(
-    n: number, latents: (first: number, count: number) => Float32Array, head: Head, seed: bigint, start: bigint, rows?: Rows,
+    n: number,
+    latents: (first: number, count: number) => Float32Array,
+    head: Head,
+    seed: bigint,
+    start: bigint,
+    rows?: Rows,
   ): Promise<Float32Tensor> {
     const shape = this.manifest.likelihood.eventShape;
     const out = empty([n, ...shape]);
@@ -91,7 +101,12 @@ export class Model {
     this.decoder.dispose();
   }
 
-  private async runOnce(name: "encoder" | "decoder", input: Float32Tensor, rows: Rows | undefined, first: number): Promise<Outputs> {
+  private async runOnce(
+    name: "encoder" | "decoder",
+    input: Float32Tensor,
+    rows: Rows | undefined,
+    first: number,
+  ): Promise<Outputs> {
     const spec = this.manifest.graphs[name];
     const n = input.dims[0]!;
     const inputs: Record<string, Tensor> = {};
@@ -116,21 +131,34 @@ export class Model {
 
 /** The parameters of a distribution: outputs of its graph, and constants as tensors without axes. */
 function parametersOf(family: Family, spec: DistributionSpec, outputs: Outputs): Parameters {
-  return Object.fromEntries(Object.keys(family.parameters).map((name) => {
-    const output = spec.outputs[name];
-    return [name, output === undefined ? { dims: [], data: Float32Array.of(spec.constants[name]!) } : outputs[output]!];
-  }));
+  return Object.fromEntries(
+    Object.keys(family.parameters).map((name) => {
+      const output = spec.outputs[name];
+      return [
+        name,
+        output === undefined ? { dims: [], data: Float32Array.of(spec.constants[name]!) } : outputs[output]!,
+      ];
+    }),
+  );
 }
 
 /** What a graph gave, where it is what the manifest says. */
 function checkedOutputs(spec: GraphSpec, given: Record<string, Tensor>, n: number): Outputs {
-  return Object.fromEntries(spec.outputs.map(({ name, shape }) => {
-    const wanted = [n, ...(shape.slice(1) as number[])];
-    const found = given[name];
-    if (!(found?.data instanceof Float32Array) || !isSame(found.dims, wanted) || found.data.length !== sizeOf(wanted)) {
-      throw new IntegrityError(`${spec.file.name} should give ${name} as float32 ${text(wanted)}, it gives ` +
-        `${found === undefined ? "nothing" : text(found.dims)}; export the bundle again`);
-    }
-    return [name, found as Float32Tensor];
-  }));
+  return Object.fromEntries(
+    spec.outputs.map(({ name, shape }) => {
+      const wanted = [n, ...(shape.slice(1) as number[])];
+      const found = given[name];
+      if (
+        !(found?.data instanceof Float32Array) ||
+        !isSame(found.dims, wanted) ||
+        found.data.length !== sizeOf(wanted)
+      ) {
+        throw new IntegrityError(
+          `${spec.file.name} should give ${name} as float32 ${text(wanted)}, it gives ` +
+            `${found === undefined ? "nothing" : text(found.dims)}; export the bundle again`,
+        );
+      }
+      return [name, found as Float32Tensor];
+    }),
+  );
 }

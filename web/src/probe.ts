@@ -1,8 +1,8 @@
 /**
  * The probe: a few events and what should come out for them, by which a bundle is checked where it runs.
  *
- * A bundle in fp32 holds what the model gave that was exported, and TOLERANCE is allowed. One in fp16 or int8 holds what
- * its own graphs gave, and how far from that another machine's kernels may come.
+ * A bundle in fp32 holds what the model gave that was exported, and TOLERANCE is allowed. One in fp16 or int8 holds
+ * what its own graphs gave, and how far from that another machine's kernels may come.
  */
 
 import { parseNpz, type Dtype, type Expected, type NpyArray } from "./bundle/npz.js";
@@ -20,7 +20,9 @@ export async function checkProbe(model: Model, data: Uint8Array): Promise<Record
   const { manifest } = model;
   const arrays = parseProbe(manifest, data);
   const found: Record<string, number> = {};
-  const allOutputs = [...manifest.graphs.encoder.outputs, ...manifest.graphs.decoder.outputs].map((tensor) => tensor.name);
+  const allOutputs = [...manifest.graphs.encoder.outputs, ...manifest.graphs.decoder.outputs].map(
+    (tensor) => tensor.name,
+  );
   const read = new Set([...Object.values(manifest.posterior.outputs), ...Object.values(manifest.likelihood.outputs)]);
   const tolerances = arrays.get("tolerance")?.data as Float32Array | undefined;
   const given = { ...(await run(model, "encoder", arrays)), ...(await run(model, "decoder", arrays)) };
@@ -30,9 +32,13 @@ export async function checkProbe(model: Model, data: Uint8Array): Promise<Record
     const difference = (found[name] = largest(given[name]!.data, expected, tolerances === undefined));
     const limit = tolerances === undefined ? TOLERANCE : tolerances[place]!;
     if (!(difference <= limit)) {
-      const { backend } = read.size > 0 && place < manifest.graphs.encoder.outputs.length ? model.encoder : model.decoder;
-      throw new CheckFailed(`${manifest.name} on ${backend}: ${name} differs from what it was at export by ` +
-        `${difference.toPrecision(2)}, at most ${limit.toPrecision(2)} was expected; try another backend, or export it again`);
+      const { backend } =
+        read.size > 0 && place < manifest.graphs.encoder.outputs.length ? model.encoder : model.decoder;
+      throw new CheckFailed(
+        `${manifest.name} on ${backend}: ${name} differs from what it was at export by ` +
+          `${difference.toPrecision(2)}, at most ${limit.toPrecision(2)} was expected; ` +
+          "try another backend, or export it again",
+      );
     }
   }
   return found;
@@ -42,7 +48,8 @@ export function parseProbe(manifest: Manifest, data: Uint8Array): Map<string, Np
   const expected = layout(manifest);
   const names = Object.keys(expected);
   const outputs = manifest.graphs.encoder.outputs.length + manifest.graphs.decoder.outputs.length;
-  const all = manifest.precision === "fp32" ? expected : { ...expected, tolerance: { dtype: "<f4" as const, shape: [outputs] } };
+  const all =
+    manifest.precision === "fp32" ? expected : { ...expected, tolerance: { dtype: "<f4" as const, shape: [outputs] } };
   const arrays = parseNpz(data, manifest.probe.name, all);
   const counts = new Set(names.map((name) => arrays.get(name)!.dims[0]));
   if (counts.size !== 1 || counts.has(0)) {
@@ -56,10 +63,15 @@ function layout({ graphs, event }: Manifest): Expected {
   const dtypes: Record<string, Dtype> = { float32: "<f4", int32: "<i4", int64: "<i8" };
   const isBinary = event.kind === "image" && event.threshold !== null;
   const tensors = [graphs.encoder, graphs.decoder].flatMap((graph) => [...graph.inputs, ...graph.outputs]);
-  return Object.fromEntries(tensors.map(({ name, dtype, shape, role }) => [name, {
-    dtype: role === "event" && isBinary ? "|u1" as const : dtypes[dtype]!,
-    shape: [-1, ...(shape.slice(1) as number[])],
-  }]));
+  return Object.fromEntries(
+    tensors.map(({ name, dtype, shape, role }) => [
+      name,
+      {
+        dtype: role === "event" && isBinary ? ("|u1" as const) : dtypes[dtype]!,
+        shape: [-1, ...(shape.slice(1) as number[])],
+      },
+    ]),
+  );
 }
 
 async function run(model: Model, graph: "encoder" | "decoder", arrays: Map<string, NpyArray>): Promise<Outputs> {
@@ -68,7 +80,10 @@ async function run(model: Model, graph: "encoder" | "decoder", arrays: Map<strin
   const { dims, data } = arrays.get(main.name)!;
   const stored = { dims, data: Float32Array.from(data as Float32Array | Uint8Array) };
   const rows: Rows = (input, first, count) => {
-    const { dims: [n, ...shape], data: all } = arrays.get(input.name)!;
+    const {
+      dims: [n, ...shape],
+      data: all,
+    } = arrays.get(input.name)!;
     const size = all.length / n!;
     return { dims: [count, ...shape], data: all.slice(first * size, (first + count) * size) } as Tensor;
   };

@@ -77,8 +77,8 @@ export class VAE {
    * The VAE of a bundle: its folder's URL (in Node also a path), or its files by name.
    *
    * Sizes and SHA-256 are verified before anything is parsed, and the bundle's probe is checked before it is returned.
-   * `digest` is the one that the manifest should have. Throws BundleError, BackendError, or CheckFailed where the graphs
-   * do not give what they gave at export.
+   * `digest` is the one that the manifest should have. Throws BundleError, BackendError, or CheckFailed where the
+   * graphs do not give what they gave at export.
    */
   static async load(bundle: string | URL | Files, options: LoadOptions = {}): Promise<VAE> {
     const { manifest, files } = await readBundle(sourceOf(bundle, options.fetch), options);
@@ -123,7 +123,9 @@ export class VAE {
   /** p(z), of batchShape [] and eventShape [L]; an autoencoder has none, which is an InputError. */
   get prior(): Distribution {
     if (this.#prior === undefined) {
-      throw new InputError(`${this.manifest.name} is an autoencoder: it has no prior to generate from; it can reconstruct`);
+      throw new InputError(
+        `${this.manifest.name} is an autoencoder: it has no prior to generate from; it can reconstruct`,
+      );
     }
     return this.#prior;
   }
@@ -192,7 +194,8 @@ export class VAE {
     }
     const [from, to] = ends.map((end) => end.data) as [Float32Array, Float32Array];
     const z = Float32Array.from({ length: steps * this.latentSize }, (_, i) => {
-      const step = Math.floor(i / this.latentSize), j = i % this.latentSize;
+      const step = Math.floor(i / this.latentSize),
+        j = i % this.latentSize;
       const t = step === 0 ? 0 : step === steps - 1 ? 1 : Math.fround(step * (1 / (steps - 1)));
       // z = (1 - t) z_a + t z_b meets both ends exactly; each operation in float32
       return Math.fround(Math.fround(1 - t) * from[j]!) + Math.fround(t * to[j]!);
@@ -229,7 +232,12 @@ export class VAE {
   }
 
   private batches(
-    n: bigint, size: number, head: Head, seed: bigint, start: bigint, rows: Rows | undefined,
+    n: bigint,
+    size: number,
+    head: Head,
+    seed: bigint,
+    start: bigint,
+    rows: Rows | undefined,
   ): AsyncIterableIterator<Float32Tensor> {
     const model = this.#model;
     const latentsFrom = (at: bigint) => this.fromPrior(seed, at);
@@ -252,12 +260,14 @@ export class VAE {
       throw new InputError(`z should be real numbers of shape (B, ${size}), B >= 1; it has shape ${text(dims)}`);
     }
     const narrow = new Float32Array(data);
-    if (!narrow.every(Number.isFinite)) throw new InputError("z should be finite in float32, there is a NaN or an infinity in it");
+    if (!narrow.every(Number.isFinite))
+      throw new InputError("z should be finite in float32, there is a NaN or an infinity in it");
     return { dims: [narrow.length / size, size], data: narrow };
   }
 }
 
 function count(name: string, value: number): number {
-  if (!Number.isSafeInteger(value) || value < 1) throw new InputError(`${name} should be a positive integer, it is ${String(value).slice(0, 60)}`);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InputError(`${name} should be a positive integer, it is ${String(value).slice(0, 60)}`);
   return value;
 }

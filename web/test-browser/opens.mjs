@@ -12,6 +12,7 @@ export default async function opens({ open }, { width = 1280, height = 860, colo
     unnamed,
     title: document.title,
     facts: document.querySelector("#facts").textContent,
+    map: document.querySelector("#map-text").textContent,
     about: document.querySelector("#about").textContent,
     policy: document.querySelector("meta[http-equiv]").content,
     theme: document.documentElement.dataset.theme,

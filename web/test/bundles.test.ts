@@ -9,7 +9,9 @@ const { seed, start, bundles } = readJson("tests/vectors/bundles.json");
 const at = { seed, start };
 
 function decoded(files: Record<string, string>): Record<string, Uint8Array> {
-  return Object.fromEntries(Object.entries(files).map(([name, data]) => [name, Uint8Array.from(Buffer.from(data, "base64"))]));
+  return Object.fromEntries(
+    Object.entries(files).map(([name, data]) => [name, Uint8Array.from(Buffer.from(data, "base64"))]),
+  );
 }
 
 /** The arguments of all three events, and of the first alone. */
@@ -27,7 +29,10 @@ for (const [name, { files, given, results }] of Object.entries<any>(bundles)) {
     const [each, one] = conditions(given);
     const q = await vae.encode(x, each);
     const p = await vae.decode(q.mean(), each);
-    const event = (i: number) => ({ dims: x.dims.slice(1), data: x.data.slice((i * x.data.length) / 3, ((i + 1) * x.data.length) / 3) });
+    const event = (i: number) => ({
+      dims: x.dims.slice(1),
+      data: x.data.slice((i * x.data.length) / 3, ((i + 1) * x.data.length) / 3),
+    });
     const found: Record<string, { dims: readonly number[]; data: ArrayLike<number> }> = {
       prepare: vae.prepare(x),
       "posterior mean": q.mean(),
@@ -50,14 +55,23 @@ for (const [name, { files, given, results }] of Object.entries<any>(bundles)) {
 
 for (const name of SHIPPED) {
   test(`${name} loads, and streams what it generates at once`, async () => {
-    const vae = await VAE.load(path(`artifacts/${name}`), { digest: readJson(`artifacts/${name}/manifest.json`).digest });
+    const vae = await VAE.load(path(`artifacts/${name}`), {
+      digest: readJson(`artifacts/${name}/manifest.json`).digest,
+    });
     assert.deepEqual(vae.eventShape, [28, 28, 1]);
     assert.ok(Object.values(vae.probe).every((difference) => difference < 1e-4));
     const whole = await vae.generate(70, { head: "sample", seed: 3, start: 2n ** 40n });
     const streamed: Float32Tensor[] = [];
-    for await (const batch of vae.stream(70, { head: "sample", seed: 3, start: 2n ** 40n, batchSize: 33 })) streamed.push(batch);
-    assert.deepEqual(streamed.map((batch) => batch.dims[0]), [33, 33, 4]);
-    assert.deepEqual(streamed.flatMap((batch) => [...batch.data]), [...whole.data]);
+    for await (const batch of vae.stream(70, { head: "sample", seed: 3, start: 2n ** 40n, batchSize: 33 }))
+      streamed.push(batch);
+    assert.deepEqual(
+      streamed.map((batch) => batch.dims[0]),
+      [33, 33, 4],
+    );
+    assert.deepEqual(
+      streamed.flatMap((batch) => [...batch.data]),
+      [...whole.data],
+    );
     vae.dispose();
   });
 }
@@ -72,7 +86,7 @@ test("bundles of schema 1 are read", async () => {
   }
 });
 
-test("a bundle comes from files that are arrays, buffers or blobs, and what is written to them later does not matter", async () => {
+test("files are arrays, buffers or blobs, and what is written to them later does not matter", async () => {
   const files = filesOf("tests/runtime/tiny");
   const mixed = {
     ...files,

@@ -11,7 +11,8 @@ export function assertClose(found: Dense, expected: Dense, tolerance: number, wh
   assert.equal(found.data.length, expected.data.length);
   for (let i = 0; i < expected.data.length; i++) {
     const [a, b] = [found.data[i]!, expected.data[i]!];
-    const isClose = a === b || (Number.isNaN(a) && Number.isNaN(b)) || Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(b));
+    const isClose =
+      a === b || (Number.isNaN(a) && Number.isNaN(b)) || Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(b));
     assert.ok(isClose, `${what}: number ${i} is ${a}, ${b} was expected`);
   }
 }

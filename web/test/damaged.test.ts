@@ -22,8 +22,11 @@ function dice(seed: number): (n: number) => number {
   };
 }
 
-/** The tiny bundle with other files; sizes and hashes in the manifest are those of the new bytes where it is resealed. */
-function resealed(files: Record<string, Uint8Array>, change: (tree: any) => void = () => undefined): Record<string, Uint8Array> {
+/** The tiny bundle with other files; the manifest has the sizes and hashes of the new bytes. */
+function resealed(
+  files: Record<string, Uint8Array>,
+  change: (tree: any) => void = () => undefined,
+): Record<string, Uint8Array> {
   const all = { ...TINY, ...files };
   const tree = manifest();
   for (const file of [tree.graphs.encoder.file, tree.graphs.decoder.file, tree.probe]) {
@@ -34,11 +37,19 @@ function resealed(files: Record<string, Uint8Array>, change: (tree: any) => void
   return { ...all, "manifest.json": seal(tree) };
 }
 
-async function refuses(files: Record<string, Uint8Array>, what: string, kind: new (message: string) => Error = BundleError): Promise<void> {
-  await assert.rejects(VAE.load(files), (error: Error) => {
-    assert.ok(error instanceof kind, `${what}: ${error.stack}`);
-    return true;
-  }, what);
+async function refuses(
+  files: Record<string, Uint8Array>,
+  what: string,
+  kind: new (message: string) => Error = BundleError,
+): Promise<void> {
+  await assert.rejects(
+    VAE.load(files),
+    (error: Error) => {
+      assert.ok(error instanceof kind, `${what}: ${error.stack}`);
+      return true;
+    },
+    what,
+  );
 }
 
 test("the tiny bundle, sealed again, is accepted: what follows is refused for its damage alone", async () => {
@@ -56,7 +67,13 @@ test("a file that is cut, extended, empty or of another bundle is refused", asyn
   const other = filesOf("artifacts/mnist-tiny");
   for (const name of NAMES) {
     const data = TINY[name]!;
-    const damaged = { empty: new Uint8Array(0), cut: data.slice(0, -1), half: data.slice(0, data.length / 2), longer: Uint8Array.of(...data, 10), other: other[name]! };
+    const damaged = {
+      empty: new Uint8Array(0),
+      cut: data.slice(0, -1),
+      half: data.slice(0, data.length / 2),
+      longer: Uint8Array.of(...data, 10),
+      other: other[name]!,
+    };
     for (const [how, bytes] of Object.entries(damaged)) {
       if (name === "manifest.json" && how === "other") continue;
       await refuses({ ...TINY, [name]: bytes }, `${name}, ${how}`);
@@ -69,7 +86,8 @@ test("each flipped bit is noticed", async () => {
   for (let i = 0; i < 400; i++) {
     const name = NAMES[roll(NAMES.length)]!;
     const data = TINY[name]!.slice();
-    const place = roll(data.length), bit = roll(8);
+    const place = roll(data.length),
+      bit = roll(8);
     data[place]! ^= 1 << bit;
     await refuses({ ...TINY, [name]: data }, `${name}, bit ${bit} of byte ${place}`);
   }
@@ -78,7 +96,10 @@ test("each flipped bit is noticed", async () => {
 test("a bundle whose digest is not the one that was asked for is refused", async () => {
   const digest = readJson("tests/runtime/tiny/manifest.json").digest;
   assert.ok(await VAE.load(TINY, { digest }));
-  await assert.rejects(VAE.load(TINY, { digest: digest.replace(/./, (d: string) => (d === "0" ? "1" : "0")) }), ManifestError);
+  await assert.rejects(
+    VAE.load(TINY, { digest: digest.replace(/./, (d: string) => (d === "0" ? "1" : "0")) }),
+    ManifestError,
+  );
   await assert.rejects(VAE.load(TINY, { digest: "abc" }), /64 hexadecimal digits/);
 });
 
@@ -107,25 +128,59 @@ test("each field that is missing or of another type is refused", async () => {
     const original = at.reduce((node, key) => node[key], manifest());
     const others = [true, "text of no meaning", int(-7), float(-7.5), [], [int(1)], {}, null, undefined];
     for (const value of others) {
-      const [a, b] = [original, value].map((each) => (each instanceof Raw ? /[.e]/.test(each.text) ? "float" : "int" : Array.isArray(each) ? "list" : each === null ? "null" : typeof each));
+      const [a, b] = [original, value].map((each) =>
+        each instanceof Raw
+          ? /[.e]/.test(each.text)
+            ? "float"
+            : "int"
+          : Array.isArray(each)
+            ? "list"
+            : each === null
+              ? "null"
+              : typeof each,
+      );
       const isFree = free.includes(String(at[0]));
-      if (a === b || (value === null && nullable.includes(name)) || (value === undefined && (isFree && at.length > 1))) continue;
+      if (a === b || (value === null && nullable.includes(name)) || (value === undefined && isFree && at.length > 1))
+        continue;
       if (Array.isArray(original) && JSON.stringify(original) === JSON.stringify(value)) continue;
-      await refuses(resealed({}, (tree) => put(tree, at, value)), `${at.join(".")} = ${JSON.stringify(value)}`);
+      await refuses(
+        resealed({}, (tree) => put(tree, at, value)),
+        `${at.join(".")} = ${JSON.stringify(value)}`,
+      );
     }
   }
 });
 
 test("an unknown field is refused, in every object", async () => {
-  const objects = [[], ["event"], ["graphs"], ["graphs", "encoder"], ["graphs", "encoder", "file"], ["probe"], ["prior"], ["training"]];
-  for (const at of objects) await refuses(resealed({}, (tree) => put(tree, [...at, "more"], "x")), at.join("."), ManifestError);
+  const objects = [
+    [],
+    ["event"],
+    ["graphs"],
+    ["graphs", "encoder"],
+    ["graphs", "encoder", "file"],
+    ["probe"],
+    ["prior"],
+    ["training"],
+  ];
+  for (const at of objects)
+    await refuses(
+      resealed({}, (tree) => put(tree, [...at, "more"], "x")),
+      at.join("."),
+      ManifestError,
+    );
 });
 
 test("values that make no sense are refused", async () => {
   const graph = (name: string) => (tree: any) => tree.graphs[name];
-  const encoder = graph("encoder"), decoder = graph("decoder");
+  const encoder = graph("encoder"),
+    decoder = graph("decoder");
   const labels = (names: string[], size = names.length, kind = "one_hot") => ({ kind, size: int(size), names });
-  const given = (dtype: string, ...shape: number[]) => ({ name: "given", dtype, shape: ["batch", ...shape.map(int)], role: "condition" });
+  const given = (dtype: string, ...shape: number[]) => ({
+    name: "given",
+    dtype,
+    shape: ["batch", ...shape.map(int)],
+    role: "condition",
+  });
   const vector = (fields: object) => ({ kind: "vector", size: int(24), names: [], shift: [], scale: [], ...fields });
   const output = (shape: unknown[], name = "other") => ({ name, dtype: "float32", shape, role: "" });
   const changes: Record<string, (tree: any) => void> = {
@@ -196,18 +251,36 @@ test("values that make no sense are refused", async () => {
     "no parameters": (t) => (t.likelihood.outputs = {}),
     "a parameter too many": (t) => (t.likelihood.constants.scale = float(1)),
     "a parameter twice": (t) => (t.posterior.constants.loc = float(0)),
-    "constants alone": (t) => (t.posterior = { ...t.posterior, outputs: {}, constants: { loc: float(0), scale: float(1) } }),
-    "a negative scale": (t) => (t.posterior = { ...t.posterior, outputs: { loc: "loc" }, constants: { scale: float(-1) } }),
-    "an infinite scale": (t) => (t.posterior = { ...t.posterior, outputs: { loc: "loc" }, constants: { scale: new Raw("1e999") } }),
-    "a constant matrix": (t) => (t.posterior = { ...t.posterior, family: "multivariate_normal_tril", outputs: { loc: "loc" }, constants: { scale_tril: float(1) } }),
-    "a matrix that is a vector": (t) => (t.posterior = { ...t.posterior, family: "multivariate_normal_tril", outputs: { loc: "loc", scale_tril: "scale" } }),
+    "constants alone": (t) =>
+      (t.posterior = { ...t.posterior, outputs: {}, constants: { loc: float(0), scale: float(1) } }),
+    "a negative scale": (t) =>
+      (t.posterior = { ...t.posterior, outputs: { loc: "loc" }, constants: { scale: float(-1) } }),
+    "an infinite scale": (t) =>
+      (t.posterior = { ...t.posterior, outputs: { loc: "loc" }, constants: { scale: new Raw("1e999") } }),
+    "a constant matrix": (t) =>
+      (t.posterior = {
+        ...t.posterior,
+        family: "multivariate_normal_tril",
+        outputs: { loc: "loc" },
+        constants: { scale_tril: float(1) },
+      }),
+    "a matrix that is a vector": (t) =>
+      (t.posterior = {
+        ...t.posterior,
+        family: "multivariate_normal_tril",
+        outputs: { loc: "loc", scale_tril: "scale" },
+      }),
     "no levels": (t) => (t.likelihood = { ...t.likelihood, family: "categorical" }),
     "one level": (t) => (t.likelihood = { ...t.likelihood, family: "categorical", constants: { levels: float(1) } }),
-    "half a level": (t) => (t.likelihood = { ...t.likelihood, family: "categorical", constants: { levels: float(2.5) } }),
-    "levels that the graph has not": (t) => (t.likelihood = { ...t.likelihood, family: "categorical", constants: { levels: float(2) } }),
-    "a mixture without a file": (t) => (t.prior = { ...t.prior, family: "mixture", constants: { components: float(2) } }),
+    "half a level": (t) =>
+      (t.likelihood = { ...t.likelihood, family: "categorical", constants: { levels: float(2.5) } }),
+    "levels that the graph has not": (t) =>
+      (t.likelihood = { ...t.likelihood, family: "categorical", constants: { levels: float(2) } }),
+    "a mixture without a file": (t) =>
+      (t.prior = { ...t.prior, family: "mixture", constants: { components: float(2) } }),
     "a mixture of nothing": (t) => (t.prior = { ...t.prior, family: "mixture", constants: {} }),
-    "a normal prior with a file": (t) => (t.prior = { ...t.prior, file: { name: "prior.npz", bytes: int(1), sha256: "0".repeat(64) } }),
+    "a normal prior with a file": (t) =>
+      (t.prior = { ...t.prior, file: { name: "prior.npz", bytes: int(1), sha256: "0".repeat(64) } }),
     "an infinite metric": (t) => (t.metrics = { nll: new Raw("1e999") }),
     "how images became binary": (t) => (t.training.binarize = "maybe"),
   };
@@ -245,8 +318,19 @@ test("text that is no manifest is refused", async () => {
 test("a digest on two lines, or on none, is refused", async () => {
   const text = decode(TINY["manifest.json"]!);
   const line = /\n  "digest": "([0-9a-f]{64})",?/.exec(text)!;
-  await refuses({ ...TINY, "manifest.json": encode(text.replace(line[0], line[0].replace(/  "/, '   "'))) }, "indented", ManifestError);
-  await refuses({ ...TINY, "manifest.json": encode(text.replace('"producer"', `"producer": {${line[0].replace(/,$/, "")}\n  }, "more"`)) }, "twice", ManifestError);
+  await refuses(
+    { ...TINY, "manifest.json": encode(text.replace(line[0], line[0].replace(/  "/, '   "'))) },
+    "indented",
+    ManifestError,
+  );
+  await refuses(
+    {
+      ...TINY,
+      "manifest.json": encode(text.replace('"producer"', `"producer": {${line[0].replace(/,$/, "")}\n  }, "more"`)),
+    },
+    "twice",
+    ManifestError,
+  );
 });
 
 test("arrays that are not those of the bundle are refused", async () => {
@@ -271,7 +355,8 @@ test("arrays that are not those of the bundle are refused", async () => {
     "another version": patchMember(probe, "NUMPY\x01", "NUMPY\x02"),
   };
   assert.ok(find("|u1") > 0);
-  for (const [what, bytes] of Object.entries(damaged)) await refuses(resealed({ "probe.npz": bytes }), what, IntegrityError);
+  for (const [what, bytes] of Object.entries(damaged))
+    await refuses(resealed({ "probe.npz": bytes }), what, IntegrityError);
 });
 
 /** The archive with a text replaced in its first member that has it, and with the checksum that belongs to it. */
@@ -302,7 +387,10 @@ test("a probe that the graphs do not give is a failed check", async () => {
   const size = bytes.readUInt32LE(at - 12);
   bytes.writeFloatLE(bytes.readFloatLE(body + size - 4) + 0.01, body + size - 4);
   bytes.writeUInt32LE(crc32(bytes.subarray(body, body + size)), at - 16);
-  await assert.rejects(VAE.load(resealed({ "probe.npz": Uint8Array.from(bytes) })), { name: "CheckFailed", message: /logits differs/ });
+  await assert.rejects(VAE.load(resealed({ "probe.npz": Uint8Array.from(bytes) })), {
+    name: "CheckFailed",
+    message: /logits differs/,
+  });
 });
 
 test("schema 1 that is none is refused", async () => {

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
-  Bernoulli, Categorical, Deterministic, DiscretizedLogistic, Distribution, InputError, Mixture, MultivariateNormalTriL, Normal, Purpose,
+  Bernoulli,
+  Categorical,
+  Deterministic,
+  DiscretizedLogistic,
+  Distribution,
+  InputError,
+  Mixture,
+  MultivariateNormalTriL,
+  Normal,
+  Purpose,
 } from "../src/index.js";
 import { load, readJson, type Stored } from "./vectors.js";
 import { assertClose } from "./close.js";
@@ -9,15 +18,26 @@ import { assertClose } from "./close.js";
 const { cases, seed, start, stream, draws } = readJson("tests/vectors/distributions.json");
 
 function make({ family, levels, ...stored }: any): Distribution {
-  const p = Object.fromEntries(Object.entries(stored).filter(([key]) => key !== "other").map(([key, value]) => [key, load(value as Stored)]));
+  const p = Object.fromEntries(
+    Object.entries(stored)
+      .filter(([key]) => key !== "other")
+      .map(([key, value]) => [key, load(value as Stored)]),
+  );
   switch (family) {
-    case "normal": return new Normal(p.loc!, p.scale!);
-    case "multivariate_normal_tril": return new MultivariateNormalTriL(p.loc!, p.scale_tril!);
-    case "deterministic": return new Deterministic(p.loc!);
-    case "bernoulli": return new Bernoulli(p.logits!);
-    case "discretized_logistic": return new DiscretizedLogistic(p.loc!, p.scale!, { levels });
-    case "categorical": return new Categorical(p.logits!);
-    default: return new Mixture(p.weights!, p.loc!, p.scale_tril!);
+    case "normal":
+      return new Normal(p.loc!, p.scale!);
+    case "multivariate_normal_tril":
+      return new MultivariateNormalTriL(p.loc!, p.scale_tril!);
+    case "deterministic":
+      return new Deterministic(p.loc!);
+    case "bernoulli":
+      return new Bernoulli(p.logits!);
+    case "discretized_logistic":
+      return new DiscretizedLogistic(p.loc!, p.scale!, { levels });
+    case "categorical":
+      return new Categorical(p.logits!);
+    default:
+      return new Mixture(p.weights!, p.loc!, p.scale_tril!);
   }
 }
 
@@ -67,7 +87,11 @@ test("values broadcast to the batch, and one that does not fit is refused", () =
   assert.deepEqual(p.logProb([0, 0, 0]).dims, [2]);
   assert.deepEqual(p.logProb({ dims: [5, 1, 3], data: new Float32Array(15) }).dims, [5, 2]);
   assert.equal(p.logProb([0, 0, 0]).data[1], p.logProb({ dims: [2, 3], data: new Float32Array(6) }).data[1]);
-  for (const value of [[0, 0], { dims: [3, 3], data: new Float32Array(9) }, { dims: [2, 4], data: new Float32Array(8) }]) {
+  for (const value of [
+    [0, 0],
+    { dims: [3, 3], data: new Float32Array(9) },
+    { dims: [2, 4], data: new Float32Array(8) },
+  ]) {
     assert.throws(() => p.logProb(value), /value should have shape/);
   }
 });
@@ -88,7 +112,10 @@ test("samples take the noise of their purpose", () => {
 });
 
 test("the covariance of a full normal is T T'", () => {
-  const p = new MultivariateNormalTriL({ dims: [2, 2], data: [0, 0, 0, 0] }, { dims: [2, 2, 2], data: [1, 0, 2, 3, 4, 0, 0, 5] });
+  const p = new MultivariateNormalTriL(
+    { dims: [2, 2], data: [0, 0, 0, 0] },
+    { dims: [2, 2, 2], data: [1, 0, 2, 3, 4, 0, 0, 5] },
+  );
   assert.deepEqual([...p.covariance().data], [1, 2, 2, 13, 16, 0, 0, 25]);
   assert.deepEqual(p.covariance().dims, [2, 2, 2]);
 });
@@ -98,11 +125,21 @@ test("divergences without a closed form, and of shapes that do not go together, 
   const point = new Deterministic([0, 0]);
   const pixels = new Bernoulli({ dims: [1, 1, 1], data: [0] });
   const levels = (n: number) => new Categorical({ dims: [1, 1, 1, n], data: new Float32Array(n) });
-  for (const [p, q] of [[normal(), point], [point, normal()], [full, point], [point, full], [pixels, full], [levels(2), pixels]] as const) {
+  for (const [p, q] of [
+    [normal(), point],
+    [point, normal()],
+    [full, point],
+    [point, full],
+    [pixels, full],
+    [levels(2), pixels],
+  ] as const) {
     assert.throws(() => p.klDivergence(q), /closed form/);
   }
   assert.throws(() => levels(2).klDivergence(levels(3)), /same levels/);
-  assert.throws(() => normal().klDivergence(new Normal({ dims: [3, 3], data: new Float32Array(9) }, [1])), /same batch and event shapes/);
+  assert.throws(
+    () => normal().klDivergence(new Normal({ dims: [3, 3], data: new Float32Array(9) }, [1])),
+    /same batch and event shapes/,
+  );
   assert.throws(() => normal().klDivergence(new Normal([0, 0], [1])), /same batch and event shapes/);
   assert.throws(() => new Normal([0, 0], [0]).klDivergence(full), /scale 0/);
   assert.throws(() => full.klDivergence(new Normal([0, 0], [0])), /scale 0/);

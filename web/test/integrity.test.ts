@@ -26,18 +26,65 @@ test("without SubtleCrypto, as on a page of plain http, ours is used", async () 
 });
 
 test("JSON's numbers keep their kind: an integer is a bigint, what has a point or an exponent a number", () => {
-  assert.deepEqual(parseJson(' [1, -0, 1.0, 1e2, 12345678901234567890, -0.5E-1] '), [1n, 0n, 1, 100, 12345678901234567890n, -0.05]);
-  assert.deepEqual(parseJson('{"a": [], "b": {}, "\\u00e9\\n": [true, false, null]}'), new Map<string, any>([["a", []], ["b", new Map()], ["é\n", [true, false, null]]]));
+  assert.deepEqual(parseJson(" [1, -0, 1.0, 1e2, 12345678901234567890, -0.5E-1] "), [
+    1n,
+    0n,
+    1,
+    100,
+    12345678901234567890n,
+    -0.05,
+  ]);
+  assert.deepEqual(
+    parseJson('{"a": [], "b": {}, "\\u00e9\\n": [true, false, null]}'),
+    new Map<string, any>([
+      ["a", []],
+      ["b", new Map()],
+      ["é\n", [true, false, null]],
+    ]),
+  );
   assert.equal((parseJson('{"__proto__": 1}') as Map<string, unknown>).get("__proto__"), 1n);
 });
 
 test("text that is not JSON is refused", () => {
-  for (const text of ["", "[1,]", "[1 2]", "{1: 2}", '{"a" 1}', '{"a": 1', "01", "1.", ".5", "+1", "NaN", "tru", "'a'", '"a', '"\t"', '"\\x"', '{"a": 1, "a": 2}', "[1]]", "-", "1e", "[".repeat(200)]) {
+  for (const text of [
+    "",
+    "[1,]",
+    "[1 2]",
+    "{1: 2}",
+    '{"a" 1}',
+    '{"a": 1',
+    "01",
+    "1.",
+    ".5",
+    "+1",
+    "NaN",
+    "tru",
+    "'a'",
+    '"a',
+    '"\t"',
+    '"\\x"',
+    '{"a": 1, "a": 2}',
+    "[1]]",
+    "-",
+    "1e",
+    "[".repeat(200),
+  ]) {
     assert.throws(() => parseJson(text), SyntaxError, text);
   }
 });
 
 test("float16 becomes float32 exactly, subnormal, infinite and NaN too", () => {
-  const known: [number, number][] = [[0, 0], [0x3c00, 1], [0xc000, -2], [0x7bff, 65504], [0x0400, 2 ** -14], [0x0001, 2 ** -24], [0x83ff, -1023 * 2 ** -24], [0x7c00, Infinity], [0xfc00, -Infinity], [0x7e00, NaN]];
+  const known: [number, number][] = [
+    [0, 0],
+    [0x3c00, 1],
+    [0xc000, -2],
+    [0x7bff, 65504],
+    [0x0400, 2 ** -14],
+    [0x0001, 2 ** -24],
+    [0x83ff, -1023 * 2 ** -24],
+    [0x7c00, Infinity],
+    [0xfc00, -Infinity],
+    [0x7e00, NaN],
+  ];
   for (const [bits, value] of known) assert.equal(halfToFloat(bits), value);
 });

@@ -3,16 +3,38 @@ import test from "node:test";
 import { openPrior } from "../src/bundle/prior.js";
 import { readBundle } from "../src/bundle/reading.js";
 import { sourceOf } from "../src/bundle/source.js";
-import { Bernoulli, Categorical, DiscretizedLogistic, InputError, Mixture, MultivariateNormalTriL, Normal } from "../src/index.js";
 import {
-  checkDraws, checkSeed, checkStream, fsum, logisticQuantiles, normalQuantiles, normals, Purpose, uniforms, words, words16, words32,
+  Bernoulli,
+  Categorical,
+  DiscretizedLogistic,
+  InputError,
+  Mixture,
+  MultivariateNormalTriL,
+  Normal,
+} from "../src/index.js";
+import {
+  checkDraws,
+  checkSeed,
+  checkStream,
+  fsum,
+  logisticQuantiles,
+  normalQuantiles,
+  normals,
+  Purpose,
+  uniforms,
+  words,
+  words16,
+  words32,
 } from "../src/noise/index.js";
 import { philox } from "../src/noise/philox.js";
 import { bits, digest, path, readJson } from "./vectors.js";
 
 const VECTORS = readJson("tests/vectors/noise.json");
-const place = ({ seed, start, stream = 0 }: { seed: string; start: string; stream?: number }) =>
-  ({ seed: BigInt(`0x${seed}`), start: BigInt(`0x${start}`), stream: BigInt(stream) });
+const place = ({ seed, start, stream = 0 }: { seed: string; start: string; stream?: number }) => ({
+  seed: BigInt(`0x${seed}`),
+  start: BigInt(`0x${start}`),
+  stream: BigInt(stream),
+});
 
 test("the purposes have the contract's numbers", () => {
   assert.deepEqual(Purpose, VECTORS.purposes);
@@ -42,7 +64,11 @@ for (const given of VECTORS.draws) {
     const p = VECTORS.parameters;
     const pixels = (values: unknown[]) => ({ dims: [2, 3, 2], data: values.flat(9) as number[] });
     const options = { seed: at.seed, start: at.start, stream: at.stream, sampleShape: 2 };
-    const mixture = new Mixture(p.weights, { dims: [4, 3], data: p.mixture_loc.flat() }, { dims: [4, 3, 3], data: p.mixture_tril.flat(2) });
+    const mixture = new Mixture(
+      p.weights,
+      { dims: [4, 3], data: p.mixture_loc.flat() },
+      { dims: [4, 3, 3], data: p.mixture_tril.flat(2) },
+    );
     const families = {
       bernoulli: new Bernoulli(pixels(p.logits)),
       "normal image": new Normal(pixels(p.loc), [p.scale]),
@@ -92,7 +118,8 @@ test("a draw does not depend on what is drawn beside it", () => {
 
 test("a counter carries from each of its words into the next", () => {
   for (const bit of [32n, 64n, 96n]) {
-    const together = new Uint32Array(16), second = new Uint32Array(8);
+    const together = new Uint32Array(16),
+      second = new Uint32Array(8);
     philox(together, [1n, 2n], (1n << bit) - 1n);
     philox(second, [1n, 2n], 1n << bit);
     assert.deepEqual(together.subarray(8), second);
@@ -101,9 +128,17 @@ test("a counter carries from each of its words into the next", () => {
 
 test("fsum is the correctly rounded sum", () => {
   const cases: [number[], number][] = [
-    [[], 0], [[0], 0], [[1e100, 1, -1e100], 1], [[1e100, -1e100], 0], [[2 ** 53, -0.5, -(2 ** -54)], 2 ** 53 - 1],
-    [[2 ** 53, 1, 2 ** -100], 2 ** 53 + 2], [[2 ** 53 + 10, 1, 2 ** -100], 2 ** 53 + 12], [[2 ** 53 - 4, 0.5, 2 ** -54], 2 ** 53 - 3],
-    [[1e16, 1, 1e-16], 10000000000000002], [[-1e16, -1, -1e-16], -10000000000000002], [[1e16, 1, -1e-16], 1e16],
+    [[], 0],
+    [[0], 0],
+    [[1e100, 1, -1e100], 1],
+    [[1e100, -1e100], 0],
+    [[2 ** 53, -0.5, -(2 ** -54)], 2 ** 53 - 1],
+    [[2 ** 53, 1, 2 ** -100], 2 ** 53 + 2],
+    [[2 ** 53 + 10, 1, 2 ** -100], 2 ** 53 + 12],
+    [[2 ** 53 - 4, 0.5, 2 ** -54], 2 ** 53 - 3],
+    [[1e16, 1, 1e-16], 10000000000000002],
+    [[-1e16, -1, -1e-16], -10000000000000002],
+    [[1e16, 1, -1e-16], 1e16],
     [Array(10).fill(0.1), 1],
   ];
   for (const [values, sum] of cases) assert.equal(fsum(values), sum, String(values));
@@ -113,7 +148,22 @@ test("a seed is a number, a bigint or a decimal string below 2^64", () => {
   assert.equal(checkSeed(2 ** 53 - 1), 2n ** 53n - 1n);
   assert.equal(checkSeed(2n ** 64n - 1n), 2n ** 64n - 1n);
   assert.equal(checkSeed("18446744073709551615"), 2n ** 64n - 1n);
-  for (const seed of [-1, 0.5, NaN, 2 ** 53, 2n ** 64n, -1n, "18446744073709551616", "-1", "0x1", "", "1.0", null, true, {}]) {
+  for (const seed of [
+    -1,
+    0.5,
+    NaN,
+    2 ** 53,
+    2n ** 64n,
+    -1n,
+    "18446744073709551616",
+    "-1",
+    "0x1",
+    "",
+    "1.0",
+    null,
+    true,
+    {},
+  ]) {
     assert.throws(() => checkSeed(seed as number), InputError, String(seed));
   }
   assert.throws(() => checkSeed(2 ** 60), /bigint or a decimal string/);

@@ -16,7 +16,13 @@ const ALL_KB = 52; // with the small kernels and the guard, without onnxruntime-
 
 async function bundled(external: string[]): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [path("web/src/index.ts")], bundle: true, minify: true, write: false, format: "esm", target: "es2022", platform: "browser",
+    entryPoints: [path("web/src/index.ts")],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    platform: "browser",
     external: ["onnxruntime-web", "onnxruntime-web/*", ...external],
   });
   return outputFiles[0]!.text;
@@ -24,9 +30,26 @@ async function bundled(external: string[]): Promise<string> {
 
 test("the public names are these", () => {
   assert.deepEqual(Object.keys(api).sort(), [
-    "BackendError", "Bernoulli", "BundleError", "BundleNotFound", "Categorical", "CheckFailed", "Deterministic",
-    "DiscretizedLogistic", "Distribution", "HEADS", "InputError", "IntegrityError", "ManifestError", "Mixture",
-    "MultivariateNormalTriL", "Normal", "Purpose", "UnsafeBundle", "VAE", "VaeEdgeError",
+    "BackendError",
+    "Bernoulli",
+    "BundleError",
+    "BundleNotFound",
+    "Categorical",
+    "CheckFailed",
+    "Deterministic",
+    "DiscretizedLogistic",
+    "Distribution",
+    "HEADS",
+    "InputError",
+    "IntegrityError",
+    "ManifestError",
+    "Mixture",
+    "MultivariateNormalTriL",
+    "Normal",
+    "Purpose",
+    "UnsafeBundle",
+    "VAE",
+    "VaeEdgeError",
   ]);
 });
 
@@ -42,7 +65,13 @@ test("the package is small, and a bundler for browsers needs nothing beside it",
 test("what is published compiles without Node's types, and works as a module", async () => {
   const folder = mkdtempSync(join(tmpdir(), "vae-edge-"));
   try {
-    execFileSync(process.execPath, [path("web/node_modules/typescript/bin/tsc"), "-p", path("web/tsconfig.build.json"), "--outDir", folder]);
+    execFileSync(process.execPath, [
+      path("web/node_modules/typescript/bin/tsc"),
+      "-p",
+      path("web/tsconfig.build.json"),
+      "--outDir",
+      folder,
+    ]);
     const { VAE } = await import(pathToFileURL(join(folder, "index.js")).href);
     assert.equal(typeof VAE.load, "function");
     assert.match(readFileSync(join(folder, "index.d.ts"), "utf8"), /vae\.js/);

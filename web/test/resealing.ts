@@ -24,7 +24,9 @@ function render(value: any, indent: string): string {
     return items.length > 0 ? `[\n${items.join(",\n")}\n${indent}]` : "[]";
   }
   if (typeof value === "object" && value !== null) {
-    const items = Object.keys(value).sort().map((key) => `${indent}  ${JSON.stringify(key)}: ${render(value[key], `${indent}  `)}`);
+    const items = Object.keys(value)
+      .sort()
+      .map((key) => `${indent}  ${JSON.stringify(key)}: ${render(value[key], `${indent}  `)}`);
     return items.length > 0 ? `{\n${items.join(",\n")}\n${indent}}` : "{}";
   }
   return JSON.stringify(value);
@@ -39,7 +41,9 @@ export function seal(tree: any): Uint8Array {
 /** The same for text that has a digest's line. */
 export function sealText(text: string): Uint8Array {
   const [before, after] = text.split(/(?<=\n {2}"digest": ")[0-9a-f]{64}(?=")/) as [string, string];
-  const digest = createHash("sha256").update(before + after).digest("hex");
+  const digest = createHash("sha256")
+    .update(before + after)
+    .digest("hex");
   return new TextEncoder().encode(before + digest + after);
 }
 

@@ -14,7 +14,10 @@ import { filesOf, path } from "./vectors.js";
 const TINY = filesOf("tests/runtime/tiny");
 
 /** Serves files by name below /bundle/; other names are not there. */
-async function serve(files: Record<string, Uint8Array | number>, use: (url: string, asked: string[]) => Promise<void>): Promise<void> {
+async function serve(
+  files: Record<string, Uint8Array | number>,
+  use: (url: string, asked: string[]) => Promise<void>,
+): Promise<void> {
   const asked: string[] = [];
   const server: Server = createServer((request, response) => {
     asked.push(request.url!);
@@ -61,8 +64,12 @@ test("a server that lacks a file, fails, or is not there gives an error that say
 });
 
 test("a download that is longer than the manifest says is given up", async () => {
-  await serve({ ...TINY, "decoder.onnx": new Uint8Array(1 << 20) }, (url) => assert.rejects(VAE.load(url), /expected at most/));
-  await serve({ "manifest.json": new Uint8Array((1 << 20) + 1) }, (url) => assert.rejects(VAE.load(url), IntegrityError));
+  await serve({ ...TINY, "decoder.onnx": new Uint8Array(1 << 20) }, (url) =>
+    assert.rejects(VAE.load(url), /expected at most/),
+  );
+  await serve({ "manifest.json": new Uint8Array((1 << 20) + 1) }, (url) =>
+    assert.rejects(VAE.load(url), IntegrityError),
+  );
 });
 
 test("the caller's fetch is used", async () => {

@@ -4,13 +4,26 @@ import { InputError, VAE, VaeEdgeError, type GenerateOptions } from "../src/inde
 import { filesOf, load, readJson } from "./vectors.js";
 
 const { bundles } = readJson("tests/vectors/bundles.json");
-const open = (name: string) => VAE.load(Object.fromEntries(Object.entries<string>(bundles[name].files).map(([file, data]) => [file, Uint8Array.from(Buffer.from(data, "base64"))])));
+const open = (name: string) =>
+  VAE.load(
+    Object.fromEntries(
+      Object.entries<string>(bundles[name].files).map(([file, data]) => [
+        file,
+        Uint8Array.from(Buffer.from(data, "base64")),
+      ]),
+    ),
+  );
 
 let vae: VAE, labels: VAE, index: VAE, vector: VAE, table: VAE, grey: VAE, levels: VAE, autoencoder: VAE;
 before(async () => {
   vae = await VAE.load(filesOf("tests/runtime/tiny"));
   [labels, index, vector, table, grey, levels, autoencoder] = [
-    await open("labels"), await open("index"), await open("vector"), await open("table"), await open("grey"), await open("levels"),
+    await open("labels"),
+    await open("index"),
+    await open("vector"),
+    await open("table"),
+    await open("grey"),
+    await open("levels"),
     await open("autoencoder"),
   ];
 });
@@ -53,9 +66,17 @@ test("labels go by name, by number, by number as text, one for all or one each",
     const mixed = await model.generate(2, { ...options, label: [a, 3] });
     assert.deepEqual(mixed.data.slice(24), named.data.slice(24));
     const many = await model.generate(70, { ...options, label: Array.from({ length: 70 }, (_, i) => i % 4) });
-    assert.deepEqual((await model.generate(1, { ...options, label: 69 % 4, start: 69 })).data, many.data.slice(69 * 24));
+    assert.deepEqual(
+      (await model.generate(1, { ...options, label: 69 % 4, start: 69 })).data,
+      many.data.slice(69 * 24),
+    );
     const parts = [];
-    for await (const batch of model.stream(70, { ...options, label: Array.from({ length: 70 }, (_, i) => i % 4), batchSize: 32 })) parts.push(...batch.data);
+    for await (const batch of model.stream(70, {
+      ...options,
+      label: Array.from({ length: 70 }, (_, i) => i % 4),
+      batchSize: 32,
+    }))
+      parts.push(...batch.data);
     assert.deepEqual(parts, [...many.data]);
   }
 });
@@ -78,7 +99,8 @@ test("labels and conditions that do not go with the model are refused", async ()
     [vector, { condition: [NaN, 1] }, /finite/],
     [vector, { condition: { dims: [3, 2], data: new Float32Array(6) } }, /shape/],
   ];
-  for (const [model, options, message] of bad) await assert.rejects(model.generate(2, options), { name: "InputError", message });
+  for (const [model, options, message] of bad)
+    await assert.rejects(model.generate(2, options), { name: "InputError", message });
 });
 
 test("one vector is for all events, two are one each", async () => {
@@ -91,15 +113,30 @@ test("one vector is for all events, two are one each", async () => {
 test("images are prepared as Python prepares them", () => {
   const bytes = Uint8Array.from({ length: 24 }, (_, i) => i * 11);
   const expected = Array.from(bytes, (byte) => (byte / 255 > 0.5 ? 1 : 0));
-  for (const x of [bytes, Uint8ClampedArray.from(bytes), { dims: [6, 4], data: bytes }, { dims: [1, 6, 4], data: bytes }, { dims: [6, 4, 1], data: bytes }]) {
+  for (const x of [
+    bytes,
+    Uint8ClampedArray.from(bytes),
+    { dims: [6, 4], data: bytes },
+    { dims: [1, 6, 4], data: bytes },
+    { dims: [6, 4, 1], data: bytes },
+  ]) {
     assert.deepEqual(vae.prepare(x), { dims: [1, 6, 4, 1], data: Float32Array.from(expected) });
   }
   const prepared = vae.prepare(bytes);
   assert.deepEqual(vae.prepare(prepared), prepared);
   assert.deepEqual(vae.prepare(Array.from(bytes, (byte) => byte / 255)).data, prepared.data);
-  assert.deepEqual(grey.prepare(bytes).data, Float32Array.from(bytes, (byte) => byte / 255)); // 256 levels
-  assert.deepEqual(grey.prepare(Float32Array.from(bytes, (byte) => (byte + 0.3) / 255.3)).data, Float32Array.from(bytes, (byte) => Math.round(((byte + 0.3) / 255.3) * 255) / 255));
-  assert.deepEqual(levels.prepare(bytes).data, Float32Array.from(bytes, (byte) => Math.round((byte / 255) * 3) / 3));
+  assert.deepEqual(
+    grey.prepare(bytes).data,
+    Float32Array.from(bytes, (byte) => byte / 255),
+  ); // 256 levels
+  assert.deepEqual(
+    grey.prepare(Float32Array.from(bytes, (byte) => (byte + 0.3) / 255.3)).data,
+    Float32Array.from(bytes, (byte) => Math.round(((byte + 0.3) / 255.3) * 255) / 255),
+  );
+  assert.deepEqual(
+    levels.prepare(bytes).data,
+    Float32Array.from(bytes, (byte) => Math.round((byte / 255) * 3) / 3),
+  );
 });
 
 test("events that a model cannot read are refused", () => {
@@ -117,7 +154,8 @@ test("events that a model cannot read are refused", () => {
     [table, [1, 2, 3, 4, NaN], /"dose" \(column 4\)/],
     [table, [1, 2, 3e39, 4, 5], /"weight" \(column 2\)/],
   ];
-  for (const [model, x, message] of bad) assert.throws(() => model.prepare(x as never), { name: "InputError", message });
+  for (const [model, x, message] of bad)
+    assert.throws(() => model.prepare(x as never), { name: "InputError", message });
   assert.deepEqual(table.prepare(new Int32Array(10)).dims, [2, 5]);
 });
 

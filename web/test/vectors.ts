@@ -28,21 +28,31 @@ export function readJson(name: string): any {
 
 /** SHA-256 of the numbers' bytes. */
 export function digest(array: ArrayBufferView): string {
-  return createHash("sha256").update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength)).digest("hex");
+  return createHash("sha256")
+    .update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
+    .digest("hex");
 }
 
 /** The files of a bundle's folder. */
 export function filesOf(folder: string): Record<string, Uint8Array> {
-  return Object.fromEntries(readdirSync(path(folder)).map((name) => [name, Uint8Array.from(readFileSync(`${path(folder)}/${name}`))]));
+  return Object.fromEntries(
+    readdirSync(path(folder)).map((name) => [name, Uint8Array.from(readFileSync(`${path(folder)}/${name}`))]),
+  );
 }
 
 /** The folders of the bundles that ship. */
-export const SHIPPED = readdirSync(path("artifacts")).filter((name) => existsSync(path(`artifacts/${name}/manifest.json`)));
+export const SHIPPED = readdirSync(path("artifacts")).filter((name) =>
+  existsSync(path(`artifacts/${name}/manifest.json`)),
+);
 
 /** The bits of numbers in hexadecimal, as noise.json writes them. */
 export function bits(array: Float32Array | Float64Array | Uint32Array | Uint16Array | BigUint64Array): string[] {
   const { buffer, byteOffset, length, BYTES_PER_ELEMENT: width } = array;
-  const unsigned = width === 8 ? new BigUint64Array(buffer, byteOffset, length)
-    : width === 4 ? new Uint32Array(buffer, byteOffset, length) : new Uint16Array(buffer, byteOffset, length);
+  const unsigned =
+    width === 8
+      ? new BigUint64Array(buffer, byteOffset, length)
+      : width === 4
+        ? new Uint32Array(buffer, byteOffset, length)
+        : new Uint16Array(buffer, byteOffset, length);
   return Array.from(unsigned as Iterable<number | bigint>, (value) => value.toString(16).padStart(2 * width, "0"));
 }

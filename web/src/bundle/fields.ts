@@ -19,7 +19,8 @@ export const float: Reader<number> = (value, where) => {
 
 /** An integer that a JavaScript number holds exactly: 1.0 is none. */
 export const integer: Reader<number> = (value, where) => {
-  if (typeof value !== "bigint" || !Number.isSafeInteger(Number(value))) throw mismatch(where, "an integer below 2^53", value);
+  if (typeof value !== "bigint" || !Number.isSafeInteger(Number(value)))
+    throw mismatch(where, "an integer below 2^53", value);
   return Number(value);
 };
 
@@ -65,7 +66,9 @@ export function mapOf<T>(reader: Reader<T>): Reader<Readonly<Record<string, T>>>
 
 /** An object of exactly these fields; a field latentSize is written latent_size. */
 export function objectOf<T>(fields: { readonly [K in keyof T]-?: Reader<T[K]> }): Reader<T> {
-  const readers = new Map(Object.entries(fields).map(([name, reader]) => [snake(name), [name, reader as Reader<unknown>]] as const));
+  const readers = new Map(
+    Object.entries(fields).map(([name, reader]) => [snake(name), [name, reader as Reader<unknown>]] as const),
+  );
   return (value, where) => {
     if (!(value instanceof Map)) throw mismatch(where, "an object", value);
     const missing = [...readers.keys()].filter((key) => !value.has(key));
@@ -74,7 +77,9 @@ export function objectOf<T>(fields: { readonly [K in keyof T]-?: Reader<T[K]> })
     for (const [key, item] of value) {
       const field = readers.get(key);
       if (field === undefined) {
-        throw new ManifestError(`${where} has unknown ${JSON.stringify(key).slice(0, 60)}; its schema has no such field`);
+        throw new ManifestError(
+          `${where} has unknown ${JSON.stringify(key).slice(0, 60)}; its schema has no such field`,
+        );
       }
       found[field[0]] = field[1](item, `${where}.${key}`);
     }
@@ -87,6 +92,13 @@ function snake(name: string): string {
 }
 
 function mismatch(where: string, expected: string, value: Json): ManifestError {
-  const kind = value === null ? "null" : Array.isArray(value) ? "a list" : value instanceof Map ? "an object" : `${typeof value} ${value}`;
+  const kind =
+    value === null
+      ? "null"
+      : Array.isArray(value)
+        ? "a list"
+        : value instanceof Map
+          ? "an object"
+          : `${typeof value} ${value}`;
   return new ManifestError(`${where} should be ${expected}, it is ${kind.slice(0, 60)}; export the bundle again`);
 }

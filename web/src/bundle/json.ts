@@ -40,7 +40,7 @@ export function parseJson(source: string): Json {
     const string = take(STRING);
     if (string !== null) return JSON.parse(string[0]) as string;
     const number = take(NUMBER);
-    if (number !== null) return number[1] ?? number[2] ? Number(number[0]) : integer(number[0]);
+    if (number !== null) return (number[1] ?? number[2]) ? Number(number[0]) : integer(number[0]);
     const word = take(WORD);
     expect(word, "a value");
     return word[0] === "null" ? null : word[0] === "true";

@@ -2,7 +2,15 @@
 
 import { either, float, integer, listOf, mapOf, objectOf, oneOf, orNull, string, wholeNumber } from "./fields.js";
 import type {
-  ConditionSpec, DistributionSpec, FileSpec, GraphSpec, ImageSpec, Manifest, TensorSpec, TrainingSpec, VectorSpec,
+  ConditionSpec,
+  DistributionSpec,
+  FileSpec,
+  GraphSpec,
+  ImageSpec,
+  Manifest,
+  TensorSpec,
+  TrainingSpec,
+  VectorSpec,
 } from "./schema.js";
 
 const file = objectOf<FileSpec>({ name: string, bytes: integer, sha256: string });

@@ -1,8 +1,8 @@
 /**
  * The manifest as a file: its digest is checked, then its content.
  *
- * The digest is the SHA-256 of the file's own bytes with the digest's value left out. It guards against damage; it is no
- * signature: for that, keep the digest elsewhere and pass it to `VAE.load`.
+ * The digest is the SHA-256 of the file's own bytes with the digest's value left out. It guards against damage; it is
+ * no signature: for that, keep the digest elsewhere and pass it to `VAE.load`.
  */
 
 import { ManifestError } from "../errors.js";
@@ -35,13 +35,16 @@ export async function parseManifest(data: Uint8Array): Promise<Manifest> {
 
 /** The tree in `data`, once its digest is that of its bytes. Schema 1, written canonically, has the same digest. */
 async function verified(data: Uint8Array): Promise<Map<string, Json>> {
-  if (!data.every((byte) => byte < 128)) throw new ManifestError("the manifest should be ASCII, it is not: export the bundle again");
+  if (!data.every((byte) => byte < 128))
+    throw new ManifestError("the manifest should be ASCII, it is not: export the bundle again");
   const text = new TextDecoder().decode(data);
   let tree: Json;
   try {
     tree = parseJson(text);
   } catch (error) {
-    throw new ManifestError(`the manifest is not JSON (${(error as Error).message}); export the bundle again`, { cause: error });
+    throw new ManifestError(`the manifest is not JSON (${(error as Error).message}); export the bundle again`, {
+      cause: error,
+    });
   }
   if (!(tree instanceof Map)) throw new ManifestError("the manifest should be a JSON object, it is another value");
   const [line, more] = [...text.matchAll(DIGEST_LINE)];
@@ -56,7 +59,9 @@ async function verified(data: Uint8Array): Promise<Map<string, Json>> {
   blank.set(data.subarray(0, end - 64));
   blank.set(data.subarray(end), end - 64);
   if ((await sha256(blank)) !== line[1]) {
-    throw new ManifestError("the manifest's digest is not that of its bytes (damaged or edited?); export the bundle again");
+    throw new ManifestError(
+      "the manifest's digest is not that of its bytes (damaged or edited?); export the bundle again",
+    );
   }
   return tree;
 }

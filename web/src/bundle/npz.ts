@@ -8,7 +8,12 @@ import { isSame, sizeOf, text, type Shape } from "../arrays.js";
 import { IntegrityError } from "../errors.js";
 
 const DTYPES = {
-  "<f4": Float32Array, "<f2": Uint16Array, "|i1": Int8Array, "|u1": Uint8Array, "<i4": Int32Array, "<i8": BigInt64Array,
+  "<f4": Float32Array,
+  "<f2": Uint16Array,
+  "|i1": Int8Array,
+  "|u1": Uint8Array,
+  "<i4": Int32Array,
+  "<i8": BigInt64Array,
 } as const;
 export type Dtype = keyof typeof DTYPES;
 /** "<f2" comes as its bits; `halfToFloat` reads them. */
@@ -20,18 +25,26 @@ export interface NpyArray {
 /** What a member should be; -1 in a shape is any size. */
 export type Expected = Readonly<Record<string, { readonly dtype: Dtype; readonly shape: Shape }>>;
 
-const HEADER = /^\x93NUMPY\x01\x00[^]{2}\{'descr': '([<|][a-z]\d)', 'fortran_order': False, 'shape': \(((?:\d{1,9}, ?)*\d{0,9})\), \} *\n/;
+const HEADER =
+  /^\x93NUMPY\x01\x00[^]{2}\{'descr': '([<|][a-z]\d)', 'fortran_order': False, 'shape': \(((?:\d{1,9}, ?)*\d{0,9})\), \} *\n/;
 const MAX_HEADER = 512;
 const LOCAL = 0x04034b50; // the signature of a member (APPNOTE.TXT 6.3.10, 4.3.7)
 const CENTRAL = 0x02014b50; // and of the directory behind the last one
 
 /** The arrays in `data` that are `expected`; throws IntegrityError where it holds others. `name` is the file's. */
 export function parseNpz(data: Uint8Array, name: string, expected: Expected): Map<string, NpyArray> {
-  const problem = (message: string) => new IntegrityError(`${name} cannot be read (${message}); export the bundle again`);
+  const problem = (message: string) =>
+    new IntegrityError(`${name} cannot be read (${message}); export the bundle again`);
   const found = members(data, problem);
   const wanted = Object.keys(expected).map((key) => `${key}.npy`);
-  if (!isSame([...found.keys()].sort(), [...wanted].sort())) throw problem(`it should hold ${Object.keys(expected).join(", ")}`);
-  return new Map(Object.entries(expected).map(([key, { dtype, shape }]) => [key, npy(found.get(`${key}.npy`)!, key, dtype, shape, problem)]));
+  if (!isSame([...found.keys()].sort(), [...wanted].sort()))
+    throw problem(`it should hold ${Object.keys(expected).join(", ")}`);
+  return new Map(
+    Object.entries(expected).map(([key, { dtype, shape }]) => [
+      key,
+      npy(found.get(`${key}.npy`)!, key, dtype, shape, problem),
+    ]),
+  );
 }
 
 type Problem = (message: string) => IntegrityError;
@@ -44,7 +57,11 @@ function members(data: Uint8Array, problem: Problem): Map<string, Uint8Array> {
   let at = 0;
   while (signature(at) === LOCAL && at + 30 <= data.length) {
     const [flags, method] = [view.getUint16(at + 6, true), view.getUint16(at + 8, true)];
-    const [crc, packed32, size32] = [14, 18, 22].map((field) => view.getUint32(at + field, true)) as [number, number, number];
+    const [crc, packed32, size32] = [14, 18, 22].map((field) => view.getUint32(at + field, true)) as [
+      number,
+      number,
+      number,
+    ];
     const nameEnd = at + 30 + view.getUint16(at + 26, true);
     const begin = nameEnd + view.getUint16(at + 28, true);
     let [packed, size] = [packed32, size32];
@@ -71,7 +88,8 @@ function npy(data: Uint8Array, key: string, dtype: Dtype, shape: Shape, problem:
   }
   const dims = (header[2]!.match(/\d+/g) ?? []).map(Number);
   const fits = dims.length === shape.length && shape.every((size, axis) => size === -1 || size === dims[axis]);
-  if (header[1] !== dtype || !fits) throw problem(`${key} should be ${dtype} ${text(shape)}, it is ${header[1]} ${text(dims)}`);
+  if (header[1] !== dtype || !fits)
+    throw problem(`${key} should be ${dtype} ${text(shape)}, it is ${header[1]} ${text(dims)}`);
   const body = data.slice(header[0].length); // a copy, which lies where a typed array may begin
   const kind = DTYPES[dtype];
   if (body.length !== sizeOf(dims) * kind.BYTES_PER_ELEMENT) {

@@ -31,14 +31,21 @@ function mixture(data: Uint8Array, name: string, k: number, size: number, precis
     weights: { dtype: "<f4", shape: [k] },
     loc: { dtype, shape: [k, size] },
     lower: { dtype, shape: [k, width] },
-    ...(precision === "int8" && { loc_step: { dtype: "<f4", shape: [size] }, lower_step: { dtype: "<f4", shape: [width] } }),
+    ...(precision === "int8" && {
+      loc_step: { dtype: "<f4", shape: [size] },
+      lower_step: { dtype: "<f4", shape: [width] },
+    }),
   };
   const found = parseNpz(data, name, expected);
   const loc = widened(found.get("loc")!, dtype, found.get("loc_step"));
   const lower = widened(found.get("lower")!, dtype, found.get("lower_step"));
   try {
     const weights = found.get("weights")!.data as Float32Array;
-    return new Mixture(weights, { dims: [k, size], data: loc }, { dims: [k, size, size], data: squares(lower, k, size) });
+    return new Mixture(
+      weights,
+      { dims: [k, size], data: loc },
+      { dims: [k, size, size], data: squares(lower, k, size) },
+    );
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     throw new IntegrityError(`${name} is no mixture (${error.message}); export the bundle again`, { cause: error });
@@ -49,7 +56,9 @@ function mixture(data: Uint8Array, name: string, k: number, size: number, precis
 function widened({ data }: NpyArray, dtype: Dtype, step?: NpyArray): Float32Array {
   const stored = data as Float32Array | Uint16Array | Int8Array;
   const steps = step?.data as Float32Array | undefined;
-  return Float32Array.from(stored, (value, i) => (steps ? value * steps[i % steps.length]! : dtype === "<f2" ? halfToFloat(value) : value));
+  return Float32Array.from(stored, (value, i) =>
+    steps ? value * steps[i % steps.length]! : dtype === "<f2" ? halfToFloat(value) : value,
+  );
 }
 
 /** Matrices (K, L, L) of the rows of their lower triangles. */

@@ -1,4 +1,4 @@
-/** What a manifest holds. `docs/bundle-format.md` specifies each field; names here are those of the JSON in camelCase. */
+/** What a manifest holds. `docs/bundle-format.md` specifies each field; the names here are the JSON's in camelCase. */
 
 /** A file of the bundle: its name (no folder), size in bytes and SHA-256 in hexadecimal. */
 export interface FileSpec {

@@ -37,7 +37,8 @@ function padded(rest: Uint8Array, length: number): DataView {
 function compress(state: Int32Array, w: Int32Array, block: DataView, at: number): void {
   for (let t = 0; t < 16; t++) w[t] = block.getInt32(at + 4 * t);
   for (let t = 16; t < 64; t++) {
-    const x = w[t - 15]!, y = w[t - 2]!;
+    const x = w[t - 15]!,
+      y = w[t - 2]!;
     const s0 = turn(x, 7) ^ turn(x, 18) ^ (x >>> 3);
     const s1 = turn(y, 17) ^ turn(y, 19) ^ (y >>> 10);
     w[t] = w[t - 16]! + s0 + w[t - 7]! + s1;

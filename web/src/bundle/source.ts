@@ -8,7 +8,7 @@ import { checkSize } from "./sizes.js";
 /** The files of a bundle by name, "manifest.json" among them. */
 export type Files = Readonly<Record<string, Uint8Array | ArrayBuffer | Blob>>;
 
-/** A bundle's place, for messages, and what reads a file of it: at most `limit` bytes, or undefined where there is none. */
+/** A bundle's place, for messages, and what reads one file: at most `limit` bytes, or undefined where there is none. */
 export interface Source {
   readonly where: string;
   read(name: string, limit: number): Promise<Uint8Array | undefined>;
@@ -64,10 +64,15 @@ function fromUrl(url: string | URL, fetcher: typeof fetch): Source {
       try {
         response = await fetcher(address);
       } catch (error) {
-        throw new BundleError(`${address.href} cannot be fetched (${(error as Error).message}): is the server there, and does it allow this page (CORS)?`, { cause: error });
+        throw new BundleError(
+          `${address.href} cannot be fetched (${(error as Error).message}): is the server there, and does it allow ` +
+            "this page (CORS)?",
+          { cause: error },
+        );
       }
       if (response.status === 404 || response.status === 410) return undefined;
-      if (!response.ok || response.body === null) throw new BundleError(`${address.href} answers ${response.status}, 200 was expected`);
+      if (!response.ok || response.body === null)
+        throw new BundleError(`${address.href} answers ${response.status}, 200 was expected`);
       return readStream(response.body, address.href, limit);
     },
   };
@@ -98,6 +103,7 @@ async function readStream(stream: ReadableStream<Uint8Array>, name: string, limi
 /** A manifest's bytes; throws BundleNotFound where there is none. */
 export async function readManifestBytes(source: Source, limit: number): Promise<Uint8Array> {
   const data = await source.read(MANIFEST, limit);
-  if (data === undefined) throw new BundleNotFound(`${source.where} is no bundle: it has no ${MANIFEST}; make one with vae-edge export`);
+  if (data === undefined)
+    throw new BundleNotFound(`${source.where} is no bundle: it has no ${MANIFEST}; make one with vae-edge export`);
   return data;
 }

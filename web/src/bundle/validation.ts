@@ -46,7 +46,12 @@ function checkEvent(event: EventSpec): void {
   if (event.kind === "vector") {
     checkSize("event.size", event.size);
     for (const name of ["names", "shift", "scale"] as const) {
-      expect([0, event.size].includes(event[name].length), `event.${name}`, `none or ${event.size}`, event[name].length);
+      expect(
+        [0, event.size].includes(event[name].length),
+        `event.${name}`,
+        `none or ${event.size}`,
+        event[name].length,
+      );
     }
     expect(new Set(event.names).size === event.names.length, "event.names", "different names", event.names);
   } else {
@@ -56,7 +61,12 @@ function checkEvent(event: EventSpec): void {
   }
   const [shifts, scales] = event.kind === "vector" ? [event.shift, event.scale] : [[event.shift], [event.scale]];
   expect(shifts.every(Number.isFinite), "event.shift", "finite", shifts);
-  expect(scales.every((scale) => Number.isFinite(scale) && scale > 0), "event.scale", "finite and > 0", scales);
+  expect(
+    scales.every((scale) => Number.isFinite(scale) && scale > 0),
+    "event.scale",
+    "finite and > 0",
+    scales,
+  );
 }
 
 function checkCondition({ kind, size, names }: ConditionSpec): void {
@@ -77,26 +87,44 @@ function checkFiles(files: readonly FileSpec[]): void {
 }
 
 /** The inputs: one of `role` and `shape`, and at most one condition. The outputs: float32, the batch first. */
-function checkGraph(where: string, graph: GraphSpec, role: string, shape: Shape, condition: ConditionSpec | null): void {
+function checkGraph(
+  where: string,
+  graph: GraphSpec,
+  role: string,
+  shape: Shape,
+  condition: ConditionSpec | null,
+): void {
   expect(graph.multiplyAdds >= 0, `${where}.multiply_adds`, "0 or more", graph.multiplyAdds);
   expect(graph.parameters >= 0, `${where}.parameters`, "0 or more", graph.parameters);
   const roles = graph.inputs.map((tensor) => tensor.role);
   const mains = roles.filter((each) => each === role).length;
   const conditions = roles.filter((each) => each === "condition").length;
-  expect(mains === 1 && conditions <= (condition === null ? 0 : 1) && mains + conditions === roles.length,
-    `${where}.inputs`, condition === null ? role : `${role} and at most one condition`, roles);
+  expect(
+    mains === 1 && conditions <= (condition === null ? 0 : 1) && mains + conditions === roles.length,
+    `${where}.inputs`,
+    condition === null ? role : `${role} and at most one condition`,
+    roles,
+  );
   for (const tensor of graph.inputs) {
     const isIndex = tensor.role === "condition" && condition?.kind === "index";
     const tail = tensor.role !== "condition" ? shape : isIndex ? [] : [condition!.size];
     const dtypes = isIndex ? ["int32", "int64"] : ["float32"];
-    expect(dtypes.includes(tensor.dtype) && isSame(tensor.shape, ["batch", ...tail]), `${where}.${tensor.name}`,
-      `${dtypes[0]} (${["batch", ...tail].join(", ")})`, `${tensor.dtype} (${tensor.shape.join(", ")})`);
+    expect(
+      dtypes.includes(tensor.dtype) && isSame(tensor.shape, ["batch", ...tail]),
+      `${where}.${tensor.name}`,
+      `${dtypes[0]} (${["batch", ...tail].join(", ")})`,
+      `${tensor.dtype} (${tensor.shape.join(", ")})`,
+    );
   }
   for (const tensor of graph.outputs) {
     const [batch, ...sizes] = tensor.shape;
     const fits = batch === "batch" && sizes.every((size) => typeof size === "number" && size > 0);
-    expect(fits && tensor.dtype === "float32" && tensor.role === "", `${where}.${tensor.name}`, "float32 (batch, ...)",
-      `${tensor.dtype} (${tensor.shape.join(", ")})`);
+    expect(
+      fits && tensor.dtype === "float32" && tensor.role === "",
+      `${where}.${tensor.name}`,
+      "float32 (batch, ...)",
+      `${tensor.dtype} (${tensor.shape.join(", ")})`,
+    );
   }
 }
 
@@ -112,7 +140,12 @@ function checkNames(graphs: readonly GraphSpec[]): void {
   for (const name of names) expect(TENSOR_NAME.test(name), "tensor name", "letters, digits and _.:/-", name);
 }
 
-function checkDistribution(role: "posterior" | "likelihood" | "prior", spec: DistributionSpec, shape: Shape, graph?: GraphSpec): void {
+function checkDistribution(
+  role: "posterior" | "likelihood" | "prior",
+  spec: DistributionSpec,
+  shape: Shape,
+  graph?: GraphSpec,
+): void {
   expect(isSame(spec.eventShape, shape), `${role}.event_shape`, `(${shape.join(", ")})`, spec.eventShape);
   const shapes = new Map(graph?.outputs.map((tensor) => [tensor.name, tensor.shape.slice(1) as number[]]));
   const unknown = Object.values(spec.outputs).filter((name) => !shapes.has(name));
@@ -127,5 +160,7 @@ function checkSize(where: string, size: number): void {
 
 function expect(holds: boolean, where: string, expected: string, value: unknown): void {
   if (holds) return;
-  throw new ManifestError(`manifest: ${where} should be ${expected}, it is ${String(value).slice(0, 200)}; export the bundle again`);
+  throw new ManifestError(
+    `manifest: ${where} should be ${expected}, it is ${String(value).slice(0, 200)}; export the bundle again`,
+  );
 }

@@ -67,15 +67,22 @@ export interface Family {
 }
 
 /** Each parameter in its full shape (B, ...shape). */
-export function full(family: Family, parameters: Parameters, settings: Settings, eventShape: Shape): Record<string, Float32Tensor> {
+export function full(
+  family: Family,
+  parameters: Parameters,
+  settings: Settings,
+  eventShape: Shape,
+): Record<string, Float32Tensor> {
   const shapes = Object.entries(family.parameterShapes(eventShape, settings));
   const withBatch = shapes.find(([name, shape]) => parameters[name]!.dims.length === shape.length + 1);
   const batch = withBatch === undefined ? [] : parameters[withBatch[0]]!.dims.slice(0, 1);
-  return Object.fromEntries(shapes.map(([name, shape]) => {
-    const { dims, data } = parameters[name]!;
-    const wanted = [...batch, ...shape];
-    return [name, { dims: wanted, data: spread(data, dims, wanted) }];
-  }));
+  return Object.fromEntries(
+    shapes.map(([name, shape]) => {
+      const { dims, data } = parameters[name]!;
+      const wanted = [...batch, ...shape];
+      return [name, { dims: wanted, data: spread(data, dims, wanted) }];
+    }),
+  );
 }
 
 export abstract class Distribution {
@@ -91,7 +98,9 @@ export abstract class Distribution {
     this.eventShape = eventShape;
     this.size = sizeOf(eventShape);
     if (sizeOf(batchShape) * this.size === 0) {
-      throw new InputError(`a distribution should hold something, its shape is ${text([...batchShape, ...eventShape])}`);
+      throw new InputError(
+        `a distribution should hold something, its shape is ${text([...batchShape, ...eventShape])}`,
+      );
     }
   }
 
@@ -167,7 +176,7 @@ export abstract class Distribution {
   divergenceFrom(other: Distribution): Float64Tensor {
     throw new InputError(
       `KL(${other.family} || ${this.family}) has no closed form: estimate it from samples, the mean of ` +
-      "p.logProb(x) - q.logProb(x) over x of p.sample(...)",
+        "p.logProb(x) - q.logProb(x) over x of p.sample(...)",
     );
   }
 
@@ -183,7 +192,9 @@ export abstract class Distribution {
   }
 
   protected no(method: string): InputError {
-    return new InputError(`a distribution of family ${this.family} has no ${method} in closed form: estimate it from samples`);
+    return new InputError(
+      `a distribution of family ${this.family} has no ${method} in closed form: estimate it from samples`,
+    );
   }
 
   /** A new tensor of batchShape + eventShape. */
@@ -230,7 +241,9 @@ export function empty(dims: Shape): Float32Tensor {
   try {
     return { dims, data: new Float32Array(sizeOf(dims)) };
   } catch (error) {
-    throw new InputError(`${text(dims)} numbers do not fit in memory: draw fewer at a time, each from its start`, { cause: error });
+    throw new InputError(`${text(dims)} numbers do not fit in memory: draw fewer at a time, each from its start`, {
+      cause: error,
+    });
   }
 }
 
@@ -240,4 +253,3 @@ export function sum(n: number, each: (i: number) => number): number {
   for (let i = 0; i < n; i++) total += each(i);
   return total;
 }
-

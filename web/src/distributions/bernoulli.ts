@@ -6,7 +6,7 @@ import { logisticQuantiles, Purpose, words16, type Place } from "../noise/index.
 import type { Float32Tensor, Float64Tensor, Numbers } from "../tensor.js";
 import { Distribution, eventAxes, full, sum, type AxesOptions, type Family } from "./base.js";
 
-/** Independent pixels, 1 with probability sigmoid(logits), else 0: logits (B, H, W, C) or (H, W, C), also +-Infinity. */
+/** Independent pixels, 1 with probability sigmoid(logits), else 0; logits (B, H, W, C) or (H, W, C) may be infinite. */
 export class Bernoulli extends Distribution {
   readonly family = "bernoulli";
   readonly logits: Float32Array;
@@ -55,26 +55,39 @@ export class Bernoulli extends Distribution {
     if (!data.every((x) => x >= 0 && x <= 1)) {
       throw new InputError("pixels should lie in [0, 1] to have a probability: use vae.prepare");
     }
-    return this.perEvent(dims, (first, parameter) => sum(this.size, (j) => {
-      const x = data[first + j]!, l = this.logits[parameter + j]!;
-      return expectation(x, logP1(l)) + expectation(1 - x, logP1(-l));
-    }));
+    return this.perEvent(dims, (first, parameter) =>
+      sum(this.size, (j) => {
+        const x = data[first + j]!,
+          l = this.logits[parameter + j]!;
+        return expectation(x, logP1(l)) + expectation(1 - x, logP1(-l));
+      }),
+    );
   }
 
   override entropy(): Float64Tensor {
-    return this.perEvent([...this.batchShape, ...this.eventShape], (first) => sum(this.size, (j) => {
-      const p1 = logP1(this.logits[first + j]!), p0 = logP1(-this.logits[first + j]!);
-      return expectation(Math.exp(p1), -p1) + expectation(Math.exp(p0), -p0);
-    }));
+    return this.perEvent([...this.batchShape, ...this.eventShape], (first) =>
+      sum(this.size, (j) => {
+        const p1 = logP1(this.logits[first + j]!),
+          p0 = logP1(-this.logits[first + j]!);
+        return expectation(Math.exp(p1), -p1) + expectation(Math.exp(p0), -p0);
+      }),
+    );
   }
 
   override klDivergence(other: Distribution): Float64Tensor {
     if (!(other instanceof Bernoulli)) return super.klDivergence(other);
-    return this.perPair(other, (mine, theirs) => sum(this.size, (j) => {
-      const p = this.logits[mine + j]!, q = other.logits[theirs + j]!;
-      // where p and q all but agree, rounding leaves -1e-16
-      return Math.max(expectation(Math.exp(logP1(p)), logP1(p) - logP1(q)) + expectation(Math.exp(logP1(-p)), logP1(-p) - logP1(-q)), 0);
-    }));
+    return this.perPair(other, (mine, theirs) =>
+      sum(this.size, (j) => {
+        const p = this.logits[mine + j]!,
+          q = other.logits[theirs + j]!;
+        // where p and q all but agree, rounding leaves -1e-16
+        return Math.max(
+          expectation(Math.exp(logP1(p)), logP1(p) - logP1(q)) +
+            expectation(Math.exp(logP1(-p)), logP1(-p) - logP1(-q)),
+          0,
+        );
+      }),
+    );
   }
 }
 

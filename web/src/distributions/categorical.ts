@@ -24,7 +24,10 @@ export class Categorical extends Distribution {
     this.levels = checkLevels(dims[dims.length - 1]!);
     for (let pixel = 0; pixel * this.levels < data.length; pixel++) {
       if (!Number.isFinite(this.top(pixel))) {
-        throw new InputError("logits should be numbers or -Infinity, one of each pixel's finite: there is a NaN, +Infinity, or a pixel of -Infinity alone");
+        throw new InputError(
+          "logits should be numbers or -Infinity, one of each pixel's finite: there is a NaN, +Infinity, or a pixel " +
+            "of -Infinity alone",
+        );
       }
     }
   }
@@ -69,15 +72,18 @@ export class Categorical extends Distribution {
   override logProb(value: Numbers): Float64Tensor {
     const { dims, data } = this.value(value);
     const k = indices(data, this.levels);
-    return this.perEvent(dims, (first, parameter) => sum(this.size, (j) =>
-      this.logits[(parameter + j) * this.levels + k[first + j]!]! - this.logTotal(parameter + j)));
+    return this.perEvent(dims, (first, parameter) =>
+      sum(this.size, (j) => this.logits[(parameter + j) * this.levels + k[first + j]!]! - this.logTotal(parameter + j)),
+    );
   }
 
   override entropy(): Float64Tensor {
-    return this.perEvent([...this.batchShape, ...this.eventShape], (first) => sum(this.size, (j) => {
-      const logTotal = this.logTotal(first + j);
-      return -this.expectation(first + j, (k) => this.logits[(first + j) * this.levels + k]! - logTotal);
-    }));
+    return this.perEvent([...this.batchShape, ...this.eventShape], (first) =>
+      sum(this.size, (j) => {
+        const logTotal = this.logTotal(first + j);
+        return -this.expectation(first + j, (k) => this.logits[(first + j) * this.levels + k]! - logTotal);
+      }),
+    );
   }
 
   override klDivergence(other: Distribution): Float64Tensor {
@@ -85,12 +91,14 @@ export class Categorical extends Distribution {
     if (this.levels !== other.levels) {
       throw new InputError(`both should have the same levels, they have ${this.levels} and ${other.levels}`);
     }
-    return this.perPair(other, (mine, theirs) => sum(this.size, (j) => {
-      const [a, b] = [mine + j, theirs + j];
-      const shift = other.logTotal(b) - this.logTotal(a);
-      const ratio = (k: number) => this.logits[a * this.levels + k]! - other.logits[b * this.levels + k]! + shift;
-      return Math.max(this.expectation(a, ratio), 0); // where p and q all but agree, rounding leaves -1e-16
-    }));
+    return this.perPair(other, (mine, theirs) =>
+      sum(this.size, (j) => {
+        const [a, b] = [mine + j, theirs + j];
+        const shift = other.logTotal(b) - this.logTotal(a);
+        const ratio = (k: number) => this.logits[a * this.levels + k]! - other.logits[b * this.levels + k]! + shift;
+        return Math.max(this.expectation(a, ratio), 0); // where p and q all but agree, rounding leaves -1e-16
+      }),
+    );
   }
 
   /** The largest logit of a pixel; NaN where one is. */
@@ -115,7 +123,9 @@ export class Categorical extends Distribution {
   }
 
   private moments(pixel: number): { mean: number; variance: number } {
-    let total = 0, first = 0, second = 0;
+    let total = 0,
+      first = 0,
+      second = 0;
     this.eachWeight(pixel, (weight, k) => {
       total += weight;
       first += weight * k;

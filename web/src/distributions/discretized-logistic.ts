@@ -47,7 +47,9 @@ export class DiscretizedLogistic extends Distribution {
     const { data: words, stride } = words16(Purpose.PIXEL, at, n, size);
     for (let row = 0; row < n; row++) {
       for (let j = 0; j < size; j++) {
-        const x = Math.fround(Math.fround(table[words[row * stride + j]!]! * scale[row * step + j]!) + loc[row * step + j]!);
+        const x = Math.fround(
+          Math.fround(table[words[row * stride + j]!]! * scale[row * step + j]!) + loc[row * step + j]!,
+        );
         out[row * size + j] = roundToEven(Math.min(Math.max(Math.fround(x * last), 0), last)) / last;
       }
     }
@@ -71,7 +73,8 @@ export class DiscretizedLogistic extends Distribution {
     return this.filled((out) => {
       for (let i = 0; i < out.length; i++) {
         const centre = Math.min(Math.max(this.loc[i]!, 0), 1);
-        let first = 0, second = 0;
+        let first = 0,
+          second = 0;
         for (let k = 0; k < this.levels; k++) {
           const x = k / (this.levels - 1) - centre;
           const p = Math.exp(this.logMass(k, i));
@@ -92,11 +95,16 @@ export class DiscretizedLogistic extends Distribution {
 
   /** -E[log P(x)] in nats, of shape batchShape: a sum over all levels. */
   override entropy(): Float64Tensor {
-    return this.perEvent([...this.batchShape, ...this.eventShape], (first) => sum(this.size, (j) =>
-      -sum(this.levels, (k) => {
-        const logP = this.logMass(k, first + j);
-        return logP === -Infinity ? 0 : Math.exp(logP) * logP;
-      })));
+    return this.perEvent([...this.batchShape, ...this.eventShape], (first) =>
+      sum(
+        this.size,
+        (j) =>
+          -sum(this.levels, (k) => {
+            const logP = this.logMass(k, first + j);
+            return logP === -Infinity ? 0 : Math.exp(logP) * logP;
+          }),
+      ),
+    );
   }
 
   private logMass(k: number, i: number): number {

@@ -23,8 +23,10 @@ export function indices(pixels: Float64Array, levels: number): Float64Array {
   return pixels.map((x) => {
     const k = roundToEven(x * last);
     if (!(Math.abs(x - k / last) <= limit && k >= 0 && k <= last)) {
-      throw new InputError(`pixels should be k / ${last}, k = 0 .. ${last}, to have a probability, there is ${x}: ` +
-        "round them by vae.prepare, of an image without a threshold");
+      throw new InputError(
+        `pixels should be k / ${last}, k = 0 .. ${last}, to have a probability, there is ${x}: ` +
+          "round them by vae.prepare, of an image without a threshold",
+      );
     }
     return k;
   });

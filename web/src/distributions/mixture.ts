@@ -30,8 +30,10 @@ export class Mixture extends Distribution {
     const tril = owned("scaleTril", scaleTril);
     const [k, size] = mean.dims;
     if (mean.dims.length !== 2 || !isSame(given.dims, [k!]) || !isSame(tril.dims, [k!, size!, size!])) {
-      throw new InputError("weights, loc and scaleTril should have shapes (K), (K, L) and (K, L, L), they have " +
-        `${text(given.dims)}, ${text(mean.dims)} and ${text(tril.dims)}`);
+      throw new InputError(
+        "weights, loc and scaleTril should have shapes (K), (K, L) and (K, L, L), they have " +
+          `${text(given.dims)}, ${text(mean.dims)} and ${text(tril.dims)}`,
+      );
     }
     super([], [size!]);
     if (k === 0) throw new InputError("a Mixture should have at least one component, it has none");
@@ -48,14 +50,17 @@ export class Mixture extends Distribution {
     let edge = 0;
     this.#edges = this.weights.slice(0, -1).map((w) => (edge += w));
     this.#norms = rowNorms(tril.data, size!);
-    this.#constants = this.weights.map((w, c) => Math.log(w) - (size! * LOG_2_PI) / 2 -
-      sum(size!, (i) => Math.log(tril.data[(c * size! + i) * size! + i]!)));
+    this.#constants = this.weights.map(
+      (w, c) =>
+        Math.log(w) - (size! * LOG_2_PI) / 2 - sum(size!, (i) => Math.log(tril.data[(c * size! + i) * size! + i]!)),
+    );
   }
 
   /** The component of each of n draws: the number of edges <= u. */
   components(at: Place, n: number): Uint32Array {
     return Uint32Array.from(uniforms(Purpose.COMPONENT, at, n), (u) => {
-      let low = 0, high = this.#edges.length;
+      let low = 0,
+        high = this.#edges.length;
       while (low < high) {
         const middle = (low + high) >> 1;
         if (this.#edges[middle]! <= u) low = middle + 1;
@@ -69,6 +74,7 @@ export class Mixture extends Distribution {
   protected writeSample(out: Float32Array, at: Place): void {
     const { size } = this;
     const n = out.length / size;
+    const maps = { matrices: this.scaleTril, norms: this.#norms, loc: this.loc };
     for (let first = 0; first < n; first += DRAWS_AT_ONCE) {
       const count = Math.min(DRAWS_AT_ONCE, n - first);
       const here = { ...at, start: at.start + BigInt(first) };
@@ -76,7 +82,7 @@ export class Mixture extends Distribution {
       const eps = normals(Purpose.PRIOR, here, count, size);
       const part = out.subarray(first * size, (first + count) * size);
       for (let i = 0; i < count; i++) {
-        affine(part, eps, i * size, this.scaleTril, this.#norms, k[i]! * size, this.loc, k[i]! * size, size);
+        affine(part, eps, i * size, maps, k[i]! * size, size);
       }
     }
   }
@@ -108,11 +114,15 @@ export class Mixture extends Distribution {
     });
   }
 
-  /** log w_k N(z; m_k, T_k T_k'), z = data[first ...]; the difference z - m first: it is exact where z is close to m. */
+  /** log w_k N(z; m_k, T_k T_k'), z = data[first ...]. The difference z - m first: it is exact where the two are close. */
   private logJoint(k: number, data: Float64Array, first: number): number {
     const { size, loc, scaleTril } = this;
     const row0 = k * size;
-    const white = solve((row, column) => scaleTril[(row0 + row) * size + column]!, (i) => data[first + i]! - loc[row0 + i]!, size);
+    const white = solve(
+      (row, column) => scaleTril[(row0 + row) * size + column]!,
+      (i) => data[first + i]! - loc[row0 + i]!,
+      size,
+    );
     return this.#constants[k]! - squaredNorm(white) / 2;
   }
 

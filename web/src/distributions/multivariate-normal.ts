@@ -21,8 +21,10 @@ export class MultivariateNormalTriL extends Distribution {
     const tril = owned("scaleTril", scaleTril);
     super(...eventAxes("loc", mean.dims, {}, 1));
     if (!isSame(tril.dims, [...mean.dims, this.size])) {
-      throw new InputError("loc and scaleTril should have shapes (B, L) and (B, L, L), or (L) and (L, L); " +
-        `they have ${text(mean.dims)} and ${text(tril.dims)}`);
+      throw new InputError(
+        "loc and scaleTril should have shapes (B, L) and (B, L, L), or (L) and (L, L); " +
+          `they have ${text(mean.dims)} and ${text(tril.dims)}`,
+      );
     }
     checkFinite("loc", mean.data);
     checkTriangular(tril.data, this.size);
@@ -38,9 +40,8 @@ export class MultivariateNormalTriL extends Distribution {
     const n = out.length / size;
     const step = this.batchShape.length === 0 ? 0 : size;
     const eps = normals(this.#purpose, at, n, size);
-    for (let i = 0; i < n; i++) {
-      affine(out, eps, i * size, this.scaleTril, this.#norms, i * step, this.loc, i * step, size);
-    }
+    const maps = { matrices: this.scaleTril, norms: this.#norms, loc: this.loc };
+    for (let i = 0; i < n; i++) affine(out, eps, i * size, maps, i * step, size);
   }
 
   protected override writeMean(out: Float32Array): void {
@@ -63,7 +64,9 @@ export class MultivariateNormalTriL extends Distribution {
   covariance(): Float32Tensor {
     const { size, scaleTril } = this;
     const data = scaleTril.map((_, at) => {
-      const column = at % size, row = ((at - column) / size) % size, first = at - row * size - column;
+      const column = at % size,
+        row = ((at - column) / size) % size,
+        first = at - row * size - column;
       return sum(size, (k) => scaleTril[first + row * size + k]! * scaleTril[first + column * size + k]!);
     });
     return { dims: [...this.batchShape, size, size], data };
@@ -81,8 +84,10 @@ export class MultivariateNormalTriL extends Distribution {
   }
 
   override entropy(): Float64Tensor {
-    return this.perEvent([...this.batchShape, ...this.eventShape], (first) =>
-      this.logDeterminant(first) + (this.size * (1 + LOG_2_PI)) / 2);
+    return this.perEvent(
+      [...this.batchShape, ...this.eventShape],
+      (first) => this.logDeterminant(first) + (this.size * (1 + LOG_2_PI)) / 2,
+    );
   }
 
   override klDivergence(other: Distribution): Float64Tensor {

@@ -31,7 +31,9 @@ export class Normal extends Distribution {
     const isOne = deviation.data.length === 1 && deviation.dims.length <= 1;
     const broadcasts = this.eventShape.length > 1 && fits(deviation.dims, mean.dims);
     if (!isOne && !broadcasts && !isSame(deviation.dims, mean.dims)) {
-      throw new InputError(`scale should have the shape of loc, ${text(mean.dims)}, or be one number; it has ${text(deviation.dims)}`);
+      throw new InputError(
+        `scale should have the shape of loc, ${text(mean.dims)}, or be one number; it has ${text(deviation.dims)}`,
+      );
     }
     checkFinite("loc", mean.data);
     if (!deviation.data.every((s) => s >= 0 && s < Infinity)) {
@@ -88,31 +90,36 @@ export class Normal extends Distribution {
   override logProb(value: Numbers): Float64Tensor {
     this.checkDensity();
     const { dims, data } = this.value(value);
-    return this.perEvent(dims, (first, parameter) => sum(this.size, (j) => {
-      const s = this.scale[parameter + j]!;
-      const z = (data[first + j]! - this.loc[parameter + j]!) / s;
-      // log N(x; loc, scale^2) = -z^2 / 2 - log(scale) - log(2 pi) / 2
-      return -(z * z) / 2 - Math.log(s) - LOG_2_PI / 2;
-    }));
+    return this.perEvent(dims, (first, parameter) =>
+      sum(this.size, (j) => {
+        const s = this.scale[parameter + j]!;
+        const z = (data[first + j]! - this.loc[parameter + j]!) / s;
+        // log N(x; loc, scale^2) = -z^2 / 2 - log(scale) - log(2 pi) / 2
+        return -(z * z) / 2 - Math.log(s) - LOG_2_PI / 2;
+      }),
+    );
   }
 
   override entropy(): Float64Tensor {
     this.checkDensity();
     return this.perEvent([...this.batchShape, ...this.eventShape], (first) =>
-      sum(this.size, (j) => Math.log(this.scale[first + j]!) + (1 + LOG_2_PI) / 2));
+      sum(this.size, (j) => Math.log(this.scale[first + j]!) + (1 + LOG_2_PI) / 2),
+    );
   }
 
   override klDivergence(other: Distribution): Float64Tensor {
     if (!(other instanceof Normal)) return other.divergenceFrom(this);
     this.checkDensity();
     other.checkDensity();
-    return this.perPair(other, (mine, theirs) => sum(this.size, (j) => {
-      const s = other.scale[theirs + j]!;
-      const z = (this.loc[mine + j]! - other.loc[theirs + j]!) / s;
-      const logRatio = Math.log(this.scale[mine + j]! / s);
-      // KL(N1 || N2) = ((s1 / s2)^2 - 1 + z^2) / 2 - log(s1 / s2); expm1 keeps its digits where s1 is close to s2
-      return (Math.expm1(2 * logRatio) + z * z) / 2 - logRatio;
-    }));
+    return this.perPair(other, (mine, theirs) =>
+      sum(this.size, (j) => {
+        const s = other.scale[theirs + j]!;
+        const z = (this.loc[mine + j]! - other.loc[theirs + j]!) / s;
+        const logRatio = Math.log(this.scale[mine + j]! / s);
+        // KL(N1 || N2) = ((s1 / s2)^2 - 1 + z^2) / 2 - log(s1 / s2); expm1 keeps its digits where s1 is close to s2
+        return (Math.expm1(2 * logRatio) + z * z) / 2 - logRatio;
+      }),
+    );
   }
 
   /** Throws InputError where a scale is 0. */
@@ -132,7 +139,8 @@ export const normal: Family = {
   parameterShapes: (eventShape) => ({ loc: eventShape, scale: eventShape }),
   fromParameters(parameters, settings, eventShape, purpose) {
     const { loc, scale } = full(this, parameters, settings, eventShape);
-    if (scale!.data.some((s) => s === 0)) throw new InputError("scale should be finite and > 0 in float32, there is 0 in it");
+    if (scale!.data.some((s) => s === 0))
+      throw new InputError("scale should be finite and > 0 in float32, there is 0 in it");
     return new Normal(loc!, scale!, { purpose, eventAxes: eventShape.length });
   },
 };

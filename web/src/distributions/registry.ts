@@ -10,7 +10,14 @@ import { discretizedLogistic } from "./discretized-logistic.js";
 import { multivariateNormalTriL } from "./multivariate-normal.js";
 import { normal } from "./normal.js";
 
-const FAMILIES: readonly Family[] = [bernoulli, categorical, deterministic, discretizedLogistic, multivariateNormalTriL, normal];
+const FAMILIES: readonly Family[] = [
+  bernoulli,
+  categorical,
+  deterministic,
+  discretizedLogistic,
+  multivariateNormalTriL,
+  normal,
+];
 
 export const MIXTURE = "mixture"; // its arrays come from a file, not from a graph
 export const NO_PRIOR = "none"; // an autoencoder's: it reconstructs, and has nothing to generate from
@@ -21,8 +28,12 @@ export function familyOf(name: string, role: Role): Family | undefined {
   return FAMILIES.find((family) => family.name === name && family.roles.includes(role));
 }
 
-/** Why `spec` makes no sense, as the end of a sentence, or undefined. `outputs` has the shapes of its graph's outputs. */
-export function problem(role: Role, spec: DistributionSpec, outputs: Readonly<Record<string, Shape>>): string | undefined {
+/** Why `spec` makes no sense, as the end of a sentence, or undefined; `outputs` are the shapes of its graph's outputs. */
+export function problem(
+  role: Role,
+  spec: DistributionSpec,
+  outputs: Readonly<Record<string, Shape>>,
+): string | undefined {
   const { family: name, constants } = spec;
   const isStored = role === "prior" && (name === MIXTURE || name === NO_PRIOR);
   const family = familyOf(name, role);
@@ -42,7 +53,8 @@ export function problem(role: Role, spec: DistributionSpec, outputs: Readonly<Re
   const parameters = Object.keys(constants).filter((key) => !Object.hasOwn(settings, key));
   const given = [...Object.keys(spec.outputs), ...parameters];
   if (!isSame([...given].sort(), Object.keys(wanted).sort())) {
-    return `${name} should have ${Object.keys(wanted).join(", ") || "no parameters"}, it has ${given.join(", ") || "none"}`;
+    const parameterNames = Object.keys(wanted).join(", ") || "no parameters";
+    return `${name} should have ${parameterNames}, it has ${given.join(", ") || "none"}`;
   }
   for (const [parameter, output] of Object.entries(spec.outputs)) {
     const [shape, most] = [outputs[output]!, wanted[parameter]!];
@@ -57,7 +69,8 @@ export function problem(role: Role, spec: DistributionSpec, outputs: Readonly<Re
     const range = family!.parameters[parameter]!;
     if (range === "lower_triangular") return `${parameter} is a matrix, it should be a graph's output, no constant`;
     const value = constants[parameter]!;
-    if (!Number.isFinite(value) || (range === "positive" && value <= 0)) return `${parameter} should be ${range}, it is ${value}`;
+    if (!Number.isFinite(value) || (range === "positive" && value <= 0))
+      return `${parameter} should be ${range}, it is ${value}`;
   }
   if ((spec.file !== null) !== (role === "prior" && name === MIXTURE)) {
     return `${name} ${spec.file === null ? "needs a" : "has no"} file of arrays`;

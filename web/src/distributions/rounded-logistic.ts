@@ -69,7 +69,7 @@ function wideEnd(x: number, s: number): number {
   const e = Math.exp(-Math.abs(x) / s);
   const g = e / (1 + e) ** 2;
   const area = s * Math.log1p(e) + Math.max(x, 0);
-  return area + (g / s) * ((7 / 5760) * (1 - 6 * g) / s ** 2 - 1 / 24);
+  return area + (g / s) * (((7 / 5760) * (1 - 6 * g)) / s ** 2 - 1 / 24);
 }
 
 function sigmoid(x: number): number {

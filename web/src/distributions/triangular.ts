@@ -14,7 +14,8 @@ export function checkTriangular(matrices: Float32Array, size: number): void {
   checkFinite("scaleTril", matrices);
   for (let row = 0; row * size < matrices.length; row++) {
     const diagonal = row % size;
-    if (!(matrices[row * size + diagonal]! > 0)) throw new InputError("scaleTril should have a diagonal > 0 in float32");
+    if (!(matrices[row * size + diagonal]! > 0))
+      throw new InputError("scaleTril should have a diagonal > 0 in float32");
     for (let column = diagonal + 1; column < size; column++) {
       if (matrices[row * size + column] !== 0) {
         throw new InputError("scaleTril should be lower triangular, something stands above its diagonal");

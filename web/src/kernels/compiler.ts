@@ -101,6 +101,11 @@ export class Compiler {
     });
   }
 
+  /** What tells the node at work from all others. */
+  get key(): string {
+    return String(this.index);
+  }
+
   get opset(): number {
     return this.constants.model.opset;
   }

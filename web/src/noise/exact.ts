@@ -3,7 +3,7 @@
 const BITS = 200n;
 const ONE = 1n << BITS;
 
-/** The first or second normal of a word, rounded to float64: r cos a or r sin a, with r = sqrt(-2 log((high + 1) / 2^32)). */
+/** The first or second normal of a word, r cos a or r sin a, r = sqrt(-2 log((high + 1) / 2^32)), rounded to float64. */
 export function exactNormal(high: number, angle: number, second: boolean): number {
   const radius = squareRoot((-2n * logarithm(high + 1)) << BITS);
   const turn = circular(fixed(angle), second);
@@ -11,7 +11,7 @@ export function exactNormal(high: number, angle: number, second: boolean): numbe
   return Number(product) * 2 ** -400;
 }
 
-/** A float64 below 2^10 in fixed point, exactly: it has no bits beyond 2^-120 where it is above 2^-67, as angles are. */
+/** A float64 in fixed point, exactly: above 2^-67, as angles are, it has no bits beyond 2^-120. */
 function fixed(value: number): bigint {
   return BigInt(value * 2 ** 120) << (BITS - 120n);
 }

@@ -5,6 +5,18 @@ export { normals } from "./normals.js";
 export { affine, rowNorms } from "./products.js";
 export { logisticQuantiles, normalQuantiles } from "./tables.js";
 export {
-  checkDraws, checkSeed, checkStream, later, MAX_DRAW, Purpose, uniforms, whole, words, words16, words32,
-  type Parts, type Place, type Whole,
+  checkDraws,
+  checkSeed,
+  checkStream,
+  later,
+  MAX_DRAW,
+  Purpose,
+  uniforms,
+  whole,
+  words,
+  words16,
+  words32,
+  type Parts,
+  type Place,
+  type Whole,
 } from "./words.js";

@@ -21,83 +21,60 @@ const ROUNDS = 10;
  * word before the upper. `out.length` is a multiple of 8; `first` is below 2^128.
  */
 export function philox(out: Uint32Array, keys: readonly [bigint, bigint], first: bigint): void {
-  const [a, b, c, d] = halves(first);
-  let n0 = a, n1 = b, n2 = c, n3 = d; // the counter's 128 lower bits
-  const [key0, key1, key2, key3] = [...halves(keys[0]).slice(0, 2), ...halves(keys[1]).slice(0, 2)] as Four;
+  const counter = parts(first);
+  const [key0Low, key0High] = parts(keys[0]);
+  const [key1Low, key1High] = parts(keys[1]);
   for (let at = 0; at < out.length; at += 8) {
-    let c0l = n0, c0h = n1, c1l = n2, c1h = n3, c2l = 0, c2h = 0, c3l = 0, c3h = 0;
-    let k0l = key0, k0h = key1, k1l = key2, k1h = key3;
+    // The words 0 to 3: the lower and the upper half of each. A counter's words 2 and 3 are 0.
+    let [aLow, aHigh, bLow, bHigh] = counter;
+    let [cLow, cHigh, dLow, dHigh] = [0, 0, 0, 0];
+    let [k0Low, k0High, k1Low, k1High] = [key0Low, key0High, key1Low, key1High];
     for (let round = 0; round < ROUNDS; round++) {
-      // (high, low) = M0 x word 0
-      let mid = upper(c0l, M0_LOW);
-      let x = Math.imul(c0l, M0_HIGH);
-      let y = Math.imul(c0h, M0_LOW);
-      let sum = (mid + x) | 0;
-      let carry = less(sum, mid);
-      const p0l = Math.imul(c0l, M0_LOW);
-      const p0h = (sum + y) | 0;
-      carry += less(p0h, sum);
-      let z = Math.imul(c0h, M0_HIGH);
-      let top = upper(c0h, M0_HIGH);
-      sum = (z + carry) | 0;
-      top += less(sum, z);
-      x = upper(c0l, M0_HIGH);
-      z = (sum + x) | 0;
-      top += less(z, sum);
-      y = upper(c0h, M0_LOW);
-      const q0l = (z + y) | 0;
-      const q0h = (top + less(q0l, z)) | 0;
-      // (high, low) = M1 x word 2
-      mid = upper(c2l, M1_LOW);
-      x = Math.imul(c2l, M1_HIGH);
-      y = Math.imul(c2h, M1_LOW);
-      sum = (mid + x) | 0;
-      carry = less(sum, mid);
-      const p1l = Math.imul(c2l, M1_LOW);
-      const p1h = (sum + y) | 0;
-      carry += less(p1h, sum);
-      z = Math.imul(c2h, M1_HIGH);
-      top = upper(c2h, M1_HIGH);
-      sum = (z + carry) | 0;
-      top += less(sum, z);
-      x = upper(c2l, M1_HIGH);
-      z = (sum + x) | 0;
-      top += less(z, sum);
-      y = upper(c2h, M1_LOW);
-      const q1l = (z + y) | 0;
-      const q1h = (top + less(q1l, z)) | 0;
+      // The middle and the upper parts of M0 x word 0 and of M1 x word 2, by halves
+      const p0 = upper(aLow, M0_LOW);
+      const p1 = Math.imul(aLow, M0_HIGH);
+      const p2 = Math.imul(aHigh, M0_LOW);
+      const p3 = Math.imul(aHigh, M0_HIGH);
+      const p4 = upper(aLow, M0_HIGH);
+      const p5 = upper(aHigh, M0_LOW);
+      const pCarry = carry(p0, p1, p2, 0);
+      const q0 = upper(cLow, M1_LOW);
+      const q1 = Math.imul(cLow, M1_HIGH);
+      const q2 = Math.imul(cHigh, M1_LOW);
+      const q3 = Math.imul(cHigh, M1_HIGH);
+      const q4 = upper(cLow, M1_HIGH);
+      const q5 = upper(cHigh, M1_LOW);
+      const qCarry = carry(q0, q1, q2, 0);
+      const pTop = upper(aHigh, M0_HIGH) + carry(p3, p4, p5, pCarry);
+      const qTop = upper(cHigh, M1_HIGH) + carry(q3, q4, q5, qCarry);
+      const pLow = Math.imul(aLow, M0_LOW);
+      const qLow = Math.imul(cLow, M1_LOW);
 
-      c0l = q1l ^ c1l ^ k0l;
-      c0h = q1h ^ c1h ^ k0h;
-      c1l = p1l;
-      c1h = p1h;
-      c2l = q0l ^ c3l ^ k1l;
-      c2h = q0h ^ c3h ^ k1h;
-      c3l = p0l;
-      c3h = p0h;
+      aLow = (q3 + q4 + q5 + qCarry) ^ bLow ^ k0Low;
+      aHigh = qTop ^ bHigh ^ k0High;
+      bLow = qLow;
+      bHigh = (q0 + q1 + q2) | 0;
+      cLow = (p3 + p4 + p5 + pCarry) ^ dLow ^ k1Low;
+      cHigh = pTop ^ dHigh ^ k1High;
+      dLow = pLow;
+      dHigh = (p0 + p1 + p2) | 0;
 
-      sum = (k0l + WEYL0_LOW) | 0;
-      k0h = (k0h + WEYL0_HIGH + less(sum, k0l)) | 0;
-      k0l = sum;
-      sum = (k1l + WEYL1_LOW) | 0;
-      k1h = (k1h + WEYL1_HIGH + less(sum, k1l)) | 0;
-      k1l = sum;
+      k0High = (k0High + WEYL0_HIGH + carry(k0Low, WEYL0_LOW, 0, 0)) | 0;
+      k0Low = (k0Low + WEYL0_LOW) | 0;
+      k1High = (k1High + WEYL1_HIGH + carry(k1Low, WEYL1_LOW, 0, 0)) | 0;
+      k1Low = (k1Low + WEYL1_LOW) | 0;
     }
-    out[at] = c0l;
-    out[at + 1] = c0h;
-    out[at + 2] = c1l;
-    out[at + 3] = c1h;
-    out[at + 4] = c2l;
-    out[at + 5] = c2h;
-    out[at + 6] = c3l;
-    out[at + 7] = c3h;
-    n0 = (n0 + 1) | 0;
-    if (n0 === 0) {
-      n1 = (n1 + 1) | 0;
-      if (n1 === 0) {
-        n2 = (n2 + 1) | 0;
-        if (n2 === 0) n3 = (n3 + 1) | 0;
-      }
+    out[at] = aLow;
+    out[at + 1] = aHigh;
+    out[at + 2] = bLow;
+    out[at + 3] = bHigh;
+    out[at + 4] = cLow;
+    out[at + 5] = cHigh;
+    out[at + 6] = dLow;
+    out[at + 7] = dHigh;
+    for (let part = 0; part < 4; part++) {
+      counter[part] = (counter[part]! + 1) | 0;
+      if (counter[part] !== 0) break;
     }
   }
 }
@@ -105,13 +82,13 @@ export function philox(out: Uint32Array, keys: readonly [bigint, bigint], first:
 type Four = [number, number, number, number];
 
 /** The four parts of 32 bits of a number below 2^128, the lowest first. */
-function halves(value: bigint): Four {
+function parts(value: bigint): Four {
   return [0n, 32n, 64n, 96n].map((shift) => Number(BigInt.asIntN(32, value >> shift))) as Four;
 }
 
-/** 1 where a < b as unsigned integers, else 0: the carry of a sum b + something that came out as a. */
-function less(a: number, b: number): number {
-  return a >>> 0 < b >>> 0 ? 1 : 0;
+/** What a sum of three unsigned integers of 32 bits, and a carry, has above its lower 32 bits. */
+function carry(a: number, b: number, c: number, d: number): number {
+  return (((a >>> 0) + (b >>> 0) + (c >>> 0) + d) / 2 ** 32) | 0;
 }
 
 /** The upper 32 bits of the product of two unsigned integers of 32 bits. */

@@ -18,29 +18,39 @@ export function rowNorms(matrices: ArrayLike<number>, size: number): Float64Arra
   return norms;
 }
 
+/** Maps v -> T v + loc, one after another: the rows of each lower triangular T, their norms, and each loc. */
+export interface Maps {
+  readonly matrices: Float32Array;
+  readonly norms: Float64Array;
+  readonly loc: Float32Array;
+}
+
 /**
  * Writes T v + loc into `out` from `at` on, each in float32: the product is rounded as the contract says, then the sum.
  *
- * T is the lower triangular matrix that begins at `matrices[from * size]`, of rows `from` to `from + size`, whose `norms`
- * are given; v is `vector[at .. at + size]` and loc is `loc[locFrom .. locFrom + size]`.
+ * v are the `size` numbers of `vector` from `at` on; T and loc begin at row `from` of `maps`.
  */
 export function affine(
-  out: Float32Array, vector: Float32Array, at: number, matrices: Float32Array, norms: Float64Array, from: number,
-  loc: Float32Array, locFrom: number, size: number,
+  out: Float32Array,
+  vector: Float32Array,
+  at: number,
+  { matrices, norms, loc }: Maps,
+  from: number,
+  size: number,
 ): void {
   // In any order, a sum of L terms is within (L - 1) 2^-53 sum |T_ij v_j| of the exact one, to first order, and
   // sum |T_ij v_j| <= |T_i| |v| (Cauchy and Schwarz). Three more terms cover the bound's own roundings.
   let squares = 0;
   for (let j = 0; j < size; j++) squares += vector[at + j]! * vector[at + j]!;
   const share = Math.sqrt(squares) * (size + 2) * 2 ** -53;
-  for (let i = size - 1; i >= 0; i--) {
+  for (let i = 0; i < size; i++) {
     const row = (from + i) * size;
     let sum = 0;
     for (let j = 0; j <= i; j++) sum += matrices[row + j]! * vector[at + j]!; // exact products in float64
     const bound = norms[from + i]! * share;
     let product = Math.fround(sum - bound);
     if (product !== Math.fround(sum + bound)) product = Math.fround(exact(matrices, row, vector, at, i + 1));
-    out[at + i] = product + loc[locFrom + i]!;
+    out[at + i] = product + loc[from + i]!;
   }
 }
 

@@ -46,9 +46,13 @@ export function checkStream(stream: Whole): bigint {
 export function whole(name: string, value: Whole, most: bigint, least = 0n): bigint {
   const found = asBigInt(value);
   if (found === undefined || found < least || found > most) {
-    const hint = typeof value === "number" && value > Number.MAX_SAFE_INTEGER
-      ? "; past 2^53 pass a bigint or a decimal string, a number is not exact there" : "";
-    throw new InputError(`${name} should be an integer in [${least}, ${most}], it is ${String(value).slice(0, 60)}${hint}`);
+    const hint =
+      typeof value === "number" && value > Number.MAX_SAFE_INTEGER
+        ? "; past 2^53 pass a bigint or a decimal string, a number is not exact there"
+        : "";
+    throw new InputError(
+      `${name} should be an integer in [${least}, ${most}], it is ${String(value).slice(0, 60)}${hint}`,
+    );
   }
   return found;
 }
@@ -92,7 +96,8 @@ export function words32(purpose: Purpose, at: Place, n: number, size: number): P
 export function uniforms(purpose: Purpose, at: Place, n: number): Float64Array {
   const raw = words(purpose, at, n, 1);
   return Float64Array.from({ length: n }, (_, i) => {
-    const high = raw[8 * i + 1]!, low = raw[8 * i]!;
+    const high = raw[8 * i + 1]!,
+      low = raw[8 * i]!;
     return (high * 2 ** 21 + (low >>> 11)) * 2 ** -53;
   });
 }

@@ -322,6 +322,8 @@ const CASES: Record<string, Step[][]> = {
     one("Slice", ["x", i(1, 2), i(5, -1), i(1, 3)]),
     one("Slice", ["x", i(0), i(100), i(3), i(3)]),
     one("Slice", ["x", i(-1), i(-1000), i(2), i(-1)]),
+    one("Slice", ["x", i(9), i(-1000), i(3), i(-1)]), // from the last on
+    one("Slice", ["x", i(6, 1000), i(-1000, -1000), i(2, 3), i(-1, -1)]),
   ],
   Softmax: [one("Softmax", ["x"]), one("Softmax", ["x"], { axis: 1 })],
   Softplus: [one("Softplus", ["x"])],

@@ -196,7 +196,7 @@ const convolution =
         return weights.data[((first * weights.dims[1]! + second) * height + row) * width + column]!;
       };
       const shared = { rows, taps, y: y.at };
-      const name = `${out} ${phase}`;
+      const name = `${c.key} ${phase}`;
       if (apart) {
         const weight = (column: number, tap: number): number => at(column, 0, tap);
         emitWindow(c, { ...shared, key: name, depth, columns, weight, x: x.at, first: 0 }, epilogue);
@@ -233,7 +233,7 @@ const pool =
     emitWindow(
       c,
       {
-        key: out,
+        key: c.key,
         rows: rowsOf(x, y, down, across),
         taps,
         depth: 1,

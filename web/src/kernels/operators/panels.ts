@@ -29,7 +29,7 @@ export interface Epilogue {
 }
 
 /** The address of a table; tables of the same words share it. */
-function table(c: Compiler, words: readonly number[]): number {
+export function table(c: Compiler, words: readonly number[]): number {
   const { heap } = c.constants;
   const at = c.constants.once(`table ${words.length} ${hash(words)}`, () => heap.keepWords(words));
   const isSame = words.every((word, index) => heap.words[(at >> 2) + index] === word);

@@ -4,7 +4,7 @@ import { int, type Node } from "../../guard/terms.js";
 import type { Compiler } from "../compiler.js";
 import { Uncovered } from "../uncovered.js";
 import { broadcast, count, transposed, type View } from "../views.js";
-import { emitProduct, epilogueOf } from "./panels.js";
+import { emitProduct, epilogueOf, table } from "./panels.js";
 
 type Emit = (c: Compiler, node: Node) => void;
 
@@ -42,7 +42,7 @@ function dense(
   emitProduct(
     c,
     {
-      key: out,
+      key: c.key,
       rows: rowsOf(rows, y),
       taps: [0],
       depth,
@@ -76,14 +76,13 @@ function computed(c: Compiler, out: string, a: View, b: View): void {
     }
     return { at, dims: view.dims.slice(-2), strides: view.strides.slice(-2) };
   };
-  const { heap } = c.constants;
-  const runs = c.constants.once("run 0", () => heap.keepWords([0]));
+  const runs = table(c, [0]);
   for (let index = 0; index < count(outer); index++) {
     const [x, w, to] = [visit(left, index), visit(right, index), visit(y, index)];
     c.emit.pack(w, panels.at);
     const rows = rowsOf(x, to);
     c.emit.product({
-      rows: c.constants.once(`rows ${rows.slice(-2)} ${rows.length}`, () => heap.keepWords(rows)),
+      rows: table(c, rows),
       count: rows.length / 2,
       runs,
       segments: 1,
