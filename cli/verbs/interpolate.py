@@ -65,7 +65,7 @@ def interpolate(
       vae-edge interpolate seed:3 seed:7 --out strip.png
       vae-edge interpolate three.png seven.png --steps 20 --head all --out strip.png
       vae-edge interpolate t10k-images-idx3-ubyte.gz:0 t10k-images-idx3-ubyte.gz:5
-      vae-edge interpolate a.jpg b.jpg --bundle ./my-photos --resize 64 --crop fit
+      vae-edge interpolate photos/:0 photos/:1 --bundle ./my-photos --resize 64 --crop fit --out photos.png
       vae-edge interpolate seed:3 seed:7 --bundle ./my-labels --label 7 --out sevens.png
       vae-edge interpolate rows.csv:0 rows.csv:1 --bundle ./my-table --out between.csv
     """

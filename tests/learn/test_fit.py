@@ -164,7 +164,9 @@ def test_a_run_is_resumed_on_its_own_images_alone(tmp_path: Path, small: Config)
     config = dataclasses.replace(small, data=str(tmp_path / "set.npz"), epochs=1)
     fit(config, tmp_path / "run", verbose=0)
     np.savez(tmp_path / "set.npz", images=images[::-1])
-    with pytest.raises(RunError, match=r"set\.npz: the run has learned from other images .*; restore those, or train"):
+    with pytest.raises(
+        RunError, match=r"set\.npz: the run has learned from other images .*; restore those, name their place"
+    ):
         fit(config, tmp_path / "run", resume=True, verbose=0)
     np.savez(tmp_path / "set.npz", images=images)
     fit(config, tmp_path / "run", resume=True, verbose=0)

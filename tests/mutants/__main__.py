@@ -4,9 +4,10 @@
     python -m tests.mutants --seed 1 --n 240 --publish
 
 First every test runs once under coverage, which tells which tests execute which line. Each mutant then meets those
-alone, the quickest first, until one fails; a line that only an import executes meets all tests of its file. A mutant
-lives in a copy of the package, so that the tree may be worked on meanwhile. What is done lies in a log, one JSON object
-a line: an interrupted run goes on behind it. `judged.json` says which survivors are equivalent to the code, and why.
+first, the quickest at their head, and all others only if it survives these. A mutant that was judged equivalent before
+meets none. It lives in a copy of the package, so that the tree may be worked on meanwhile. What is done lies in a log,
+one JSON object a line: an interrupted run goes on behind it. `judged.json` says which survivors are equivalent to the
+code, and why.
 
 Neither mutmut nor cosmic-ray fits. mutmut 3 leaves constants outside functions alone and forks a process that holds
 ONNX Runtime's threads; cosmic-ray changes the tree in place and runs all tests for each mutant, a minute of CPU.
@@ -20,6 +21,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from tests import runs
 from tests.mutants import operators, page
 from tests.mutants.running import ROOT, Contexts, Run, learn
 
@@ -48,7 +50,7 @@ def main() -> None:
 
     sample = sampled(options.seed, options.n, options.files)
     todo = [each for each in sample if key(*each) not in done]
-    with Run(ROOM, options.jobs) as run, ThreadPoolExecutor(options.jobs) as pool, log.open("a") as file:
+    with Run(ROOM, options.jobs, page.judged()) as run, ThreadPoolExecutor(options.jobs) as pool, log.open("a") as file:
         judged = {pool.submit(run.judge, *each, tests): each for each in todo}
         for future in as_completed(judged):
             each = judged[future]
@@ -58,7 +60,7 @@ def main() -> None:
             place = f"{row['file']}:{row['line']}"
             print(f"{len(done)}/{len(sample)} {row['fate']:8} {place} {row['after']}", flush=True)  # noqa: T201
     rows = [done[key(*each)] for each in sample]
-    text = page.render(rows, options.seed, page.judged())
+    text = page.render(rows, options.seed, page.judged(), runs.commit())
     if options.publish:
         (Path(__file__).parent / "README.md").write_text(text)
     print(text)  # noqa: T201

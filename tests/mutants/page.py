@@ -19,8 +19,8 @@ def judged() -> dict[tuple[str, str, str], str]:
     return {(row["file"], row["before"], row["after"]): row["why"] for row in json.loads(JUDGED.read_text())}
 
 
-def render(rows: list[Row], seed: int, equivalent: dict[tuple[str, str, str], str]) -> str:
-    """The page, as Markdown."""
+def render(rows: list[Row], seed: int, equivalent: dict[tuple[str, str, str], str], commit: str = "") -> str:
+    """The page, as Markdown; `commit` is that of the code."""
     alive = [row for row in rows if row["fate"] == "survived"]
     same = [row for row in alive if _change(row) in equivalent]
     open_ones = [row for row in alive if _change(row) not in equivalent]
@@ -28,9 +28,13 @@ def render(rows: list[Row], seed: int, equivalent: dict[tuple[str, str, str], st
     lines = [
         "# Mutants of `runtime/`",
         "",
-        f"Written by `make mutants`, seed {seed}: of {len(rows)} sampled mutants {dead} were killed, {len(same)} "
-        f"survived and were judged equivalent, {len(open_ones)} survived and are not: "
-        f"**{100 * dead / max(1, counted):.1f} % of {counted}**.",
+        f"Of {len(rows)} small changes of the code at {commit or 'some commit'} (seed {seed}), one at a time, "
+        f"{dead} were noticed by a test. {len(same)} survived and were judged equivalent: no caller can tell them from "
+        f"the code. {len(open_ones)} survived and are not: **{100 * dead / max(1, counted):.1f} % of {counted} died**.",
+        "",
+        "`make mutants` writes this page; `python -m tests.mutants --help` says how to take another sample. A survivor "
+        "is read, and gets a test or a line in `judged.json`: so the figure of a seed rises; only that of a new one "
+        "says how much is noticed of what nobody has looked at.",
         "",
         "| kind | mutants | killed | of these by a hang | equivalent | survived |",
         "|---|---|---|---|---|---|",

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ class Contexts:
         first = {test.partition("[")[0]: test for test in reversed(quickest)}
         return sorted(quickest, key=lambda test: first[test.partition("[")[0]] != test)
 
+    def others(self, chosen: list[str]) -> list[str]:
+        """All tests but those, the quickest first."""
+        return sorted((test for test in self.seconds.keys() - set(chosen) if "::" in test), key=self._wait)
+
     def _wait(self, test: str) -> float:
         """Seconds that a test takes, with the collection of its file: who imports TensorFlow comes last."""
         return self.seconds.get(test, 0.0) + self.seconds.get(test.partition("::")[0], 0.0)
@@ -60,7 +65,9 @@ def learn(tests: list[str], room: Path, target: Path) -> None:
 class Run:
     """Copies of the package, one for each mutant at a time."""
 
-    def __init__(self, room: Path, jobs: int) -> None:
+    def __init__(self, room: Path, jobs: int, equivalent: Collection[tuple[str, str, str]] = ()) -> None:
+        """Mutants that are `equivalent`, by (file, line before, line after), meet no test."""
+        self._equivalent = equivalent
         self._room, self._folder = room, Path(tempfile.mkdtemp(prefix="mutants"))
         self._copies: queue.Queue[Path] = queue.Queue()
         for job in range(jobs):
@@ -76,7 +83,8 @@ class Run:
         """What became of a mutant: 'killed', 'timeout' (a hang counts as killed) or 'survived'."""
         source = (self._room / file).read_bytes()
         before, after = operators.lines(source, mutant)
-        chosen = tests.of(file, mutant)
+        change = f"{self._room.name}/{file}", before, after
+        chosen = [] if change in self._equivalent else tests.of(file, mutant)
         copy = self._copies.get()
         target = copy / "vae_edge" / self._room.name / file
         try:
@@ -84,7 +92,8 @@ class Run:
                 compiled.unlink()
             target.write_bytes(operators.apply(source, mutant))
             fate, killer = "survived", ""
-            for some in (chosen[:FIRST], chosen[FIRST:]):
+            # All others come last: what is calculated once and kept was executed in one test alone.
+            for some in (chosen[:FIRST], chosen[FIRST:], tests.others(chosen) if chosen else []):
                 if some and fate == "survived":
                     fate, killer = _outcome(copy, some, tests)
         finally:

@@ -84,5 +84,5 @@ def test_the_page_counts_equivalent_mutants_apart():
         for at, fate in enumerate(["killed", "timeout", "killed", "survived", "survived"])
     ]
     text = page.render(rows, 7, {("a.py", "3", "x"): "the same"})
-    assert "**75.0 % of 4**" in text
+    assert "**75.0 % of 4 died**" in text
     assert "| raise | 5 | 3 | 1 | 1 | 1 |" in text

@@ -208,6 +208,14 @@ def test_a_component_of_weight_zero_is_never_drawn():
     assert np.abs(z).max() < 10
 
 
+@pytest.mark.parametrize("method", ["mean", "mode", "variance", "stddev", "entropy"])
+def test_a_family_that_defines_nothing_has_nothing_in_closed_form(method):
+    with pytest.raises(InputError, match=r"a Distribution has no \w+ in closed form: estimate it from samples"):
+        getattr(Distribution((2,), (3,)), method)()
+    with pytest.raises(InputError, match="a Distribution has no log_prob in closed form"):
+        Distribution((2,), (3,)).log_prob(np.zeros((2, 3)))
+
+
 def test_what_has_no_closed_form_says_what_to_do():
     for missing in (mixture().mode, mixture().entropy, lambda: Normal([[0, 0]], [[1, 1]]).kl_divergence(mixture())):
         with pytest.raises(InputError, match=r"no .*closed form: estimate it from samples"):

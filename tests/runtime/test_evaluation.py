@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,11 @@ def test_reconstructions_are_made_from_the_posteriors_mean(vae, pixels):
 def test_an_autoencoder_has_reconstructions_alone(autoencoder, pixels):
     assert figures.likelihoods(autoencoder, pixels, 3) == {}
     assert set(figures.reconstructions(autoencoder, pixels)) == {"cross_entropy", "wrong_pixels", "squared_error"}
+
+
+@pytest.mark.parametrize("method", [figures.Judge.judge, figures.likelihoods, likelihood.elbo, likelihood.nll])
+def test_figures_are_of_seed_0_where_no_other_is_given(method):
+    assert inspect.signature(method).parameters["seed"].default == 0
 
 
 def test_one_image_has_no_standard_error(vae, pixels):

@@ -142,6 +142,14 @@ MISFITS = {
         ([node("Conv", "x w", pads=(1, 1))], {"w": weight(8, 8, 3, 3)}),
         ([node("Conv", "r w", pads=(1, 1))], {"w": weight(8, 8, 3)}),
     ),
+    "more pads than there are ends": (
+        ([node("Conv", "r w", pads=(1, 1, 1))], {"w": weight(8, 8, 3)}),
+        ([node("Conv", "r w", pads=(1, 1))], {"w": weight(8, 8, 3)}),
+    ),
+    "more pads than there are ends, backwards": (
+        ([node("ConvTranspose", "r w", pads=(1, 1, 1))], {"w": weight(8, 8, 3)}),
+        ([node("ConvTranspose", "r w", pads=(1, 1))], {"w": weight(8, 8, 3)}),
+    ),
     "pads of less than nothing": (
         ([node("Conv", "r w", strides=(-1,))], {"w": weight(8, 8, 3)}),
         ([node("Conv", "r w", strides=(1,))], {"w": weight(8, 8, 3)}),

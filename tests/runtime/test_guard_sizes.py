@@ -39,8 +39,12 @@ def node(operator: str, **ints: int) -> Node:
         ("Mul", (B(256), B(-256)), None),  # larger where the batch is smaller
         ("Mul", (B(-256), B(-256)), (int, 65536)),
         ("Mul", (256, K(-1)), None),
+        ("Mul", (256, K(0)), (int, 0)),
+        ("Add", (K(1 << 30), K((1 << 30) - 1)), (K, (1 << 31) - 1)),
+        ("Add", (K(1 << 30), K(1 << 30)), None),  # not in int32
         ("Mul", (K(1 << 16), K(1 << 16)), None),  # not in int32
         ("Div", (K(7), K(2)), (K, 3)),
+        ("Div", (K(7), K(1)), (K, 7)),
         ("Div", (B(512), B(256)), (K, 2)),
         ("Div", (B(256), K(2)), (int, 128)),  # of three events one is left over
         ("Div", (K(8), B(256)), (int, 8)),
@@ -63,6 +67,14 @@ def node(operator: str, **ints: int) -> Node:
 def test_arithmetic_on_sizes(operator, values, expected):
     made = elements.arithmetic(node(operator), *(Tensor(known((1,)), (value,)) for value in values))
     assert described(made.numbers[0] if made.numbers is not None else None) == expected
+
+
+@pytest.mark.parametrize(("value", "kept"), [((1 << 31) - 1, True), (1 << 31, False), (-(1 << 31), False)])
+def test_a_cast_keeps_the_numbers_that_int32_holds(value, kept):
+    for kind in (6, 7):
+        made = elements.cast(node("Cast", to=kind), Tensor(known((1,)), known((value,))))
+        assert made.numbers == ((value,) if kept else None)
+    assert elements.cast(node("Cast", to=1), Tensor(known((1,)), known((3,)))).numbers is None
 
 
 @pytest.mark.parametrize(("value", "expected"), [(K(3), (K, -3)), (B(256), (B, -256)), (7, None)])
@@ -159,7 +171,7 @@ def test_a_sum_is_known_where_its_terms_are_of_one_kind():
 
 
 def test_numbers_are_split_with_their_axis():
-    halves = Node("Split", ("x", "s"), ("a", "b", "c"), {"axis": known((0,))})
+    halves = Node("Split", ("x", "s"), ("a", "b", "c"))
     made = parts.split(halves, Tensor(known((4,)), known((2, 3, 5, 7))), Tensor(known((3,)), known((1, 2, 1))))
     assert [part.numbers for part in made] == [(2,), (3, 5), (7,)]
     assert [part.shape for part in made] == [(1,), (2,), (1,)]
@@ -181,6 +193,18 @@ def test_channels_that_a_block_does_not_divide_are_bounded(channels, expected):
 def test_pixels_that_a_block_does_not_divide_are_bounded(size, expected):
     made = shapes.space_to_depth(node("SpaceToDepth", blocksize=2), Tensor((K(1), K(3), K(2), size)))
     assert list(map(described, made.shape)) == [(K, 1), (K, 12), (K, 1), expected]
+
+
+def test_a_block_of_one_changes_nothing():
+    x = Tensor((B(256), K(3), K(5), 7))
+    for rule in (shapes.depth_to_space, shapes.space_to_depth):
+        assert list(map(described, rule(node("", blocksize=1), x).shape)) == list(map(described, x.shape))
+
+
+def test_one_number_goes_with_several():
+    several, one = Tensor(known((3,)), known((2, 3, 5))), Tensor(known((1,)), known((7,)))
+    assert elements.arithmetic(node("Add"), several, one).numbers == (9, 10, 12)
+    assert elements.arithmetic(node("Mul"), one, several).numbers == (14, 21, 35)
 
 
 @pytest.mark.parametrize(

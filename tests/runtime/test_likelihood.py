@@ -89,6 +89,7 @@ def test_bad_input_is_named(vae, images):
         lambda: likelihood.nll(vae, images, 0),
         lambda: likelihood.nll(vae, images, 1, batch_size=0),
         lambda: likelihood.nll(vae, images, 1, seed=-1),
+        lambda: likelihood.elbo(vae, images, batch_size=0),
         lambda: likelihood.elbo(vae, images[:0]),
         lambda: likelihood.elbo(vae, np.full((1, 6, 4), np.nan)),
     ):

@@ -12,6 +12,14 @@ GOOD = {
     "a scale for each channel": ("likelihood", "normal", IMAGE, {"loc": IMAGE, "scale": (1, 1, 3)}, {}),
     "a fixed scale": ("likelihood", "normal", IMAGE, {"loc": IMAGE}, {"scale": 0.5}),
     "levels": ("likelihood", "discretized_logistic", IMAGE, {"loc": IMAGE}, {"scale": 0.1, "levels": 256.0}),
+    "two levels": ("likelihood", "categorical", IMAGE, {"logits": (*IMAGE, 2)}, {"levels": 2.0}),
+    "as many levels as there may be": (
+        "likelihood",
+        "discretized_logistic",
+        IMAGE,
+        {"loc": IMAGE},
+        {"scale": 0.1, "levels": 65536.0},
+    ),
     "a class a level": ("likelihood", "categorical", IMAGE, {"logits": (*IMAGE, 16)}, {"levels": 16.0}),
     "full covariance": ("posterior", "multivariate_normal_tril", (5,), {"loc": (5,), "scale_tril": (5, 5)}, {}),
 }
@@ -21,6 +29,7 @@ BAD = {
     "a diagonal for a matrix": ("posterior", "multivariate_normal_tril", (5,), {"loc": (5,), "scale_tril": (5,)}, {}),
     "no levels": ("likelihood", "discretized_logistic", IMAGE, {"loc": IMAGE, "scale": IMAGE}, {}),
     "one level": ("likelihood", "categorical", IMAGE, {"logits": (*IMAGE, 1)}, {"levels": 1.0}),
+    "too many levels": ("likelihood", "discretized_logistic", IMAGE, {"loc": IMAGE}, {"scale": 0.1, "levels": 65537.0}),
     "half a level": ("likelihood", "categorical", IMAGE, {"logits": (*IMAGE, 2)}, {"levels": 2.5}),
     "other levels": ("likelihood", "categorical", IMAGE, {"logits": (*IMAGE, 16)}, {"levels": 15.0}),
     "a scale of 0": ("likelihood", "discretized_logistic", IMAGE, {"loc": IMAGE}, {"scale": 0.0, "levels": 4.0}),
@@ -53,3 +62,8 @@ def test_an_unknown_family_is_answered_with_those_of_its_role(role, known, name)
         registry.family(name, role)
     listed = str(raised.value).removeprefix("family should be one of ").partition(", it is ")[0]
     assert sorted(listed.split(", ")) == sorted(known.split(", "))
+
+
+def test_a_family_is_discrete_where_its_log_prob_is_of_a_mass():
+    discrete = {name for name, kind in registry.FAMILIES.items() if kind.is_discrete}
+    assert discrete == {"bernoulli", "categorical", "discretized_logistic"}

@@ -15,7 +15,7 @@ import pytest
 
 from tests.vectors import make_bundles, make_distributions
 from tests.vectors.arrays import load
-from vae_edge.runtime.noise import philox
+from vae_edge.runtime.noise import Purpose, gaussian, philox
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 VECTORS = json.loads((FOLDER / "noise.json").read_text())
@@ -103,3 +103,20 @@ def test_python_s_vaes_give_the_vectors(name):
     files = {key: base64.b64decode(data) for key, data in case["files"].items()}
     vae = make_bundles.opened(files)
     check(make_bundles.results(vae, case["given"]), case["results"], {"prepare"})
+
+
+@pytest.mark.parametrize("units", [-60, -7, 7, 60])
+def test_a_normal_beside_a_tie_is_the_same_where_a_libm_is_off_by_some_units(units, monkeypatch):
+    class Off:
+        """NumPy with products that are off by `units` in the last place."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(np, name)
+
+        def multiply(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+            out[:] = (np.multiply(a, b).view(np.int64) + units).view(np.float64)
+
+    monkeypatch.setattr(gaussian, "np", Off())
+    for tie in VECTORS["normals beside a tie"]:
+        drawn = gaussian.normals(0, Purpose.PRIOR, tie["draw"], 1, 32)
+        assert drawn[0, tie["index"]] == np.float32(number(tie["value"]))

@@ -13,7 +13,7 @@ function more(sum: v128, x: v128, coefficient: f32): v128 {
   return f32x4.add(f32x4.mul(sum, x), all(coefficient));
 }
 
-/** e^x: 2^n times a polynomial in what is left (Cephes' expf). 2^n is multiplied in two steps, so that it may be denormal. */
+/** e^x: 2^n times a polynomial in what is left (Cephes' expf); 2^n in two steps, so that it may be denormal. */
 export function exp(x: v128): v128 {
   const bounded = f32x4.min(f32x4.max(x, all(-104)), all(89));
   const n = f32x4.nearest(f32x4.mul(bounded, all(1.44269504088896341)));

@@ -1,5 +1,5 @@
-// Operators on elements, over tensors of any strides: y = f(a, b, c). Where y does not move along the innermost axis, it
-// is reduced along it: y = f(y, b) again and again.
+// Operators on elements, over tensors of any strides: y = f(a, b, c). Where y does not move along the innermost axis,
+// it is reduced along it: y = f(y, b) again and again.
 
 import { all, erf, exp, expm1, log, sigmoid, softplus, tanh } from "./lanes";
 import { put } from "./product";

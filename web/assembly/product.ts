@@ -2,8 +2,8 @@
 //
 //   y[row, column] = clamp(bias[column] + sum over k of x[row, k] w[k, column] + residual[row, column])
 //
-// A row's K = segments * length numbers lie in `segments` runs of `length` floats, at offsets that are the same for each
-// row: one run for a matrix product, one for each line of a kernel's window in a convolution.
+// A row's K = segments * length numbers lie in `segments` runs of `length` floats, at offsets that are the same for
+// each row: one run for a matrix product, one for each line of a kernel's window in a convolution.
 
 /** The fields of a product's record, in bytes. src/kernels/records.ts writes them. */
 // @ts-ignore: decorator
@@ -179,7 +179,8 @@ export function window(at: usize): void {
     const from = x + load<u32>(rows + 8 * row), to = y + load<u32>(rows + 8 * row, 4);
     for (let channel: usize = 0; channel < <usize>channels; channel += 16) {
       const c = <usize>4 * channel;
-      let a = v128.load(bias + c), b = v128.load(bias + c, 16), d = v128.load(bias + c, 32), e = v128.load(bias + c, 48);
+      let a = v128.load(bias + c), b = v128.load(bias + c, 16);
+      let d = v128.load(bias + c, 32), e = v128.load(bias + c, 48);
       let v = w + c;
       for (let tap: usize = 0; tap < taps; tap++) {
         const p = from + c + load<u32>(runs + 4 * tap);

@@ -10,7 +10,8 @@ const target = new URL("src/kernels/module.ts", root);
 /** The text of src/kernels/module.ts, from the sources. */
 export async function build() {
   let bytes;
-  const options = ["-O3", "--runtime", "stub", "--noAssert", "--enable", "simd", "--importMemory", "--disableWarning", "112"];
+  const runtime = ["--runtime", "stub", "--importMemory", "--enable", "simd"];
+  const options = ["-O3", "--noAssert", "--disableWarning", "112", ...runtime];
   const { error, stderr } = await asc.main(["assembly/index.ts", ...options, "--outFile", "kernels.wasm"], {
     readFile: (name, base) => {
       try {

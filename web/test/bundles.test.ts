@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { VAE, type Float32Tensor, type Given, type Head } from "../src/index.js";
+import { sourceOf } from "../src/bundle/source.js";
 import { assertClose } from "./close.js";
 import { filesOf, load, path, readJson, SHIPPED, type Stored } from "./vectors.js";
 
@@ -93,6 +94,8 @@ test("files are arrays, buffers or blobs, and what is written to them later does
     "encoder.onnx": files["encoder.onnx"]!.slice().buffer,
     "decoder.onnx": new Blob([files["decoder.onnx"]!.slice()]),
   };
+  const probe = await sourceOf(mixed).read("probe.npz", 1 << 20);
+  assert.ok(probe !== files["probe.npz"] && probe!.buffer !== files["probe.npz"]!.buffer); // what is hashed is what runs
   const loading = VAE.load(mixed);
   files["probe.npz"]!.fill(0);
   const vae = await loading.catch((error) => error);

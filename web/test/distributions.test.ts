@@ -12,6 +12,7 @@ import {
   Normal,
   Purpose,
 } from "../src/index.js";
+import { roundToEven } from "../src/distributions/levels.js";
 import { load, readJson, type Stored } from "./vectors.js";
 import { assertClose } from "./close.js";
 
@@ -109,6 +110,10 @@ test("samples take the noise of their purpose", () => {
   const draw = (purpose: Purpose) => new Normal([0], [1], { purpose }).sample({ seed: 0 }).data[0];
   assert.notEqual(draw(Purpose.PRIOR), draw(Purpose.POSTERIOR));
   assert.equal(new Normal([0], [1]).sample({ seed: 0 }).data[0], draw(Purpose.POSTERIOR));
+});
+
+test("a half is rounded to the even integer", () => {
+  assert.deepEqual([0.5, 1.5, 2.5, 254.5, 0.49, 1.51, 3].map(roundToEven), [0, 2, 2, 254, 0, 2, 3]);
 });
 
 test("the covariance of a full normal is T T'", () => {

@@ -13,6 +13,7 @@ import {
   Normal,
 } from "../src/index.js";
 import {
+  affine,
   checkDraws,
   checkSeed,
   checkStream,
@@ -21,11 +22,14 @@ import {
   normalQuantiles,
   normals,
   Purpose,
+  rowNorms,
   uniforms,
   words,
   words16,
   words32,
 } from "../src/noise/index.js";
+import { exactNormal } from "../src/noise/exact.js";
+import { isInDoubt } from "../src/noise/normals.js";
 import { philox } from "../src/noise/philox.js";
 import { bits, digest, path, readJson } from "./vectors.js";
 
@@ -105,6 +109,37 @@ test("latents of the priors that ship have Python's hash", async () => {
     const { seed, start } = place(at);
     assert.equal(digest(openPrior(manifest, files)!.sample({ seed, start, sampleShape: n }).data), sha256, bundle);
   }
+});
+
+test("a float64 is in doubt within 64 units of the middle of two float32, and its exact value agrees with float64's", () => {
+  const tie = 2 ** 28;
+  assert.deepEqual([tie - 65, tie - 64, tie, tie + 63, tie + 64].map(isInDoubt), [false, true, true, true, false]);
+  assert.ok(isInDoubt(tie + 2 ** 29) && isInDoubt(tie + 7 * 2 ** 29)); // the three upper bits are float32's own
+  const at = { seed: 3n, start: 0n, stream: 0n };
+  const halves = [...words(Purpose.PRIOR, at, 1, 100), 0, 2 ** 32 - 1, 1, 0, 2 ** 31, 1]; // u1 = 1, the least angle, pi
+  for (let k = 0; k < halves.length; k += 2) {
+    const angle = halves[k]! * (2 * Math.PI * 2 ** -32);
+    const radius = Math.sqrt(-2 * Math.log((halves[k + 1]! + 1) / 2 ** 32));
+    for (const [second, wide] of [radius * Math.cos(angle), radius * Math.sin(angle)].entries()) {
+      const exact = exactNormal(halves[k + 1]!, angle, second === 1);
+      assert.ok(Math.abs(exact - wide) <= 8 * Number.EPSILON * Math.max(Math.abs(wide), 1e-3), `${exact} ${wide}`);
+    }
+  }
+});
+
+test("a sum of products is exact before it is rounded, whatever cancels, and a tie goes to the even float32", () => {
+  const last = (row: number[], vector: number[]) => {
+    const size = row.length;
+    const matrices = new Float32Array(size * size);
+    matrices.set(row, (size - 1) * size);
+    const out = new Float32Array(size);
+    const maps = { matrices, norms: rowNorms(matrices, size), loc: new Float32Array(size) };
+    affine(out, Float32Array.from(vector), 0, maps, 0, size);
+    return out[size - 1];
+  };
+  assert.equal(last([2 ** 60, 1, -(2 ** 60)], [1, 1, 1]), 1);
+  assert.equal(last([1, 1], [1, 3 * 2 ** -24]), 1 + 2 ** -22);
+  assert.equal(last([1, 1], [1, 2 ** -24]), 1);
 });
 
 test("a draw does not depend on what is drawn beside it", () => {

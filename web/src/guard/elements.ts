@@ -87,7 +87,8 @@ export function overOf(node: Node, rank: number, input?: Info): Set<number> | un
   need(!input || !node.ints.has("axes"));
   const axes = (empty ? node.ints.get("axes") : axesOf(node, input)) ?? [];
   if (!axes.length && int(node, "noop_with_empty_axes", 0)) return undefined;
-  return new Set(axes.length ? axes.map((axis) => axisOf(axis, rank)) : Array.from({ length: rank }, (_, axis) => axis));
+  if (!axes.length) return new Set(Array.from({ length: rank }, (_, axis) => axis));
+  return new Set(axes.map((axis) => axisOf(axis, rank)));
 }
 
 /** A reduction over axes, which an attribute names in older opsets; without names over all. */

@@ -36,7 +36,8 @@ export function split(node: Node, x: Info, input?: Info): Info[] {
   let at = 0;
   return sizes.map((part) => {
     at += part.n;
-    return { shape: x.shape.map((other, index) => (index === axis ? part : other)), numbers: listed?.slice(at - part.n, at) };
+    const shape = x.shape.map((other, index) => (index === axis ? part : other));
+    return { shape, numbers: listed?.slice(at - part.n, at) };
   });
 }
 

@@ -15,7 +15,6 @@ import type { Info, Node } from "./terms.js";
 import * as windows from "./windows.js";
 
 // Each rule reads its own number of tensors, and states which; the table cannot.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Rule = (node: Node, ...inputs: any[]) => Info | Info[];
 
 interface Entry {

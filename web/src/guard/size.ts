@@ -1,9 +1,9 @@
 /**
  * What a graph costs to run: memory, and how many events fit in one run. Nothing runs for it.
  *
- * A chain of Concat(x, x) or an Expand asks for terabytes with a hundred bytes of modest sizes. Here each operator's rule
- * (`rules`) is followed down the graph, for as many events as the runtime takes at once, and the tensors that it makes
- * are put into buffers (`buffers`).
+ * A chain of Concat(x, x) or an Expand asks for terabytes with a hundred bytes of modest sizes. Here each operator's
+ * rule (`rules`) is followed down the graph, for as many events as the runtime takes at once, and the tensors that it
+ * makes are put into buffers (`buffers`).
  */
 
 import { Buffers, Order } from "./buffers.js";

@@ -1,7 +1,8 @@
 /**
  * What the guard knows of a graph: sizes, tensors and nodes, and how sizes are joined.
  *
- * A size is an upper bound, unless it is known; arithmetic that forgets to say so gives a bound, never a wrong certainty.
+ * A size is an upper bound, unless it is known. Arithmetic that forgets to say so gives a bound, and never a wrong
+ * certainty.
  */
 
 /** Numbers in a tensor that can be a shape. */

@@ -7,7 +7,8 @@ import { FLOAT, INT32, INT64 } from "../guard/kinds.js";
 import { infer } from "../guard/size.js";
 import { BATCHED, type Model } from "../guard/terms.js";
 import { checkInputs, inputNames } from "../onnx/inputs.js";
-import { Compiler, Constants } from "./compiler.js";
+import { Compiler } from "./compiler.js";
+import { Constants } from "./constants.js";
 import { Heap } from "./heap.js";
 import { MODULE } from "./module.js";
 import { CONVOLUTIONS } from "./operators/convolutions.js";
@@ -119,7 +120,9 @@ class KernelGraph implements Graph {
     const outputs = new Map([...this.model.outputs].map((name) => [name, compiler.output(name)]));
     for (const name of this.model.outputs) {
       const first = tensors.get(name)?.shape[0];
-      if (first?.kind !== BATCHED || first.n !== events) throw new Uncovered(`the output '${name}' is not one row an event`);
+      if (first?.kind !== BATCHED || first.n !== events) {
+        throw new Uncovered(`the output '${name}' is not one row an event`);
+      }
     }
     const plan = { inputs, outputs, run };
     this.plans.set(events, plan);

@@ -1,4 +1,4 @@
-/** Tensors in the kernels' memory: an address, sizes, and for each axis a stride. Most shape operators only make another view. */
+/** Tensors in memory: an address, sizes, and a stride for each axis. Most shape operators only make another view. */
 
 import { Uncovered } from "./uncovered.js";
 

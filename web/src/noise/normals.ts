@@ -50,6 +50,6 @@ function write(out: Float32Array, place: number, size: number, raw: Uint32Array,
 }
 
 /** Whether a float64 with these lower 32 bits lies so near the middle of two float32 that its own error matters. */
-function isInDoubt(lower: number): boolean {
+export function isInDoubt(lower: number): boolean {
   return ((lower - TIE + DOUBT) & BEYOND_FLOAT32) < 2 * DOUBT;
 }

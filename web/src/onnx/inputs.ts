@@ -22,10 +22,14 @@ export function checkInputs(model: Model, inputs: Readonly<Record<string, Tensor
     events ??= dims[0] ?? 0;
     const fits = sizes.every((size, axis) => (axis ? size === null || size === dims[axis] : dims[0] === events));
     if (dims.length !== sizes.length || !fits || data.length !== dims.reduce((product, size) => product * size, 1)) {
-      throw new InputError(`'${name}' should have the shape ${expected}, it has [${dims.join(", ")}] and ${data.length} numbers`);
+      throw new InputError(
+        `'${name}' should have the shape ${expected}, it has [${dims.join(", ")}] and ${data.length} numbers`,
+      );
     }
     const wanted = { [INT64]: BigInt64Array, [INT32]: Int32Array }[model.types.get(name)!] ?? Float32Array;
-    if (!(data instanceof wanted)) throw new InputError(`'${name}' should be a ${wanted.name}, it is a ${data.constructor.name}`);
+    if (!(data instanceof wanted)) {
+      throw new InputError(`'${name}' should be a ${wanted.name}, it is a ${data.constructor.name}`);
+    }
   }
   return events ?? 0;
 }

@@ -32,7 +32,9 @@ const GRAPH = schema(
 );
 const NODE = schema("input=1b output=2b name=3b op_type=4b attribute=5b doc_string=6b domain=7b metadata_props=9b");
 const ATTRIBUTE = schema("name=1b f=2f i=3v s=4b t=5b floats=7fb ints=8vb strings=9b doc_string=13b type=20v");
-const ATTRIBUTE_TYPES: Record<number, string> = { 1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings" };
+const ATTRIBUTE_TYPES: Record<number, string> = {
+  1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings",
+};
 const TENSOR = schema(
   "dims=1vb data_type=2v float_data=4b int32_data=5vb int64_data=7vb name=8b raw_data=9b double_data=10b " +
     "doc_string=12b data_location=14v metadata_props=16b",

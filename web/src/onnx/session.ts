@@ -43,7 +43,7 @@ export async function openSession(
 async function imported(): Promise<OnnxRuntime> {
   try {
     const ort = await import("onnxruntime-web/wasm");
-    ort.env.wasm.numThreads ??= 1; // more of them are workers, which a page's policy may forbid: the app may ask for them
+    ort.env.wasm.numThreads ??= 1; // more are workers, which a page's policy may forbid: the app may ask for them
     return ort as unknown as OnnxRuntime;
   } catch (error) {
     throw new BackendError(

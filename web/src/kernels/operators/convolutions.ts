@@ -206,7 +206,8 @@ const convolution =
         const weight = (column: number, tap: number, k: number): number =>
           back ? at(part * depth + k, column, tap) : at(part * each + column, k, tap);
         const pass: Pass = {
-          ...shared, key: `${name} ${part}`, depth, columns: each, weight, x: x.at + 4 * part * depth, first: part * each,
+          ...shared, key: `${name} ${part}`, depth, columns: each, weight,
+          x: x.at + 4 * part * depth, first: part * each,
         };
         emitProduct(c, pass, epilogue);
       }
@@ -223,7 +224,8 @@ const pool =
     const dims = c.dims(out);
     const g = geometry(c, node, []);
     const [downs, acrosses] = [forward(g, 0), forward(g, 1)];
-    const x = surrounded(c, square(c.view(node.inputs[0])), downs, acrosses, largest ? -Infinity : 0);
+    const start = largest ? -Infinity : 0;
+    const x = surrounded(c, square(c.view(node.inputs[0])), downs, acrosses, start);
     const made = c.fresh(dims, memoryOrder(dims.length));
     const y = square(made);
     const channels = dims[1]!;
@@ -243,7 +245,7 @@ const pool =
         y: y.at,
         first: 0,
       },
-      { bias: new Float32Array(channels).fill(largest ? -Infinity : 0), residual: undefined, low: -Infinity, high: Infinity },
+      { bias: new Float32Array(channels).fill(start), residual: undefined, low: -Infinity, high: Infinity },
       largest,
     );
     if (largest || every) return c.set(out, made);

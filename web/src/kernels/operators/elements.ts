@@ -29,7 +29,10 @@ const gelu: Emit = (c, node) => {
   const inner =
     node.texts.get("approximate") === "tanh"
       ? // sqrt(2 / pi) (x + 0.044715 x^3)
-        c.map("tanh", c.map("mul", x, c.map("affine", c.map("mul", x, x), c.scalar(0.0356774081), c.scalar(0.7978845608))))
+        c.map(
+          "tanh",
+          c.map("mul", x, c.map("affine", c.map("mul", x, x), c.scalar(0.0356774081), c.scalar(0.7978845608))),
+        )
       : c.map("erf", c.map("mul", x, c.scalar(Math.SQRT1_2)));
   c.set(node.outputs[0]!, c.map("affine", inner, half, half));
 };
@@ -90,7 +93,8 @@ function perChannel(c: Compiler, node: Node, at: number): View {
   const rank = c.dims(node.inputs[0]!).length;
   const axis = (int(node, "axis", 1) + rank) % rank;
   const one = view.dims.length === 0 || view.dims[0] === 1;
-  return one ? c.reshape(view, []) : c.reshape(view, Array.from({ length: rank }, (_, at) => (at === axis ? view.dims[0]! : 1)));
+  const sizes = Array.from({ length: rank }, (_, at) => (at === axis ? view.dims[0]! : 1));
+  return c.reshape(view, one ? [] : sizes);
 }
 
 const quantize: Emit = (c, node) => {

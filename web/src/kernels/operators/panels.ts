@@ -1,4 +1,4 @@
-/** Products of rows with constant weights: the tables and the packed weights that the kernel reads, and what follows it. */
+/** Products of rows with constant weights: the tables and packed weights that the kernel reads, and what follows it. */
 
 import type { Compiler } from "../compiler.js";
 import { isDense, type View } from "../views.js";
@@ -130,7 +130,6 @@ export function epilogueOf(
   bias: Float32Array,
   channel: number,
   order: readonly number[],
-  fuses = true,
 ): Epilogue & { name: string } {
   const dims = c.dims(name);
   const columns = dims[channel]!;
@@ -147,8 +146,8 @@ export function epilogueOf(
       return true;
     },
     (other) => {
-      const fits = fuses && !residual && other.dims.length === dims.length && other.dims.every((size, at) => size === dims[at]);
-      if (!fits || !isDense(other, order)) return false;
+      const isSame = other.dims.length === dims.length && other.dims.every((size, at) => size === dims[at]);
+      if (residual || !isSame || !isDense(other, order)) return false;
       residual = other;
       return true;
     },

@@ -119,11 +119,13 @@ const gemm: Emit = (c, node) => {
   const weights = c.constants.numbers(b);
   const columns = c.dims(out)[1]!;
   const given = bias ? c.constants.numbers(bias) : undefined;
-  const flat = !bias || (given !== undefined && [1, columns].includes(given.data.length) && (given.dims.at(-1) ?? 1) === given.data.length);
+  // biases of each column, or one of all
+  const size = given?.data.length ?? 0;
+  const flat = !bias || ([1, columns].includes(size) && (given!.dims.at(-1) ?? 1) === size);
   if (!weights || !flat) throw new Uncovered("weights or biases that the graph computes");
   const turned = int(node, "transB", 0);
   const depth = x.dims[1]!;
-  const total = Float32Array.from({ length: columns }, (_, at) => (given ? beta * given.data[at % given.data.length]! : 0));
+  const total = Float32Array.from({ length: columns }, (_, at) => (given ? beta * given.data[at % size]! : 0));
   const at = (k: number, column: number): number => weights.data[turned ? column * depth + k : k * columns + column]!;
   dense(c, out, x, (k, column) => alpha * at(k, column), depth, total);
 };

@@ -9,7 +9,8 @@ import { count, type View } from "../views.js";
 
 type Emit = (c: Compiler, node: Node) => void;
 
-const axes = (from: number, to: number): Set<number> => new Set(Array.from({ length: to - from }, (_, at) => from + at));
+const axes = (from: number, to: number): Set<number> =>
+  new Set(Array.from({ length: to - from }, (_, at) => from + at));
 
 const mean = (c: Compiler, x: View, over: ReadonlySet<number>): View => {
   const size = count(x.dims.filter((_, axis) => over.has(axis)));
