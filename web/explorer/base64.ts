@@ -2,6 +2,8 @@
 
 /** The bytes of a base64 text; throws where it is none. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const native = Uint8Array as { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> };
+  if (native.fromBase64) return native.fromBase64(text); // browsers since 2025
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);

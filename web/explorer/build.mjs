@@ -4,7 +4,8 @@
  *     node explorer/build.mjs            writes into ../cli/explorer
  *     node explorer/build.mjs FOLDER     writes into FOLDER
  *
- * Beside template.html lies operators.json, the operators that the page's kernels compute. The same sources give the same bytes, which tests/web/test_template.py holds.
+ * Beside template.html lies operators.json, the operators that the page's kernels compute. The same sources give the same
+ * bytes, which tests/web/test_template.py holds.
  */
 
 import { createHash } from "node:crypto";

@@ -1,4 +1,4 @@
-/** What the page knows of the latent space before anybody touches it: codes of the prior, and how active dimensions are. */
+/** What the page knows of the latent space from the start: codes of the prior, and how active dimensions are. */
 
 import type { Engine, Given } from "./engine.js";
 
@@ -22,12 +22,15 @@ export async function drawCodes(engine: Engine, given: Given): Promise<Codes> {
   const examples = await engine.encodeMeans(engine.examples.pixels, engine.examples.count, given);
   const { mean, deviation } = describe(examples, size);
   const noise = engine.codes(n, SEED, 0n);
-  return describe(noise.map((eps, i) => mean[i % size] + eps * deviation[i % size]), size);
+  return describe(
+    noise.map((eps, i) => mean[i % size] + eps * deviation[i % size]),
+    size,
+  );
 }
 
 /**
- * The activity of each dimension: the variance over images of q(z|x)'s mean (Burda, Grosse & Salakhutdinov 2016), of images
- * that the model generates: 256, or fewer where they are expensive. A dimension that the model ignores has about 0.
+ * The activity of each dimension: the variance over images of q(z|x)'s mean (Burda, Grosse & Salakhutdinov 2016), of
+ * images that the model generates: 256, or fewer where they are expensive. A dimension that the model ignores has about 0.
  */
 export async function measureActivity(engine: Engine, codes: Codes, given: Given): Promise<Float64Array> {
   const size = engine.latentSize;

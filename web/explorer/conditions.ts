@@ -12,7 +12,9 @@ export function showConditions(engine: Engine, store: Store): void {
     const labels = engine.labels.map((name, i) =>
       make("label", {}, make("input", { type: "radio", name: "label", value: String(i) }), make("span", {}, name)),
     );
-    place.replaceChildren(make("fieldset", { class: "choice labels" }, make("legend", { class: "sr" }, "Label"), ...labels));
+    place.replaceChildren(
+      make("fieldset", { class: "choice labels" }, make("legend", { class: "sr" }, "Label"), ...labels),
+    );
     place.addEventListener("change", () => store.set({ label: Number(chosen("label")) }));
   } else {
     byId("condition-heading").textContent = "Condition";

@@ -48,7 +48,7 @@ export interface Engine {
   /** q(z|x)'s mean of n events, (n, L). */
   encodeMeans(x: Float32Array, n: number, given: Given): Promise<Float32Array>;
   decode(z: Float32Array, n: number, given: Given): Promise<Decoded>;
-  /** Codes of the prior, (n, L), or of a standard normal where there is none: draws `start` to `start` + n of `seed`. */
+  /** Draws `start` to `start` + n of the prior, (n, L); of a standard normal where there is none. */
   codes(n: number, seed: bigint, start: bigint): Float32Array;
   generate(n: number, head: Head, seed: bigint, start: bigint, given: Given): Promise<Float32Array>;
 }

@@ -1,8 +1,10 @@
 /** The page's parts, put together around one loaded VAE. */
 
+import { keepAddress } from "./address.js";
 import { drawCodes, measureActivity } from "./codes.js";
 import { givenOf, showConditions } from "./conditions.js";
-import { announce, byId, choose, chosen, make } from "./dom.js";
+import { byId, choose, chosen, make } from "./dom.js";
+import { Encoder } from "./encoder.js";
 import { HEADS, type Engine, type Given } from "./engine.js";
 import { npy, png, save } from "./files.js";
 import { CodeMap } from "./map.js";
@@ -14,7 +16,7 @@ import { Player } from "./player.js";
 import { Screen } from "./screen.js";
 import { Sheet } from "./sheet.js";
 import { Sliders } from "./sliders.js";
-import { fromFragment, toFragment, type Axes, type Ground, type State, type Tool } from "./state.js";
+import { fromFragment, type Axes, type Ground, type State, type Tool } from "./state.js";
 import { Store } from "./store.js";
 import { followTheme } from "./theme.js";
 
@@ -33,7 +35,7 @@ export async function explore(engine: Engine): Promise<void> {
   await screen.show();
   mark("first");
 
-  const sheet = engine.prior === "none" ? null : new Sheet(engine, store, given, () => commandWords(engine, store));
+  const sheet = engine.prior === "none" ? null : new Sheet(engine, store, given);
   byId("sheet").hidden = !sheet;
   await sheet?.show();
   showExamples(engine, (drawing) => store.set({ drawing }));
@@ -49,7 +51,7 @@ export async function explore(engine: Engine): Promise<void> {
     byId("map-text").textContent = explain(engine, store.state, map.plane, order);
   };
   store.listen((state, changed) => {
-    if (changed.has("drawing") && !(changed.size > 4)) pad.load(state.drawing);
+    if (changed.has("drawing")) pad.load(state.drawing);
     tell();
   });
   encoder.attach((posterior) => {
@@ -57,7 +59,7 @@ export async function explore(engine: Engine): Promise<void> {
     map.draw();
   });
   bindMapChoices(engine, store);
-  keepFragment(engine, store, initial, pad);
+  keepAddress(engine, store, initial);
   bindButtons(engine, screen);
   tell();
   followTheme(() => {
@@ -92,52 +94,11 @@ function begin(engine: Engine): State {
   };
 }
 
-/** Encodes the drawing, while the hand moves: the last of several drawings wins. */
-class Encoder {
-  private wanted = false;
-  private busy = false;
-  private tell: (posterior: Awaited<ReturnType<Engine["encode"]>> | null) => void = () => undefined;
-
-  constructor(
-    private readonly engine: Engine,
-    private readonly store: Store,
-    private readonly given: () => Given,
-  ) {
-    store.listen((state, changed) => {
-      const isRestored = changed.has("code");
-      if (changed.has("drawing") || (state.drawing && (changed.has("label") || changed.has("condition")))) {
-        void this.encode(!isRestored);
-      }
-    });
-  }
-
-  attach(tell: Encoder["tell"]): void {
-    this.tell = tell;
-    void this.encode(false);
-  }
-
-  private async encode(moves: boolean): Promise<void> {
-    this.wanted = true;
-    if (this.busy) return;
-    this.busy = true;
-    try {
-      while (this.wanted) {
-        this.wanted = false;
-        const { drawing } = this.store.state;
-        const posterior = drawing && (await this.engine.encode(drawing, this.given()));
-        this.tell(posterior);
-        if (posterior && moves) this.store.set({ code: posterior.mean, source: "your drawing" });
-      }
-    } finally {
-      this.busy = false;
-    }
-  }
-}
-
 function describe(engine: Engine): void {
   const { height, width, channels, latentSize } = engine;
   const kind = engine.threshold !== null ? "black and white" : channels === 1 ? "grey" : "in colour";
-  byId("facts").textContent = `${height} × ${width} pixels, ${kind}, from ${latentSize} ${latentSize === 1 ? "number" : "numbers"}`;
+  byId("facts").textContent =
+    `${height} × ${width} pixels, ${kind}, from ${latentSize} ${latentSize === 1 ? "number" : "numbers"}`;
   byId("about").textContent = engine.about;
   document.documentElement.style.setProperty("--aspect", String(width / height));
 }
@@ -170,34 +131,6 @@ function bindMapChoices(engine: Engine, store: Store): void {
   render();
 }
 
-/** Keeps the address in step with the state, and the state with an address that somebody pastes. */
-function keepFragment(engine: Engine, store: Store, initial: State, pad: Pad): void {
-  let timer = 0;
-  const write = (): void => {
-    const fragment = toFragment(store.state, initial, engine);
-    history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
-  };
-  store.listen(() => {
-    window.clearTimeout(timer);
-    timer = window.setTimeout(write, 200);
-  });
-  window.addEventListener("hashchange", () => {
-    store.set(fromFragment(location.hash, initial, engine));
-    pad.load(store.state.drawing);
-  });
-  byId("share").addEventListener("click", async () => {
-    write();
-    try {
-      await navigator.clipboard.writeText(location.href);
-      byId("share").textContent = "Copied";
-      setTimeout(() => (byId("share").textContent = "Copy link"), 1500);
-      announce("the link is copied");
-    } catch {
-      announce("the browser does not let this page copy: the link is in the address bar");
-    }
-  });
-}
-
 function bindButtons(engine: Engine, screen: Screen): void {
   const shape = [engine.height, engine.width, engine.channels];
   const all = (): Float32Array => {
@@ -206,26 +139,6 @@ function bindButtons(engine: Engine, screen: Screen): void {
   };
   byId("heads-png").addEventListener("click", async () => save(await png(all(), 3, engine, 3), "heads.png"));
   byId("heads-npy").addEventListener("click", () => save(npy(all(), [3, 1, ...shape]), "heads.npy"));
-}
-
-function commandWords(engine: Engine, store: Store): string {
-  const { label, condition } = store.state;
-  const words = [`--bundle ${engine.name}`];
-  const name = engine.labels[label];
-  // A comma parts labels on the command line: a name that has one is given by its number.
-  if (name !== undefined) words.push(`--label ${name.includes(",") ? label : quoted(name)}`);
-  if (engine.numbers.length) words.push(`--condition=${Array.from(condition, shortest).join(",")}`);
-  return words.join(" ");
-}
-
-/** The fewest digits that give this float32 again. */
-function shortest(value: number): string {
-  const digits = [1, 2, 3, 4, 5, 6, 7, 8, 9].find((digits) => Math.fround(Number(value.toPrecision(digits))) === value);
-  return String(Number(value.toPrecision(digits ?? 9)));
-}
-
-function quoted(word: string): string {
-  return /^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function mark(name: string): void {

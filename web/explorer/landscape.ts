@@ -32,11 +32,23 @@ export function viewOf(plane: Plane, codes: Float32Array, aspect: number): View 
     return { middle: (low + high) / 2, half: Math.max(0.5, (high - low) / 2) * 1.15 };
   });
   const half = Math.max(y.half, x.half / aspect);
-  return { left: x.middle - half * aspect, right: x.middle + half * aspect, bottom: y.middle - half, top: y.middle + half };
+  return {
+    left: x.middle - half * aspect,
+    right: x.middle + half * aspect,
+    bottom: y.middle - half,
+    top: y.middle + half,
+  };
 }
 
 /** The landscape of a view of `columns` pictures a row. */
-export function survey(ground: Ground, plane: Plane, codes: Float32Array, view: View, columns: number, base: Float32Array): Landscape {
+export function survey(
+  ground: Ground,
+  plane: Plane,
+  codes: Float32Array,
+  view: View,
+  columns: number,
+  base: Float32Array,
+): Landscape {
   const cell = (view.right - view.left) / columns;
   const rows = Math.round((view.top - view.bottom) / cell);
   const size = plane.origin.length;
@@ -56,7 +68,7 @@ export function survey(ground: Ground, plane: Plane, codes: Float32Array, view: 
   return { codes: values, points, cell, at: (point) => blend(plane, values, points, cell, point) };
 }
 
-/** About one code a cell, those nearest to a cell's centre first, so that pictures do not lie on each other or on the edge. */
+/** About one code a cell, those nearest to a cell's centre first: pictures lie neither on each other nor on the edge. */
 function pick(plane: Plane, codes: Float32Array, view: View, cell: number): number[] {
   const size = plane.origin.length;
   const found: { index: number; x: number; y: number; off: number }[] = [];
@@ -74,8 +86,8 @@ function pick(plane: Plane, codes: Float32Array, view: View, cell: number): numb
 }
 
 /**
- * The code at a point between codes that lie off the plane: their mean, weighted by 1 / distance^6 (Shepard 1968), moved into
- * place within the plane. On a picture it is that picture's code.
+ * The code at a point between codes that lie off the plane: their mean, weighted by 1 / distance^6 (Shepard 1968), moved
+ * into place within the plane. On a picture it is that picture's code.
  */
 function blend(plane: Plane, codes: Float32Array, points: readonly Point[], cell: number, point: Point): Float32Array {
   const size = plane.origin.length;
@@ -88,5 +100,9 @@ function blend(plane: Plane, codes: Float32Array, points: readonly Point[], cell
     total += weight;
     for (let j = 0; j < size; j++) sum[j] += weight * codes[i * size + j];
   }
-  return lift(plane, point, Float32Array.from(sum, (value) => (total ? value / total : 0)));
+  return lift(
+    plane,
+    point,
+    Float32Array.from(sum, (value) => (total ? value / total : 0)),
+  );
 }

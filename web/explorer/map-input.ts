@@ -8,7 +8,12 @@ import type { Screen } from "./screen.js";
 import type { Point } from "./state.js";
 import type { Store } from "./store.js";
 
-const KEYS: Readonly<Record<string, Point>> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const KEYS: Readonly<Record<string, Point>> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, 1],
+  ArrowDown: [0, -1],
+};
 const MOST_POINTS = 120;
 
 /** Listens on the map's canvas. */
@@ -25,7 +30,8 @@ export class MapInput {
     const { canvas } = map;
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
-    for (const name of ["pointerup", "pointercancel"] as const) canvas.addEventListener(name, (event) => this.end(event));
+    for (const name of ["pointerup", "pointercancel"] as const)
+      canvas.addEventListener(name, (event) => this.end(event));
     canvas.addEventListener("pointerleave", () => this.leave());
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("blur", () => this.setCursor(null));
@@ -57,7 +63,8 @@ export class MapInput {
     const { tool, path } = this.store.state;
     if (tool === "move") this.go(point);
     else if (tool === "line") this.go(point, [path[0], point]);
-    else if (far(path[path.length - 1], point) > this.map.step * 1.5 && path.length < MOST_POINTS) this.go(point, [...path, point]);
+    else if (far(path[path.length - 1], point) > this.map.step * 1.5 && path.length < MOST_POINTS)
+      this.go(point, [...path, point]);
   }
 
   private end(event: PointerEvent): void {
@@ -65,7 +72,8 @@ export class MapInput {
     const point = this.map.pointOf(event);
     const { tool, path } = this.store.state;
     // A click sets A alone; the next one sets B.
-    if (tool === "line" && path.length === 2 && far(path[0], point) < this.map.step) this.store.set({ path: [path[0]] });
+    if (tool === "line" && path.length === 2 && far(path[0], point) < this.map.step)
+      this.store.set({ path: [path[0]] });
     this.from = null;
     if (event.pointerType !== "mouse") this.leave();
   }

@@ -12,7 +12,10 @@ export function explain(engine: Engine, state: State, plane: Plane, order: reado
     {
       move: "Point at the map to decode, press to stay there.",
       path: "Draw a line on the map to morph along it.",
-      line: state.path.length === 1 ? "Now press where B should be." : "Press at A, then at B, to interpolate between them.",
+      line:
+        state.path.length === 1
+          ? "Now press where B should be."
+          : "Press at A, then at B, to interpolate between them.",
     }[state.tool],
   );
   return said.filter(Boolean).join(" ");
@@ -22,11 +25,12 @@ function axes(engine: Engine, state: State, plane: Plane, order: readonly number
   const size = engine.latentSize;
   if (size === 1) return "The latent space is a line: only left and right count.";
   if (size === 2) return "The latent space has two dimensions, z0 across and z1 upwards.";
+  const space = `The latent space has ${size} dimensions.`;
   const share = `${Math.round(plane.explained * 100)} % of their variance`;
   const codes = engine.prior === "none" ? "codes" : "codes of the prior";
   return state.axes === "principal"
-    ? `The latent space has ${size} dimensions. The map is the plane along which ${codes} vary most (two principal axes, ${share}).`
-    : `The latent space has ${size} dimensions. The map shows the two most active, z${order[0]} across and z${order[1]} upwards (${share}).`;
+    ? `${space} The map is the plane along which ${codes} vary most (two principal axes, ${share}).`
+    : `${space} The map shows the two most active, z${order[0]} across and z${order[1]} upwards (${share}).`;
 }
 
 function ground(engine: Engine, state: State): string {

@@ -3,6 +3,7 @@
 import { byId, eachFrame } from "./dom.js";
 import type { Engine, Given, Posterior } from "./engine.js";
 import { survey, viewOf, type Landscape, type View } from "./landscape.js";
+import { Marks } from "./marks.js";
 import { toAtlas } from "./pixels.js";
 import { ellipse, lift, ofDimensions, principal, project, type Plane } from "./plane.js";
 import type { Axes, Ground, Point } from "./state.js";
@@ -116,7 +117,11 @@ export class CodeMap {
     for (let at = 0, batch = 8, count; at < n; at += count) {
       count = Math.min(batch, n - at);
       const began = performance.now();
-      const decoded = await this.engine.decode(this.landscape.codes.slice(at * size, (at + count) * size), count, this.given());
+      const decoded = await this.engine.decode(
+        this.landscape.codes.slice(at * size, (at + count) * size),
+        count,
+        this.given(),
+      );
       pixels.set(decoded.head("mean", 0n, 0n), (pixels.length / n) * at);
       batch = performance.now() - began < BREATH ? Math.min(64, batch * 2) : Math.max(1, Math.floor(batch / 2));
       await new Promise((resolve) => setTimeout(resolve));
@@ -141,19 +146,32 @@ export class CodeMap {
     const context = this.canvas.getContext("2d")!;
     const scale = this.canvas.width / (this.canvas.clientWidth || 1);
     const style = getComputedStyle(document.documentElement);
-    const [ink, accent, surface, line] = ["ink", "accent", "surface", "line"].map((name) => style.getPropertyValue(`--${name}`));
+    const [ink, accent, surface, line] = ["ink", "accent", "surface", "line"].map((name) =>
+      style.getPropertyValue(`--${name}`),
+    );
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     this.drawGround(context, this.store.state.ground, ink, line, scale);
-    context.lineWidth = 2 * scale;
-    context.lineJoin = "round";
-    this.drawPosterior(context, accent, scale);
-    this.drawPath(context, accent, surface, scale);
-    this.drawMarker(context, this.toPixels(this.place), accent, surface, scale);
-    this.drawEnds(context, accent, surface, scale);
-    if (this.cursor) this.drawCross(context, this.toPixels(this.cursor), accent, scale);
+    const marks = new Marks(context, scale, accent, surface);
+    if (this.posterior) {
+      const { posterior } = this;
+      const [major, minor, angle] = ellipse(this.plane, (axis) => posterior.spread(axis));
+      const unit = this.canvas.width / (this.view.right - this.view.left);
+      marks.spread(this.toPixels(project(this.plane, posterior.mean)), major * unit, minor * unit, -angle);
+    }
+    const path = this.store.state.path.map((point) => this.toPixels(point));
+    marks.path(path);
+    marks.here(this.toPixels(this.place));
+    marks.ends(path);
+    if (this.cursor) marks.cursor(this.toPixels(this.cursor));
   }
 
-  private drawGround(context: CanvasRenderingContext2D, ground: Ground, ink: string, line: string, scale: number): void {
+  private drawGround(
+    context: CanvasRenderingContext2D,
+    ground: Ground,
+    ink: string,
+    line: string,
+    scale: number,
+  ): void {
     context.lineWidth = scale;
     context.strokeStyle = line;
     const [x, y] = this.toPixels([0, 0]);
@@ -181,78 +199,17 @@ export class CodeMap {
     points.forEach((point, i) => {
       const [px, py] = this.toPixels(point);
       context.drawImage(
-        this.atlas!, i * width, 0, width, height,
-        px - (width * shrink) / 2, py - (height * shrink) / 2, width * shrink, height * shrink,
+        this.atlas!,
+        i * width,
+        0,
+        width,
+        height,
+        px - (width * shrink) / 2,
+        py - (height * shrink) / 2,
+        width * shrink,
+        height * shrink,
       );
     });
     context.globalAlpha = 1;
-  }
-
-  /** q(z|x) at one and two standard deviations. */
-  private drawPosterior(context: CanvasRenderingContext2D, accent: string, scale: number): void {
-    if (!this.posterior) return;
-    const [x, y] = this.toPixels(project(this.plane, this.posterior.mean));
-    const [major, minor, angle] = ellipse(this.plane, (axis) => this.posterior!.spread(axis));
-    const unit = this.canvas.width / (this.view.right - this.view.left);
-    context.strokeStyle = context.fillStyle = accent;
-    for (const [sigmas, alpha] of [[2, 0.14], [1, 0.24]]) {
-      context.beginPath();
-      context.ellipse(x, y, Math.max(scale, sigmas * major * unit), Math.max(scale, sigmas * minor * unit), -angle, 0, 2 * Math.PI);
-      context.globalAlpha = alpha;
-      context.fill();
-      context.globalAlpha = sigmas === 1 ? 1 : 0.5;
-      context.lineWidth = 1.5 * scale;
-      context.stroke();
-    }
-    context.globalAlpha = 1;
-  }
-
-  private drawPath(context: CanvasRenderingContext2D, accent: string, surface: string, scale: number): void {
-    const path = this.store.state.path.map((point) => this.toPixels(point));
-    if (!path.length) return;
-    for (const [colour, width] of [[surface, 5], [accent, 2.5]] as const) {
-      context.strokeStyle = colour;
-      context.lineWidth = width * scale;
-      context.beginPath();
-      for (const [x, y] of path) context.lineTo(x, y);
-      context.stroke();
-    }
-  }
-
-  /** A and B. */
-  private drawEnds(context: CanvasRenderingContext2D, accent: string, surface: string, scale: number): void {
-    const path = this.store.state.path.map((point) => this.toPixels(point));
-    const ends = path.length > 1 ? [path[0], path[path.length - 1]] : path;
-    ends.forEach(([x, y], i) => {
-      context.fillStyle = accent;
-      context.beginPath();
-      context.arc(x, y, 9 * scale, 0, 2 * Math.PI);
-      context.fill();
-      context.fillStyle = surface;
-      context.font = `600 ${11 * scale}px system-ui, sans-serif`;
-      context.textAlign = "center";
-      context.textBaseline = "middle";
-      context.fillText("AB"[i], x, y + 0.5 * scale);
-    });
-  }
-
-  private drawMarker(context: CanvasRenderingContext2D, [x, y]: [number, number], accent: string, surface: string, scale: number): void {
-    for (const [colour, radius] of [[surface, 7], [accent, 5.5], [surface, 2]] as const) {
-      context.fillStyle = colour;
-      context.beginPath();
-      context.arc(x, y, radius * scale, 0, 2 * Math.PI);
-      context.fill();
-    }
-  }
-
-  private drawCross(context: CanvasRenderingContext2D, [x, y]: [number, number], accent: string, scale: number): void {
-    context.strokeStyle = accent;
-    context.lineWidth = 2 * scale;
-    context.beginPath();
-    for (const [dx, dy] of [[10, 0], [0, 10]]) {
-      context.moveTo(x - dx * scale, y - dy * scale);
-      context.lineTo(x + dx * scale, y + dy * scale);
-    }
-    context.stroke();
   }
 }

@@ -27,7 +27,9 @@ function bundleFiles(): Record<string, Uint8Array> {
 /** onnxruntime-web, where the page carries it: its script has run, and its WebAssembly is unpacked here. */
 async function onnxruntime(): Promise<OnnxRuntime | null> {
   const block = document.querySelector<HTMLElement>("script[data-wasm]");
-  const { ort } = globalThis as { ort?: OnnxRuntime & { env: { wasm: { numThreads: number; wasmBinary: ArrayBuffer } } } };
+  const { ort } = globalThis as {
+    ort?: OnnxRuntime & { env: { wasm: { numThreads: number; wasmBinary: ArrayBuffer } } };
+  };
   if (!block || !ort) return null;
   const packed = new Blob([fromBase64(block.textContent ?? "")]).stream();
   ort.env.wasm.numThreads = 1; // threads would need a worker, which the page's policy does not allow
@@ -65,7 +67,14 @@ class PageEngine implements Engine {
     this.prior = manifest.prior.family;
     const zeros = new Float32Array(this.latentSize);
     const standard = { purpose: Purpose.PRIOR };
-    this.codesFrom = this.prior === "none" ? new Normal(zeros, zeros.map(() => 1), standard) : vae.prior;
+    this.codesFrom =
+      this.prior === "none"
+        ? new Normal(
+            zeros,
+            zeros.map(() => 1),
+            standard,
+          )
+        : vae.prior;
     this.cost = manifest.graphs.encoder.multiplyAdds + manifest.graphs.decoder.multiplyAdds;
     this.labels = vae.labels;
     const numbers = condition?.kind === "vector" ? condition : null;

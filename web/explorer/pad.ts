@@ -12,6 +12,7 @@ export class Pad {
   private readonly colour = byId<HTMLInputElement>("ink");
   private readonly eraser = byId("erase");
   private grey: Float32Array;
+  private told: Float32Array | null = null;
   private last: Place | null = null;
   private cursor: [number, number];
   private showsCursor = false;
@@ -35,8 +36,10 @@ export class Pad {
     this.render();
   }
 
-  /** Puts these pixels on the pad, without a call of `changed`. */
+  /** Puts these pixels on the pad, without a call of `changed`; what was drawn here last is there already. */
   load(drawing: Float32Array | null): void {
+    if (drawing === this.told) return;
+    this.told = drawing;
     this.grey = drawing ? drawing.slice() : this.empty();
     this.render();
   }
@@ -109,7 +112,8 @@ export class Pad {
     for (let channel = 0; channel < channels; channel++) {
       const at = pixel * channels + channel;
       const ink = this.erases ? 0 : this.ink(channel);
-      this.grey[at] = channels === 1 && !this.erases ? Math.max(this.grey[at], cover) : this.grey[at] * (1 - cover) + ink * cover;
+      this.grey[at] =
+        channels === 1 && !this.erases ? Math.max(this.grey[at], cover) : this.grey[at] * (1 - cover) + ink * cover;
     }
   }
 
@@ -119,7 +123,12 @@ export class Pad {
   }
 
   private key(event: KeyboardEvent): void {
-    const steps: Record<string, Place> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    const steps: Record<string, Place> = {
+      ArrowLeft: [-1, 0],
+      ArrowRight: [1, 0],
+      ArrowUp: [0, -1],
+      ArrowDown: [0, 1],
+    };
     const step = steps[event.key];
     const { height, width } = this.engine;
     if (step) {
@@ -141,7 +150,8 @@ export class Pad {
   private dot(): void {
     const at = (this.cursor[1] * this.engine.width + this.cursor[0]) * this.engine.channels;
     const painted = this.grey[at] > 0.5;
-    for (let channel = 0; channel < this.engine.channels; channel++) this.grey[at + channel] = painted ? 0 : this.ink(channel);
+    for (let channel = 0; channel < this.engine.channels; channel++)
+      this.grey[at + channel] = painted ? 0 : this.ink(channel);
     this.tell();
   }
 
@@ -159,7 +169,8 @@ export class Pad {
   private tell(): void {
     this.render();
     const pixels = this.pixels();
-    this.changed(pixels.some((value) => value > 0) ? pixels : null);
+    this.told = pixels.some((value) => value > 0) ? pixels : null;
+    this.changed(this.told);
   }
 }
 

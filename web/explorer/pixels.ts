@@ -14,8 +14,8 @@ export function readInk(): void {
 }
 
 /**
- * The image as a browser draws it. Black-and-white models are drawn as ink on paper, whatever the theme: a 1 is ink, a 0 is
- * clear. Grey and colour images keep their colours. `index` is the image's place in `pixels`.
+ * The image as a browser draws it. Black-and-white models are drawn as ink on paper, whatever the theme: a 1 is ink, a 0
+ * is clear. Grey and colour images keep their colours. `index` is the image's place in `pixels`.
  */
 export function toImageData(pixels: Float32Array, format: Format, index = 0): ImageData {
   const { height, width, channels } = format;

@@ -34,7 +34,9 @@ export class Player {
     });
     this.button.addEventListener("click", () => (this.frame ? this.stop() : this.play()));
     byId("path-clear").addEventListener("click", () => store.set({ path: [] }));
-    byId("path-png").addEventListener("click", async () => save(await png(this.pixels, FRAMES, engine, FRAMES), "path.png"));
+    byId("path-png").addEventListener("click", async () =>
+      save(await png(this.pixels, FRAMES, engine, FRAMES), "path.png"),
+    );
     byId("path-npy").addEventListener("click", () => {
       save(npy(this.pixels, [FRAMES, engine.height, engine.width, engine.channels]), "path.npy");
     });

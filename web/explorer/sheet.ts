@@ -1,5 +1,6 @@
 /** New images: draws of the prior, decoded. They are the ones that `vae-edge generate` makes. */
 
+import { command } from "./command.js";
 import { byId, choose, chosen, make } from "./dom.js";
 import type { Engine, Given, Head } from "./engine.js";
 import { npy, png, save } from "./files.js";
@@ -10,7 +11,7 @@ import type { Store } from "./store.js";
 /** How many images a sheet has. */
 export const COUNT = 24;
 
-/** The panel of new images; `words` is the part of the command that names bundle and condition. */
+/** The panel of new images. */
 export class Sheet {
   private readonly seed = byId<HTMLInputElement>("seed");
   private readonly start = byId<HTMLInputElement>("start");
@@ -23,7 +24,6 @@ export class Sheet {
     private readonly engine: Engine,
     private readonly store: Store,
     private readonly given: () => Given,
-    private readonly words: () => string,
   ) {
     this.images = Array.from({ length: COUNT }, (_, i) => {
       const button = make("button", { type: "button" }, make("canvas"));
@@ -36,7 +36,9 @@ export class Sheet {
     byId("head").addEventListener("change", () => store.set({ head: chosen("head") as Head }));
     byId("previous").addEventListener("click", () => this.page(-BigInt(COUNT)));
     byId("next").addEventListener("click", () => this.page(BigInt(COUNT)));
-    byId("sheet-png").addEventListener("click", async () => save(await png(this.pixels, COUNT, engine, 8), "generated.png"));
+    byId("sheet-png").addEventListener("click", async () =>
+      save(await png(this.pixels, COUNT, engine, 8), "generated.png"),
+    );
     byId("sheet-npy").addEventListener("click", () => {
       save(npy(this.pixels, [COUNT, engine.height, engine.width, engine.channels]), "generated.npy");
     });
@@ -54,8 +56,7 @@ export class Sheet {
     if (this.start !== document.activeElement) this.start.value = String(start);
     choose("head", head);
     byId<HTMLButtonElement>("previous").disabled = start === 0n;
-    byId("command").textContent =
-      `vae-edge generate --n ${COUNT} --seed ${seed} --start ${start} --head ${head} ${this.words()}`;
+    byId("command").textContent = command(this.engine, this.store.state, COUNT);
     const pixels = await this.engine.generate(COUNT, head, seed, start, this.given());
     if (run !== this.run) return;
     this.pixels = pixels as Float32Array<ArrayBuffer>;

@@ -55,7 +55,13 @@ export class Sliders {
     this.inputs[dimension] = input;
     this.outputs[dimension] = output;
     const title = `activity ${activity.toFixed(2)}`;
-    const meter = make("meter", { min: "0", max: "1", value: String(Math.sqrt(activity / most)), title, "aria-label": title });
+    const meter = make("meter", {
+      min: "0",
+      max: "1",
+      value: String(Math.sqrt(activity / most)),
+      title,
+      "aria-label": title,
+    });
     const row = make("li", {}, make("label", { for: id }, id), meter, input, output);
     row.dataset.rank = String(rank);
     return row;

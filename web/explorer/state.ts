@@ -93,7 +93,9 @@ function numbers(text: string | null, length: number): Float32Array | null {
 
 function points(text: string | null): Point[] {
   const found = (text ?? "").split("~").map((pair) => pair.split("_").map(Number));
-  return found.filter((pair) => pair.length === 2 && pair.every(Number.isFinite)).slice(0, MAX_POINTS) as unknown as Point[];
+  return found
+    .filter((pair) => pair.length === 2 && pair.every(Number.isFinite))
+    .slice(0, MAX_POINTS) as unknown as Point[];
 }
 
 /** Black-and-white pixels take a bit, others a byte. */

@@ -22,10 +22,12 @@ export default async function app({ fresh }, { folder }) {
     await page.route("**/favicon.ico", (route) => route.fulfill({ status: 204 }));
     await page.goto(`http://127.0.0.1:${server.address().port}/index.html`);
     await page.waitForFunction(() => document.title === "drawn");
-    return { pixels: await page.evaluate(() => {
-      const { data } = document.querySelector("canvas").getContext("2d").getImageData(0, 0, 28, 28);
-      return Array.from({ length: 28 * 28 }, (_, i) => data[i * 4] / 255);
-    }) };
+    return {
+      pixels: await page.evaluate(() => {
+        const { data } = document.querySelector("canvas").getContext("2d").getImageData(0, 0, 28, 28);
+        return Array.from({ length: 28 * 28 }, (_, i) => data[i * 4] / 255);
+      }),
+    };
   } finally {
     server.close();
   }

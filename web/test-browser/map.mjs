@@ -20,7 +20,11 @@ export default async function map({ open, download, fragment, drag }) {
   const pressed = { source: await source(), fragment: await fragment(page) };
 
   await page.check("input[name=tool][value=path]");
-  await drag(page, "#map", [[0.2, 0.7], [0.4, 0.3], [0.7, 0.6]]);
+  await drag(page, "#map", [
+    [0.2, 0.7],
+    [0.4, 0.3],
+    [0.7, 0.6],
+  ]);
   const path = { npy: await download(page, "#path-npy"), fragment: await fragment(page) };
   await page.click("#play");
   await page.waitForTimeout(500);

@@ -3,8 +3,8 @@
  *
  *     node test-browser/run.mjs ENDPOINT SCENARIO '{"page": "/path/to/explore.html", ...}'
  *
- * SCENARIO is a module beside this one, whose default export is called with a context (below) and the options. `problems`
- * in the output lists errors of the page and of its console, `requests` all URLs that the browser asked for.
+ * SCENARIO is a module beside this one, whose default export is called with a context (below) and the options. In the
+ * output, `problems` lists errors of the page and of its console, `requests` all URLs that the browser asked for.
  */
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -23,7 +23,11 @@ const requests = [];
 
 /** A fresh browser window, without storage; `settings` are playwright's, such as viewport and colorScheme. */
 async function fresh(settings = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, acceptDownloads: true, ...settings });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 860 },
+    acceptDownloads: true,
+    ...settings,
+  });
   const page = await context.newPage();
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(String(error)));

@@ -13,9 +13,17 @@ export default async function state({ open, download, fragment, drag }) {
   await page.fill("#seed", "12345678901234567890");
   await page.fill("#start", "7");
   await page.check("input[name=head][value=sample]");
-  await drag(page, "#pad", [[0.3, 0.3], [0.7, 0.3], [0.4, 0.8]]);
+  await drag(page, "#pad", [
+    [0.3, 0.3],
+    [0.7, 0.3],
+    [0.4, 0.8],
+  ]);
   await page.check("input[name=tool][value=path]");
-  await drag(page, "#map", [[0.3, 0.5], [0.5, 0.3], [0.7, 0.5]]);
+  await drag(page, "#map", [
+    [0.3, 0.5],
+    [0.5, 0.3],
+    [0.7, 0.5],
+  ]);
   await page.click("#redraw");
   await page.click("#redraw");
   const first = await saved(page);

@@ -13,9 +13,18 @@ export default async function touch({ open, fragment }) {
     }
     await cdp.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
   };
-  await finger("#pad", [[0.3, 0.3], [0.5, 0.25], [0.6, 0.5], [0.4, 0.75]]);
+  await finger("#pad", [
+    [0.3, 0.3],
+    [0.5, 0.25],
+    [0.6, 0.5],
+    [0.4, 0.75],
+  ]);
   const drawn = await fragment(page);
-  await finger("#map", [[0.4, 0.6], [0.5, 0.5], [0.6, 0.4]]);
+  await finger("#map", [
+    [0.4, 0.6],
+    [0.5, 0.5],
+    [0.6, 0.4],
+  ]);
   const box = await page.locator(".heads").boundingBox();
   return {
     drawn,
