@@ -10,7 +10,7 @@ from vae_edge.runtime import cpus
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A file system of which every file is written by the test, on a host of eight CPUs."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0: set(range(8))}[process], raising=False)
 
     def write(**files: str):
         for name, text in files.items():

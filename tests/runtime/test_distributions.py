@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import math
 import tracemalloc
 
@@ -488,3 +489,9 @@ def test_draws_of_full_covariance_have_their_moments():
     alone = MultivariateNormalTriL(np.zeros((4, 3)), np.stack([tril] * 4)).sample(seed=5, start=7)
     many = MultivariateNormalTriL(np.zeros(3), tril).sample(11, seed=5)
     assert np.array_equal(alone, many[7:])
+
+
+@pytest.mark.parametrize("method", [Distribution.sample, Distribution.write])
+def test_draws_begin_at_draw_0_of_stream_0_where_nothing_else_is_said(method):
+    defaults = inspect.signature(method).parameters
+    assert (defaults["start"].default, defaults["stream"].default) == (0, 0)

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_edge.runtime import parallel
+from vae_edge.runtime import VAE, parallel
+from vae_edge.runtime.bundle import guard
+from vae_edge.runtime.session import Session
 
 PARTS = [slice(at, at + 1) for at in range(40)]
 BATCH = 256
@@ -148,3 +150,22 @@ def test_a_forked_child_starts_threads_of_its_own():
         finally:
             os._exit(1 if both.broken or sys.exc_info()[0] else 0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("share", [4, 2, 1, 0.5])
+def test_threads_share_the_memory_that_a_call_may_take(tiny, monkeypatch, share):
+    data = (tiny / "decoder.onnx").read_bytes()
+    limit = int(share * guard.check(data, "decoder.onnx").elements)
+    most = guard.check(data, "decoder.onnx", max_elements=limit // 2).batch
+    assert most == 256 if share >= 2 else most < 256
+    seen = []
+    run = Session.run
+
+    def watched(self, batch, condition=None):
+        seen.append(len(batch))
+        return run(self, batch, condition)
+
+    monkeypatch.setattr(Session, "run", watched)
+    VAE.load(tiny, threads=2, max_elements=limit).generate(1000)
+    assert max(seen) == most
+    assert sum(seen) == 1000
