@@ -1,4 +1,4 @@
-"""Makes a bundle of what inspection found: proves it, measures it, seals it, and puts it in place at once."""
+"""Makes a bundle of the inspection's findings: proves it, measures it, seals it, and puts it in place in one step."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Options:
 
 
 def expect(out: Path, options: Options) -> None:
-    """Raises InputError or OutputError where the options cannot be, or `out` holds what may not be replaced."""
+    """Raises InputError for options that do not go together, OutputError where `out` holds what may not be replaced."""
     if options.precision not in PRECISIONS:
         raise InputError(f"precision should be fp32, fp16 or int8, it is {options.precision!r:.60}")
     if not options.max_nats >= 0:
@@ -62,7 +62,7 @@ def expect(out: Path, options: Options) -> None:
 
 def make(out: Path, request: Request, found: Findings, sets: Sets, options: Options,
          versions: tuple[str, dict[str, str]]) -> Manifest:  # fmt: skip
-    """Writes the bundle of what inspection found into `out`, and returns its manifest.
+    """Writes the bundle of the findings into `out`, and returns its manifest.
 
     It appears whole or not at all, and only where the runtime computes what the model does (CheckFailed otherwise).
     """
@@ -94,7 +94,7 @@ def make(out: Path, request: Request, found: Findings, sets: Sets, options: Opti
 
 
 def check(found: Findings) -> None:
-    """Raises InputError where something speaks against the model; all of it in one message."""
+    """Raises InputError where the model has problems; one message names all of them."""
     if len(found.problems) == 1:
         raise InputError(found.problems[0])
     if found.problems:

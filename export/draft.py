@@ -47,7 +47,7 @@ class Draft:
 
 def draft(found: Findings, *, name: str, producer: str, versions: dict[str, str], training: Training | None,
           max_elements: int = guard.MAX_ELEMENTS_ALIVE) -> Draft:  # fmt: skip
-    """The bundle of what inspection found, in fp32, without figures; its probe is still empty."""
+    """The bundle of the findings, in fp32, without figures; its probe is still empty."""
     assert found.events is not None
     assert found.posterior is not None
     assert found.likelihood is not None

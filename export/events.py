@@ -1,4 +1,4 @@
-"""The event and the condition of a model, from what was said of them and from the examples."""
+"""The event and the condition of a model, from the user's statements and from the examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds out what a model is: event, condition, posterior, likelihood, prior, graphs; and what speaks against it.
+"""Finds out what a model is: event, condition, posterior, likelihood, prior, graphs; and the problems with it.
 
 Every step runs that can, so that a user sees all problems at once.
 """
@@ -28,7 +28,7 @@ _SEED = 0  # of the latents that the decoder is tried with
 
 
 def inspect(request: Request) -> Findings:
-    """All that can be found out; `problems` holds each thing that would be refused, with its remedy."""
+    """All that can be inferred; `problems` holds everything that would be refused, each with its remedy."""
     found = Findings([], [], [])
     with _Collected(found):
         found.condition = events.condition_of(request.condition)
@@ -96,7 +96,7 @@ def _inspect_encoder(request: Request, found: Findings) -> None:
 
 
 def _guessed(request: Request, found: Findings) -> int | None:
-    """A latent size that the decoder takes, where the posterior is unknown: what else is wrong shall be told too."""
+    """A latent size that the decoder takes, where the posterior is unknown, so that other problems are reported too."""
     sizes = [] if found.encoded is None else [int(np.prod(each.shape[1:])) for each in found.encoded.tensors.values()]
     for size in (*sizes, *(size // 2 for size in sizes)):
         with contextlib.suppress(InputError):

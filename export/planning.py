@@ -1,4 +1,4 @@
-"""What an export would do, without writing anything: what was found out, at what cost, and what speaks against it."""
+"""What an export would do, without writing anything: what was inferred, what it costs, and the problems."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class _Lines:
 
 
 def of(request: Request, found: Findings) -> Plan:
-    """The plan of what inspection found."""
+    """The plan that follows from the findings of the inspection."""
     lines = _Lines()
     lines.add("event", None if found.events is None else f"{event_line(found.events.event)} ({found.events.how})")
     lines.add("condition", None if found.condition is None else condition_line(found.condition))

@@ -36,8 +36,8 @@ from vae_edge.export import passes
 
 __all__ = ["float16", "int8", "prior"]
 
-# Of an activation, these percent lie in its range. Of 99.999 to 99.9 these cost least on `mnist` and `mnist-tiny`; the
-# very largest (100) costs 0.2 nats more: a convolution's share of a residual sum goes far below what the ReLU drops.
+# The range of an activation holds this percentage of its values. The full range costs more: a convolution's part of a
+# residual sum goes far below what the ReLU cuts off. benchmarks/quality/search.md has the figures.
 PERCENTILE = {"encoder": 99.99, "decoder": 99.98}
 BATCH = 64
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")

@@ -1,4 +1,4 @@
-"""What a user asks for, in one frozen dataclass, and what is found out of it before anything is written."""
+"""The request of a user, and the findings of the inspection, as frozen dataclasses."""
 
 from __future__ import annotations
 

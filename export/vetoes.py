@@ -1,4 +1,4 @@
-"""What example outputs tell against what was said: logits that are probabilities, scales below 0, random outputs."""
+"""Checks statements against example outputs: logits that are probabilities, negative scales, random outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNBOUNDED = {"logits", "log_var", "log_scale"}
 
 
 def of_values(label: str, reading: Reading, members: Members, n: int) -> Iterator[str]:
-    """Why values of the model cannot be the parameters that they are said to be."""
+    """Why these values of the model cannot be the parameters that they are stated to be."""
     for parameter in reading.parameters:
         theirs = parameter.theirs(members, n)
         where = f"{parameter.spelling} (output {parameter.key!r} of the {label})"
@@ -57,7 +57,7 @@ def _of_one(where: str, parameter: Parameter, theirs: Array) -> Iterator[str]:
 
 
 def of_operators(label: str, reading: Reading, ends: dict[str, str]) -> Iterator[str]:
-    """Why the last operator of the graph cannot give what was said: a sigmoid gives no logits."""
+    """Why the last operator of the graph cannot give the stated parameter: a sigmoid gives no logits."""
     for parameter in reading.parameters:
         operator = ends.get(parameter.tensor, "")
         if parameter.spelling not in _UNBOUNDED or operator not in _POSITIVE:
@@ -70,7 +70,7 @@ def of_operators(label: str, reading: Reading, ends: dict[str, str]) -> Iterator
 
 
 def of_calls(label: str, call: Call, members: Members, keys: list[str], n: int) -> Iterator[str]:
-    """Whether two calls give the same, and whether an event gives the same alone as in its batch."""
+    """Checks that two calls give the same, and that an event gives the same alone as in its batch."""
     again = call(slice(0, n))
     for key in keys:
         if (worst := _difference(members.tensors[key], again.tensors[key])) > _SAME:

@@ -1,4 +1,4 @@
-"""What a configuration leaves to the data: the likelihood and the network, chosen and said."""
+"""Chooses the likelihood and the network where a configuration leaves them to the data, and says so."""
 
 from __future__ import annotations
 

@@ -49,7 +49,8 @@ def fit(
     The weights begin as the best ones of the run `start`, which must be of the same network and prior, or else at
     random. `strategy` 'mirrored' spreads a batch over all GPUs (or logical CPUs). `verbose`: 0 silent, 1 a line an
     epoch and a bar within, 2 the line alone. What the configuration leaves to the data is chosen, recorded, and told to
-    `say` (a line on stderr). The folder is locked meanwhile. Raises DataError, or RunError: a run lies there or none,
+    `say` (a line on stderr). `command` is the command line that the record is to name, and `data_dir` where the files
+    of a published set lie. The folder is locked meanwhile. Raises DataError, or RunError: a run lies there or none,
     what is resumed had another configuration or other data, another training writes there, or the bound is no number.
     """
     run, say = Run(Path(out)), say or _say
@@ -113,7 +114,7 @@ def fit(
 
 
 def load(path: str | Path) -> tuple[VariationalAutoencoder, Record, dict[str, Any]]:
-    """The model of a run with its best weights, the run's record, and what is known of those weights (epoch, figures).
+    """The model of the run at `path` with its best weights, its record, and those weights' epoch and figures.
 
     Raises RunError where no epoch has been finished yet.
     """

@@ -45,7 +45,7 @@ class Learner(keras.Model):
         self.built = True
         self.compile(optimizer=_optimizer(self.config, feed.steps), jit_compile=self.config.jit)
         self.optimizer.build(self.model.trainable_variables)
-        # Each call from Python costs: 9,900 images/s with one step a call, 12,200 with 32 (MNIST, 2 cores).
+        # Several steps a call, since each call from Python costs time (benchmarks/quality/search.md).
         # Over several replicas TensorFlow 2.21 cannot place that loop ("You must feed a value for placeholder tensor").
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         self.steps_per_execution = 1 if replicas > 1 else _steps_per_execution(feed.steps)

@@ -109,14 +109,14 @@ def _grid(
 ) -> keras.KerasTensor:
     """The decoder's features on the grid of patches."""
     rows, columns = -(-image_shape[0] // PATCH), -(-image_shape[1] // PATCH)
-    # A dense layer has no neighbours to share weights with: half of the channels are enough where blocks are cheap (0.3
-    # nats for a sixth of the time), and cost 0.8 nats where they are not.
+    # A dense layer shares no weights. Where blocks are cheap, half of the channels are enough (benchmarks/quality/
+    # search.md).
     first = max(1, config.width // 2) if kind == "separable" else config.width
     x = layers.Dense(first * rows * columns, activation="relu")(_beside(z, label))
     x = _gated(x, label)
     x = layers.Permute((2, 3, 1))(layers.Reshape((first, rows, columns))(x))
-    # With a convolution first, ONNX Runtime keeps its blocked layout through all blocks; it cannot where a residual sum
-    # reads the dense layer. The decoder is 4 to 6 % faster for it.
+    # With a convolution first, ONNX Runtime keeps its blocked layout through all blocks, which is faster. It cannot
+    # where a residual sum reads the dense layer.
     x = layers.Conv2D(config.width, 1, activation="relu")(x)
     return _blocks(x, kind, config.width, config.depth)
 
@@ -167,7 +167,7 @@ def _convolutions(x: keras.KerasTensor, kind: str, width: int, depth: int) -> ke
 
 
 def _blocks(x: keras.KerasTensor, kind: str, width: int, depth: int) -> keras.KerasTensor:
-    # A block begins near the identity (Zhang, Dauphin & Ma 2019): 1.3 nats after 12 epochs of MNIST.
+    # A block begins near the identity (Zhang, Dauphin & Ma 2019)
     last = {"kernel_initializer": keras.initializers.VarianceScaling(0.01, "fan_avg", "uniform")}
     for _ in range(depth):
         if kind == "separable":

@@ -12,7 +12,8 @@ _MNIST = Config(
     likelihood="bernoulli", network="conv", prior="mixture", components=100, learning_rate=8e-3, shift=1, epochs=100
 )
 
-# Decoders of separable blocks, which cost a third of the time at equal likelihood; the encoder is better off without.
+# Decoders of separable blocks take a third of the time at equal likelihood (benchmarks/quality/search.md); encoders of
+# plain convolutions are better.
 # The decoder's multiply-adds an image: 0.27 M, 0.66 M, 7.6 M.
 PRESETS = {
     "mnist-tiny": dataclasses.replace(

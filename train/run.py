@@ -45,7 +45,9 @@ class Record:
 
     `config` names the likelihood and the network that were learned, never 'auto'; `event` is what the networks read, as
     the manifest holds it (of a table in standard units by its shift and scale); `labels` are the names of a conditional
-    model's labels, or (); `images` is the number of training images or rows; `data_dir` is where mnist or fashion-mnist
+    model's labels, or (); `dataset` is the set's name, `dataset_sha256` that of its content, and `images` the number of
+    training images or rows; `command` is the command line that learns the same weights, `commit` and `versions` are
+    the code and the packages that learned them; `data_dir` is where mnist or fashion-mnist
     were found, absolute, or '' where that was left open.
     """
 
@@ -88,7 +90,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder; nothing is read before it is asked for."""
+    """The run's folder at `path`; nothing is read before it is asked for."""
 
     path: Path
 
@@ -133,13 +135,13 @@ class Run:
             raise RunError(f"{path}: not a run of this release ({error}); train again into another folder") from error
 
     def save(self, name: str, arrays: Arrays, note: dict[str, Any]) -> None:
-        """Replaces NAME.npz by `arrays`, in order, and a `note` of JSON values."""
+        """Replaces the file `name`.npz by `arrays`, in order, and a `note` of JSON values."""
         named: dict[str, Any] = {f"{index:04d}": array for index, array in enumerate(arrays)}
         with atomic.replacing(self.path / f"{name}.npz") as stream:
             np.savez(stream, note=np.array(json.dumps(note)), **named)
 
     def load(self, name: str) -> tuple[Arrays, dict[str, Any]] | None:
-        """The arrays and the note of NAME.npz, or None where there is none yet; raises RunError where it is damaged."""
+        """The arrays and the note of `name`.npz, or None where there is none yet; RunError where it is damaged."""
         path = self.path / f"{name}.npz"
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
@@ -151,7 +153,7 @@ class Run:
             raise RunError(f"{path}: damaged ({error}); remove it, and --resume begins from what is left") from error
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
-        """Replaces history.csv by one row an epoch."""
+        """Replaces history.csv by `rows`, one an epoch."""
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -19,7 +20,15 @@ def setup(app: Any) -> dict[str, Any]:
 
 def translate(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Rewrites the lines of one docstring in place: `x` becomes code, an indented block a literal block."""
-    lines[:] = as_rst(lines)
+    lines[:] = as_rst([*lines, *options_of(obj)])
+
+
+def options_of(obj: Any) -> list[str]:
+    """A list of a dataclass's fields that carry their own help, as the options of a run do."""
+    if not (isinstance(obj, type) and dataclasses.is_dataclass(obj)):
+        return []
+    told = [each for each in dataclasses.fields(obj) if "help" in each.metadata]
+    return ["", *(f"- `{each.name}`: {each.metadata['help']}" for each in told), ""]
 
 
 def shorten(app: Any, what: str, name: str, obj: Any, options: Any, signature: Any, returns: Any) -> tuple[Any, Any]:

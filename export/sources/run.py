@@ -59,6 +59,7 @@ def export(
     has learned from: at `data` another is a RunError; where the run found it, and also where it is gone, the events
     that the run kept take its place, and the bundle has no test figures.
 
+    `name` is the bundle's, by default that of its folder, and `opset` the ONNX operator set, 13 to 18.
     `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
     TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too.
     """

@@ -74,6 +74,8 @@ def write(folder: Path) -> None:
     _write_pictures(folder / "scans", list(large))  # dark strokes on white, in colour
     y, x = np.mgrid[:16, :16] * 15
     colours = [np.stack([y, x, np.full_like(x, 8 * i % 255)], -1).astype(np.uint8) for i in range(60)]
+    for name, colour in (("a.jpg", colours[0]), ("b.jpg", colours[20])):
+        Image.fromarray(colour).save(folder / name)
     for name in ("photos", "photographs"):
         _write_pictures(folder / name, colours)
     _write_tables(folder)

@@ -35,13 +35,16 @@ FROM_PYTHON = {"Exception", "NotImplementedError", "AttributeError", "AssertionE
 def public() -> Iterator[tuple[str, Any, type | None]]:
     """Each public function, class, method and property: its name, itself, and the class it is a part of."""
     from vae_edge import export, pictures
-    from vae_edge.train import config, data
+    from vae_edge.export.sources import run
+    from vae_edge.train import config, data, fit
+    from vae_edge.train import run as runs
 
     objects = {f"runtime.{name}": getattr(runtime, name) for name in runtime.__all__}
     objects |= {f"runtime.probe.{name}": getattr(probe, name) for name in probe.__all__}
     objects |= {f"export.{name}": getattr(export, name) for name in export.__all__}
-    objects |= {"train.config.Config": config.Config}
-    objects |= {"train.data.Dataset": data.Dataset}
+    objects |= {"export.sources.run.export": run.export, "train.config.Config": config.Config}
+    objects |= {"train.fit.fit": fit.fit, "train.fit.load": fit.load, "train.data.Dataset": data.Dataset}
+    objects |= {"train.run.Run": runs.Run, "train.run.Record": runs.Record}
     objects |= {"train.data.load": data.load, "train.data.binarise": data.binarise}
     objects |= {f"pictures.{name}": getattr(pictures, name) for name in pictures.__all__}
     for name, each in objects.items():
@@ -135,7 +138,7 @@ def test_the_public_api_explains_itself():
 
 def test_all_of_the_api_is_looked_at():
     names = {name for name, _, _ in public()}
-    assert {"runtime.VAE.load", "runtime.Normal.kl_divergence", "export.export"} <= names
+    assert {"runtime.VAE.load", "runtime.Normal.kl_divergence", "export.export", "train.fit.fit"} <= names
     assert len(names) > 150
 
 

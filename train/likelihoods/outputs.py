@@ -23,8 +23,8 @@ PARAMETERS = {
     "categorical": ("logits",),
 }
 
-# Beyond +-15 a logit tells nothing: all 784 pixels at 15 cost 2.4e-4 nats, and the seed contract's 16-bit words
-# end at 11.8. Unbounded, the background's ran to -400, where float32 itself is 2e-4 off.
+# Larger logits change nothing: 784 pixels at 15 cost 2.4e-4 nats together, and the seed contract's 16-bit words end at
+# 11.8. Without a bound, those of the background grow until float32's rounding shows.
 BOUND = 15.0
 
 LEAST_SCALE = 1e-3  # of a normal over a table's columns, whose standard deviation is 1
