@@ -58,8 +58,8 @@ def compare(name: str, latents: dict[str, str], folder: Path) -> dict[str, Any]:
     vae = VAE.load(name)
     found: dict[str, Any] = {"seeds whose latents differ": 0, "latents a seed": LATENTS}
     for seed in SEEDS:
-        ours = hashlib.sha256(vae.prior.sample(LATENTS, seed=int(seed)).tobytes()).hexdigest()
-        found["seeds whose latents differ"] += ours != latents[seed]
+        drawn = hashlib.sha256(vae.prior.sample(LATENTS, seed=int(seed)).tobytes()).hexdigest()
+        found["seeds whose latents differ"] += drawn != latents[seed]
     for head in ("sample", "mode", "mean"):
         differ, largest, pixels = 0, 0.0, 0
         for seed in SEEDS[:1] if head == "mean" else SEEDS:

@@ -125,6 +125,10 @@ def test_the_map_decodes_what_is_pointed_at(browse: Browse, mnist, vae):
     assert found["playing"].endswith("% along the path")
     assert len(found["path"]["fragment"]["path"].split("~")) > 5
     assert npy(found["path"]["npy"]).shape == (12, 28, 28, 1)
+    corner = np.concatenate([code(each) for each in found["corner"]["codes"]])
+    at = np.concatenate([[0], np.linalg.norm(np.diff(corner, axis=0), axis=1).cumsum()])
+    steps = [np.interp(np.linspace(0, at[-1], 12), at, dimension) for dimension in corner.T]  # equal steps of length
+    compare("mean", npy(found["corner"]["npy"]), vae.decode(np.stack(steps, axis=1)).mean(), atol=1e-4)
     assert len(found["line"]["first"]["path"].split("~")) == 1
     # A -> B are the codes that the map gave at both points, and what lies between is decoded from straight steps
     a, b = code(found["line"]["first"]), code(found["line"]["second"])
@@ -203,9 +207,9 @@ def test_an_autoencoder_is_explored_around_its_examples(browse: Browse, tmp_path
     assert "a code spread like those of the examples" in found["map"]
 
 
-def compare(head: str, found: Any, expected: Any) -> None:
+def compare(head: str, found: Any, expected: Any, atol: float = 1e-5) -> None:
     """Samples and modes are the same to the bit; means agree within 1e-5, as exp differs in its last bit."""
     if head == "mean":
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
     else:
         np.testing.assert_array_equal(found, expected)

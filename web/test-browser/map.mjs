@@ -31,6 +31,17 @@ export default async function map({ open, download, fragment, drag }) {
   const playing = await source();
   await page.click("#play");
 
+  // three points by keys, whose codes are known
+  await page.focus("#map");
+  await page.keyboard.press("Escape");
+  const corner = { codes: [] };
+  for (const keys of [["ArrowRight"], Array(4).fill("Shift+ArrowRight"), Array(3).fill("Shift+ArrowUp")]) {
+    for (const key of keys) await page.keyboard.press(key);
+    await page.keyboard.press("Enter");
+    corner.codes.push(await fragment(page));
+  }
+  corner.npy = await download(page, "#path-npy");
+
   await page.check("input[name=tool][value=line]");
   await press(0.25, 0.5);
   const first = await fragment(page);
@@ -46,5 +57,5 @@ export default async function map({ open, download, fragment, drag }) {
   await page.selectOption("#plane", "active");
   await page.waitForTimeout(200);
   grounds.active = await page.textContent("#map-text");
-  return { hover, left, pressed, path, playing, line, grounds };
+  return { hover, left, pressed, path, playing, corner, line, grounds };
 }
