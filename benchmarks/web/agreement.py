@@ -63,10 +63,10 @@ def compare(name: str, latents: dict[str, str], folder: Path) -> dict[str, Any]:
     for head in ("sample", "mode", "mean"):
         differ, largest, pixels = 0, 0.0, 0
         for seed in SEEDS[:1] if head == "mean" else SEEDS:
-            ours = vae.generate(IMAGES, head=head, seed=int(seed))
-            theirs = np.fromfile(folder / f"{name}-{head}-{seed}.f4", "<f4").reshape(ours.shape)
-            differ, pixels = differ + int((ours != theirs).sum()), pixels + ours.size
-            largest = max(largest, float(np.abs(ours - theirs).max()))
+            here = vae.generate(IMAGES, head=head, seed=int(seed))
+            there = np.fromfile(folder / f"{name}-{head}-{seed}.f4", "<f4").reshape(here.shape)
+            differ, pixels = differ + int((here != there).sum()), pixels + here.size
+            largest = max(largest, float(np.abs(here - there).max()))
         found[head] = {"largest difference": largest} if head == "mean" else {"pixels": pixels, "differ": differ}
     return found
 
