@@ -1,4 +1,4 @@
-"""JavaScript in docs/javascript.md and in the README runs: in Node, and in a page with a worker."""
+"""JavaScript in docs/javascript.md, docs/tasks/browser.md and the README runs: in Node, and in a page with a worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.web.conftest import WEB, Browse
 from vae_edge.runtime import VAE, bundle
 
 ROOT = WEB.parent
-PAGES = [ROOT / "docs" / "javascript.md", ROOT / "README.md"]
+PAGES = [ROOT / name for name in ("docs/javascript.md", "docs/tasks/browser.md", "README.md")]
 BLOCKS = [block for page in PAGES for block in of_page(page) if block.language in ("js", "html") and not block.not_run]
 NAME = re.compile(r"(?://|<!--) (\w+\.(?:js|html))")
 pytestmark = pytest.mark.timeout(300)
