@@ -46,7 +46,7 @@ def export(monkeypatch):
 def test_the_defaults_are_exports_own(vae_edge, export):
     done = vae_edge("export", "runs/mnist", "--out", "mine")
     assert done.exit_code == 0
-    assert export.calls == [{"run": Path("runs/mnist"), "out": Path("mine"), "data_dir": None}]
+    assert export.calls == [{"run": Path("runs/mnist"), "out": Path("mine"), "data": None, "data_dir": None}]
     assert done.stderr.splitlines() == [
         "export: convert",
         "export: test figures",
@@ -58,7 +58,15 @@ def test_the_defaults_are_exports_own(vae_edge, export):
 def test_each_option_is_handed_on(vae_edge, export):
     vae_edge("export", "r", "--out", "b", "--name", "n", "--opset", "18", "--force", "--data-dir", "d")
     assert export.calls == [
-        {"run": Path("r"), "out": Path("b"), "name": "n", "force": True, "data_dir": Path("d"), "opset": 18}
+        {
+            "run": Path("r"),
+            "out": Path("b"),
+            "name": "n",
+            "force": True,
+            "data": None,
+            "data_dir": Path("d"),
+            "opset": 18,
+        }
     ]
 
 

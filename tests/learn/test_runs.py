@@ -74,7 +74,7 @@ def test_a_run_is_resumed_and_exported_from_another_folder(
     manifest = VAE.load(Path("bundle")).manifest
     assert manifest.training is not None
     assert manifest.training.dataset == "pics"
-    assert manifest.training.command.startswith("vae-edge train --data pics ")
+    assert manifest.training.command.startswith("vae-edge train --epochs 1 --data pics ")
     assert "elbo" in manifest.metrics
     assert_names_no_folder(Path("bundle"), home)
 

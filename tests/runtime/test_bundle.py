@@ -43,7 +43,8 @@ def test_a_name_is_a_folder_or_one_that_is_built_in(tiny, monkeypatch, tmp_path)
     assert bundle.read(str(tiny)).folder == tiny
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny, tmp_path / "digits")
-    assert bundle.read("digits").folder == Path("digits")
+    assert bundle.read("digits").folder == tiny
+    assert bundle.read("./digits").folder == bundle.read(Path("digits")).folder == Path("digits")
     for missing in ("nonesuch", tmp_path / "no", "", "a\0b", None, 3):
         with pytest.raises(BundleNotFound):
             bundle.read(missing)
