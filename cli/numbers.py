@@ -42,7 +42,7 @@ class Number:
 
 
 def with_numbers(function: Callable[..., None]) -> Callable[..., None]:
-    """A verb whose options of numbers have a Number as their parser, with the range that they state."""
+    """The verb, with a `Number` as the parser of each int and float option, in the range that the option states."""
     signature = inspect.signature(function, eval_str=True)
     parameters = [
         parameter.replace(annotation=_annotation(parameter.annotation)) for parameter in signature.parameters.values()

@@ -72,7 +72,7 @@ class Statement:
         return given
 
     def settings(self) -> dict[str, float]:
-        """What is one number for all events: the levels of a pixel."""
+        """The settings of the family: numbers that are the same for all events, as the levels of a pixel."""
         levels = getattr(self, "levels", None)
         return {} if levels is None else {"levels": float(levels)}
 

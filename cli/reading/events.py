@@ -33,7 +33,7 @@ _LIGHT_ON_DARK = ("mnist", "digits", "fashion-mnist")  # data sets of which this
 class Events:
     """Images (n, H, W, C) or rows (n, size); the name of each, and its label, text or whole numbers (n,), or None.
 
-    A name is a picture's file, in a folder its place there, and FILE:INDEX in a file that holds several.
+    A name is the file of a picture, its path within a folder, or FILE:INDEX in a file that holds several.
     """
 
     values: npt.NDArray[Any]

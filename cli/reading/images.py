@@ -41,7 +41,7 @@ def read(
 
 
 def names(files: Sequence[Path | Held], counts: Sequence[int]) -> list[str]:
-    """The name of each image: a picture's file, in a folder its place there, and FILE:INDEX in a file of several."""
+    """The name of each image: the file of a picture, its path within a folder, or FILE:INDEX in a file of several."""
     from vae_edge.pictures.decode import PICTURES
     from vae_edge.pictures.files import picture_paths
 

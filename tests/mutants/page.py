@@ -33,8 +33,8 @@ def render(rows: list[Row], seed: int, equivalent: dict[tuple[str, str, str], st
         f"the code. {len(open_ones)} survived and are not: **{100 * dead / max(1, counted):.1f} % of {counted} died**.",
         "",
         "`make mutants` writes this page; `python -m tests.mutants --help` says how to take another sample. A survivor "
-        "is read, and gets a test or a line in `judged.json`: so the figure of a seed rises; only that of a new one "
-        "says how much is noticed of what nobody has looked at.",
+        "is read, and gets a test or a line in `judged.json`. So the figure of a seed rises once its survivors were "
+        "read. A new seed shows how many mutants the tests notice at first sight.",
         "",
         "| kind | mutants | killed | of these by a hang | equivalent | survived |",
         "|---|---|---|---|---|---|",

@@ -40,7 +40,7 @@ export function announce(text: string): void {
   }, 400);
 }
 
-/** A function that runs `work` in the next frame, once, however often it was called. */
+/** Schedules `work` for the next frame. Calls before that frame do not run it a second time. */
 export function eachFrame(work: () => void): () => void {
   let asked = false;
   return () => {

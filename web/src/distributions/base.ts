@@ -56,7 +56,7 @@ export interface Family {
   readonly roles: readonly Role[];
   /** The parameters that a graph gives, and where each lies. */
   readonly parameters: Readonly<Record<string, Range>>;
-  /** What is one number for all events, with its range: the levels of a pixel, the components of a mixture. */
+  /** The settings of the family, each with its range: one number for all events, as the levels of a pixel. */
   readonly settings: Readonly<Record<string, readonly [number, number]>>;
   /** x -> shift + scale x stays in the family. */
   readonly isLocationScale: boolean;

@@ -28,7 +28,7 @@ export function padsOf(node: Node, axes: number): readonly number[] {
   return pads ?? Array<number>(2 * axes).fill(0);
 }
 
-/** How many groups of channels: 0 would end ONNX Runtime. */
+/** The number of channel groups. ONNX Runtime crashes where it is 0. */
 function groupsOf(node: Node): Size {
   const group = int(node, "group", 1);
   need(group >= 1);
