@@ -135,7 +135,9 @@ def test_a_folder_that_has_changed_is_said(folder, make_bundle, tmp_path):
     sent = pickle.dumps(VAE.load(folder))
     shutil.rmtree(folder)
     make_bundle(name="other").rename(folder)
-    with pytest.raises(IntegrityError, match=r"loaded from .*sent with the digest [0-9a-f]{12}\.\.\., .* changed since"):
+    with pytest.raises(
+        IntegrityError, match=r"loaded from .*sent with the digest [0-9a-f]{12}\.\.\., .* changed since"
+    ):
         pickle.loads(sent).generate(1)
 
 
