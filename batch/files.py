@@ -27,9 +27,7 @@ def write(
     `record` says what the rows depend on, and `advance` is told how many rows have come.
     """
     layouts.check(columns)
-    with atomic.replacing(path) as file:
-        writer = writers.opened(kind, file, columns, record)
+    with atomic.replacing(path) as file, writers.opened(kind, file, columns, record) as writer:
         for batch in batches:
             writer.write(batch)
             advance(layouts.rows_of(batch))
-        writer.close()

@@ -76,12 +76,12 @@ class Shards:
             try:
                 for shard in missing:
                     with create(shard.file) as file:
-                        writer = writers.opened(self.format, file, self.columns, self.record)
-                        for batch in make(range(shard.start, shard.start + shard.rows)):
-                            writer.write(batch)
-                            advance(layouts.rows_of(batch))
-                        writer.close()
-                        index.shards[shard.file] = _described(shard, file)
+                        with writers.opened(self.format, file, self.columns, self.record) as writer:
+                            for batch in make(range(shard.start, shard.start + shard.rows)):
+                                writer.write(batch)
+                                advance(layouts.rows_of(batch))
+                        made = _described(shard, file)
+                    index.shards[shard.file] = made
                     done, unlisted = done + shard.rows, unlisted + 1
                     if unlisted * _SHARE >= len(index.shards):
                         _put(create, index)

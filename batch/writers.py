@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import IO, Any, Protocol
 
@@ -23,12 +25,21 @@ class Writer(Protocol):
         """Writes what is still held, and the file's end; the file itself stays open."""
 
 
-def opened(kind: str, file: IO[bytes], columns: Columns, record: dict[str, Any]) -> Writer:
-    """A writer of `kind`, 'parquet', 'npz' or 'tar', into an open file; raises InputError or MissingExtra.
+@contextmanager
+def opened(kind: str, file: IO[bytes], columns: Columns, record: dict[str, Any]) -> Iterator[Writer]:
+    """A writer of `kind`, 'parquet', 'npz' or 'tar', into an open file, closed at the block's end.
+
+    Raises InputError or MissingExtra.
 
     `record` says what the rows depend on; where the format has a place for it, it goes along.
     """
     if kind not in FORMATS:
         raise InputError(f"the format should be one of {', '.join(FORMATS)}, it is {kind!r:.60}")
     writer: Writer = import_module(f"vae_edge.batch.{FORMATS[kind]}").Writer(file, columns, record)
-    return writer
+    try:
+        yield writer
+    except BaseException:
+        with suppress(Exception):  # libraries would write the end when the writer is collected, behind the file's own
+            writer.close()
+        raise
+    writer.close()

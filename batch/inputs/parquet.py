@@ -103,6 +103,7 @@ class _Reader:
 
     def _from(self, start: int) -> Iterator[tuple[Any, Path, int]]:
         """Tables of some rows, each with its file and its first row there, the first of which begins at `start`."""
+        invalid = arrow().ArrowInvalid
         for place, file in enumerate(self._files):
             first, path = self._starts[place], self._source.paths[place]
             if self._starts[place + 1] <= start:
@@ -118,7 +119,7 @@ class _Reader:
                     if here < batch.num_rows:
                         yield arrow().Table.from_batches([batch]).slice(here), path, row + here
                     row += batch.num_rows
-            except (OSError, arrow().ArrowInvalid) as error:
+            except (OSError, invalid) as error:
                 raise DataError(f"{path}: damaged Parquet ({error}): write it again") from error
             start = max(start, first + row)
 

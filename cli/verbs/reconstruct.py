@@ -117,7 +117,7 @@ def reconstruct(
       vae-edge reconstruct three.png seven.png --out pairs.png
       vae-edge reconstruct t10k-images-idx3-ubyte.gz --limit 16 --head all --out heads.png
       vae-edge reconstruct scans/ --resize 28 --crop fit --grey --invert --out reconstructed/
-      vae-edge reconstruct shards/ --format parquet --out back/
+      vae-edge reconstruct parquet/ --format parquet --out back/
       vae-edge reconstruct images.npy --latent sample --seed 1 --out reconstructed.npz
       vae-edge reconstruct three.png seven.png --bundle ./my-labels --label 3,7 --out pairs.png
       vae-edge reconstruct rows.csv --bundle ./my-table --head mean --out back.csv
@@ -222,8 +222,8 @@ def encode(
       vae-edge encode t10k-images-idx3-ubyte.gz --out posteriors.npz
       vae-edge encode three.png
       vae-edge encode - < three.png
-      vae-edge encode shards/ --out codes.parquet
-      vae-edge encode digits/ --out codes/ --format parquet
+      vae-edge encode parquet/ --out codes.parquet
+      vae-edge encode my-pictures/ --out codes/ --format parquet
       vae-edge encode photos/ --bundle ./my-photos --resize 64 --crop fit --out posteriors.npz
       vae-edge encode seven.png --bundle ./my-labels --label 7
       vae-edge encode rows.csv --bundle ./my-table --out posteriors.npz
