@@ -52,9 +52,9 @@ def as_function(model: Any) -> Callable[..., Any]:
 
 
 def input_specs(model: Any) -> tuple[TensorSpec, ...] | None:
-    """The model's inputs by name, dtype and shape, in the order of `as_function`; None where it does not say.
+    """The model's inputs by name, dtype and shape, in the order of `as_function`; None where it declares none.
 
-    A functional or Sequential Keras model says it, and a SavedModel's signature.
+    A functional or Sequential Keras model declares them, and a SavedModel's signature.
     """
     signatures = getattr(model, "signatures", None)
     if signatures is not None and not _is_keras(model):

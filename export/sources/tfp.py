@@ -49,7 +49,7 @@ def unwrapped(distribution: Any) -> Any:
 
 
 def class_name(distribution: Any) -> str:
-    """The TFP class of the object, without that which makes it a tensor too."""
+    """The object's TFP class, without the mixed-in class that makes it a tensor too."""
     return _classes(distribution)[0]
 
 
@@ -88,7 +88,7 @@ def _spelled(kind: type[Distribution], parameter: str, distribution: Any, place:
 
 
 def _with_batch(kind: type[Distribution], parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters that have no batch axis of their own, as a fixed scale, with axes of 1 in front."""
+    """The parameters, those without a batch axis (a fixed scale) with axes of size 1 in front."""
     shapes = {
         name: len(shape) for name, shape in kind.parameter_shapes((2,), dict.fromkeys(kind.settings, 2.0)).items()
     }
@@ -119,7 +119,7 @@ def _matches(distribution: Any, pattern: str) -> bool:
 
 
 def _holds(distribution: Any, places: Any) -> bool:
-    """Whether what has to stand somewhere stands there: {'low': '= 0'}."""
+    """Whether the object has the required values, as {'low': '= 0'}."""
     for key, place in places.items():
         if place.startswith("= "):
             value = _at(distribution, key)
@@ -142,7 +142,7 @@ def _constant(value: Any) -> Any:
 
 
 def _at(value: Any, place: str) -> Any:
-    """What stands at a place: 'scale.diag_part()', 'a.b / c.d', 'high + 1'."""
+    """The value of an expression on the object: 'scale.diag_part()', 'a.b / c.d', 'high + 1'."""
     if " / " in place:
         upper, lower = place.split(" / ")
         return _at(value, upper) / _at(value, lower)
