@@ -15,6 +15,7 @@ import numpy as np
 
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
+from vae_edge.runtime.errors import InputError
 
 __all__ = ["Reading", "class_name", "is_distribution", "read", "unwrapped"]
 
@@ -69,7 +70,10 @@ def _read_as(kind: type[Distribution], distribution: Any, name: str, places: Any
     settings: dict[str, float] = {}
     for key, place in places.items():
         if key in kind.settings:
-            settings[key] = float(np.asarray(_at(distribution, place)))
+            path, _, more = place.partition(" + ")
+            if (number := _constant(_at(distribution, path))) is None:
+                raise InputError(f"the {key} of a tfd.{name} should be a constant, they depend on the input")
+            settings[key] = float(number) + float(more or 0)
         elif key in kind.parameters:
             value = _at(distribution, place)
             if value is None:  # a Bernoulli of probs has no logits
@@ -142,13 +146,10 @@ def _constant(value: Any) -> Any:
 
 
 def _at(value: Any, place: str) -> Any:
-    """The value of an expression on the object: 'scale.diag_part()', 'a.b / c.d', 'high + 1'."""
+    """The value of an expression on the object: 'scale.diag_part()', 'a.b / c.d'."""
     if " / " in place:
         upper, lower = place.split(" / ")
         return _at(value, upper) / _at(value, lower)
-    if " + " in place:
-        path, number = place.split(" + ")
-        return _at(value, path) + float(number)
     for step in place.split("."):
         value = getattr(value, step.removesuffix("()"))
         value = value() if step.endswith("()") else value
