@@ -74,6 +74,11 @@ class Config:
     )
     encoder_width: int = _option(0, "The encoder's width; 0: that of the decoder.")
     encoder_depth: int = _option(0, "The encoder's depth; 0: that of the decoder.")
+    weights: Literal["point", "uncertain"] = _option(
+        "point",
+        "The decoder's weights. uncertain: a normal posterior over each (Bayes by backprop), so that the bundle is an "
+        "ensemble of decoders, and also tells what the model does not know; better where data is scarce.",
+    )
     objective: Literal["elbo", "beta", "iwae", "ae"] = _option(
         "elbo",
         "elbo; beta: the KL term times --beta; iwae: the importance-weighted bound of --samples draws, with doubly "
@@ -122,6 +127,8 @@ class Config:
         self._expect(
             self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
         )
+        certain = self.weights == "point" or self.objective != "iwae"
+        self._expect(certain, "weights", "point with objective iwae, whose draws of one event share their weights")
         self._expect(self.warmup > 0 or self.free_bits == 0, "free_bits", "0 without a warmup")
         # What has no effect must be the default, but for components: a preset's stay where --prior normal is given.
         self._expect(self.objective == "iwae" or self.samples == 5, "samples", "5 unless the objective is iwae")
