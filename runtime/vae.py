@@ -42,7 +42,8 @@ class VAE:
 
     A conditional model also takes `label`, by name or number, one for all events or one each; or `condition`, real
     numbers (size,) or (B, size). Where the decoder's weights are uncertain (`has_members`), `member` k is a decoder
-    whose weights are a draw, the same on every machine; without it they are the means. One VAE may be used from many threads, and in forked children.
+    whose weights are draw k of theirs, the same on every machine; without it they are the means. One VAE may be used
+    from many threads, and in forked children.
 
     `VAE.load` makes one from a folder or a name; `bundle` here is one that is read already, and the other arguments are
     those of `load`.

@@ -16,6 +16,7 @@ from vae_edge.cli.options import (
     Device,
     DeviceOptions,
     Head,
+    Members,
     Scale,
     Seed,
     Threads,
@@ -56,6 +57,7 @@ def generate(
     label: Label = None,
     labels: Labels = None,
     condition: Condition = None,
+    members: Members = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
@@ -75,6 +77,8 @@ def generate(
     A conditional bundle is told what to make by --label: several are taken in turn, `all` stands for each one that
     there is.
 
+    A bundle with uncertain weights is an ensemble of decoders: with --members M they take turns.
+
     \b
     Examples:
       vae-edge generate --n 64 --out digits.png
@@ -84,6 +88,7 @@ def generate(
       vae-edge generate --n 200 --head sample --out pictures/ --resume
       vae-edge generate --bundle ./my-labels --label 7 --out sevens.png
       vae-edge generate --bundle ./my-labels --label all --n 100 --out each.png
+      vae-edge generate --bundle ./my-ensemble --members 16 --out ensemble.png
       vae-edge generate --bundle ./my-table --head sample --n 1000 --out rows.csv
     """
     asked = Destination.asked(out, force=force, resume=resume)
@@ -96,13 +101,15 @@ def generate(
         columns = len(given.rows)  # a label a column
     chosen = heads(head)
     _ = vae.prior  # an autoencoder has none, which is said before anything is written
+    if members is not None:
+        _ = vae.model.members
     pieces = Pieces((range(start, start + n),))
     if destination.kind == "folder":
-        destination.folder.begin(_record(vae, chosen, seed, given))
+        destination.folder.begin(_record(vae, chosen, seed, given, members))
         suffixes = tuple(f"-{name}.png" for name in chosen) if len(chosen) > 1 else (".png",)
         pieces = destination.folder.missing(pieces.ranges[0], suffixes)
     count = len(pieces)
-    rows = {name if len(chosen) > 1 else plural(shape): _stream(vae, name, seed, pieces, given) for name in chosen}
+    rows = {name if len(chosen) > 1 else plural(shape): _stream(vae, name, seed, pieces, given, members) for name in chosen}
     names = getattr(vae.manifest.event, "names", ())
     if count:
         destination.write(
@@ -122,6 +129,7 @@ def generate(
             "written": count,
             "heads": chosen,
             "seed": seed,
+            "members": members,
             "start": start,
             "bundle": vae.manifest.name,
             "provider": vae.provider,
@@ -131,9 +139,11 @@ def generate(
     )
 
 
-def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given) -> dict[str, Any]:
+def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given, members: int | None) -> dict[str, Any]:
     """What a draw's picture depends on, beside its index."""
     record = {"bundle": vae.manifest.name, "digest": vae.manifest.digest, "heads": list(chosen), "seed": seed}
+    if members is not None:
+        record["members"] = members
     if given.keyword:
         rows = given.rows
         is_short = len(rows) <= MAX_RECORDED
@@ -145,14 +155,15 @@ def _told(written: int, n: int, shape: tuple[int, ...]) -> str:
     return counted(n, shape) if written == n else f"{written:,} of {counted(n, shape)}, the others were there"
 
 
-def _stream(vae: VAE, head: str, seed: int, pieces: Pieces, given: Given) -> Iterator[npt.NDArray[Any]]:
+def _stream(vae: VAE, head: str, seed: int, pieces: Pieces, given: Given,
+            members: int | None) -> Iterator[npt.NDArray[Any]]:  # fmt: skip
     """The events of `VAE.stream`, piece by piece, each with its own label; memory does not grow with their number."""
     for piece in pieces.ranges:
         if len(given.rows) <= 1:
-            yield from vae.stream(len(piece), head=head, seed=seed, start=piece.start, **given.of(0, 1))
+            yield from vae.stream(len(piece), head=head, seed=seed, start=piece.start, members=members, **given.of(0, 1))
             continue
         from vae_edge.runtime.model import BATCH_SIZE
 
         for at in range(piece.start, piece.stop, BATCH_SIZE):
             size = min(BATCH_SIZE, piece.stop - at)
-            yield vae.generate(size, head=head, seed=seed, start=at, **given.of(at, size))
+            yield vae.generate(size, head=head, seed=seed, start=at, members=members, **given.of(at, size))

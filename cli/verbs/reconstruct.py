@@ -15,6 +15,7 @@ from vae_edge.cli.options import (
     Device,
     DeviceOptions,
     Head,
+    Member,
     Scale,
     Seed,
     Threads,
@@ -78,6 +79,7 @@ def reconstruct(
     labels: Labels = None,
     label_column: LabelColumn = "",
     condition: Condition = None,
+    member: Member = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
@@ -106,6 +108,7 @@ def reconstruct(
       vae-edge reconstruct scans/ --resize 28 --crop fit --grey --invert --out reconstructed/
       vae-edge reconstruct images.npy --latent sample --seed 1 --out reconstructed.npz
       vae-edge reconstruct three.png seven.png --bundle ./my-labels --label 3,7 --out pairs.png
+      vae-edge reconstruct three.png --bundle ./my-ensemble --member 3 --out third.png
       vae-edge reconstruct rows.csv --bundle ./my-table --head mean --out back.csv
     """
     from vae_edge.cli.reading.events import read
@@ -115,12 +118,14 @@ def reconstruct(
     vae = load(bundle, provider, provider_option, threads)
     console = context.obj
     shape = vae.event_shape
+    if member is not None:
+        _ = vae.model.members  # a bundle without members says so before anything is read
     destination = Destination.choose(asked, "reconstructed", shape)
     found = read(images, vae, start, limit, label_column, treatment, console.say)
     given = resolve(vae, label, labels, condition, n=len(found), found=found.labels)
     originals = vae.prepare(found.values)
     rows = {"original": _chunks(originals)} | {
-        name: _reconstructions(vae, originals, name, latent, seed, given) for name in heads(head)
+        name: _reconstructions(vae, originals, name, latent, seed, given, member) for name in heads(head)
     }
     names = getattr(vae.manifest.event, "names", ())
     destination.write(
@@ -139,6 +144,7 @@ def reconstruct(
             "heads": heads(head),
             "latent": latent,
             "seed": seed,
+            "member": member,
             "bundle": vae.manifest.name,
             "provider": vae.provider,
             **given.document,
@@ -248,11 +254,12 @@ def _chunks(events: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
 
 
 def _reconstructions(
-    vae: VAE, originals: npt.NDArray[Any], head: str, latent: str, seed: int, given: Given
+    vae: VAE, originals: npt.NDArray[Any], head: str, latent: str, seed: int, given: Given, member: int | None
 ) -> Iterator[npt.NDArray[Any]]:
     for at in range(0, len(originals), BATCH):
         x = originals[at : at + BATCH]
-        yield vae.reconstruct(x, head=head, latent=latent, seed=seed, start=at, **given.of(at, len(x)))
+        arguments = given.of(at, len(x))
+        yield vae.reconstruct(x, head=head, latent=latent, seed=seed, start=at, member=member, **arguments)
 
 
 def _decimals(array: npt.NDArray[Any]) -> list[Any]:
