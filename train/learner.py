@@ -82,7 +82,7 @@ class Learner(keras.Model):
                     both = terms(self.model, x, noise, free_bits, label)
                 loss = tf.reduce_mean(config.beta * warm * (both.kl + both.excess) - both.reconstruction)
                 if self.is_uncertain:  # the bound of the whole set has it once, a step a share
-                    loss += warm * self._weights_kl()
+                    loss += config.weights_beta * warm * self._weights_kl()
                 values = self._values(both)
             loss /= tf.distribute.get_strategy().num_replicas_in_sync  # their gradients are summed
         weights = self.model.trainable_variables
