@@ -30,7 +30,7 @@ _FIRST, _MOST = 0x20000000, 1 << 28
 
 @dataclass(frozen=True)
 class Uncertain:
-    """The weights of a decoder that have a posterior: `variables` of Keras hold the means, `scales` their deviations."""
+    """A decoder's weights that have a posterior: `variables` of Keras hold the means, `scales` standard deviations."""
 
     variables: Sequence[Any]
     scales: Sequence[Float32]
@@ -65,7 +65,7 @@ class Uncertain:
 
 @dataclass(frozen=True)
 class Placed:
-    """Where the numbers went: `names` of the graph's initializers, and `places` (P,), which number each of theirs is."""
+    """Where the numbers went: `names` of the graph's initializers, and in `places` (P,) the index of each of theirs."""
 
     names: tuple[str, ...]
     places: npt.NDArray[np.int64]
@@ -115,5 +115,6 @@ def place(uncertain: Uncertain, build: Callable[[], onnx.ModelProto]) -> tuple[o
 
 def _changed(count: int, name: str) -> InputError:
     return InputError(
-        f"the graph mixes {count:,} uncertain weights with other numbers in {name!r}: leave what does so out of the decoder"
+        f"the graph mixes {count:,} uncertain weights with other numbers in {name!r}: leave what does so out of the "
+        "decoder"
     )

@@ -54,8 +54,8 @@ def measure(reference: Reference, vae: VAE, examples: Array, conditions: Array |
             tolerance: float = TOLERANCE, member: int | None = None) -> dict[str, float]:  # fmt: skip
     """max |difference| / max(1, |value|) by output: over the examples, their posteriors' means, draws of the prior.
 
-    `examples` are prepared events. With a `member`, its decoder is compared with what the model then gives. Raises CheckFailed where one is above `tolerance` or not a number; the message says
-    where.
+    `examples` are prepared events. With a `member`, its decoder is compared with what the model gives at that moment.
+    Raises CheckFailed where one is above `tolerance` or not a number; the message says where.
     """
     worst = dict.fromkeys(reference.parameters, 0.0)
     parameters = reference.parameters

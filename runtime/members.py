@@ -43,10 +43,10 @@ def check_count(members: SupportsIndex) -> int:
 
 def weights_of(posterior: Posterior, member: int) -> Float32:
     """The uncertain weights of a member, (P,): w = f32(f32(eps * scale) + loc), eps a draw of purpose WEIGHT."""
-    eps = noise.normals(SEED, Purpose.WEIGHT, member, 1, len(posterior.loc))[0]
-    eps *= posterior.scale
-    eps += posterior.loc
-    return eps
+    weights: Float32 = noise.normals(SEED, Purpose.WEIGHT, member, 1, len(posterior.loc))[0]
+    weights *= posterior.scale
+    weights += posterior.loc
+    return weights
 
 
 class Members:

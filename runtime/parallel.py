@@ -24,7 +24,8 @@ LARGEST = 64  # events of a part: small enough for a cache, and for threads to e
 def parts(n: int, threads: int, cost: int, batch: int, largest: int = LARGEST) -> list[slice]:
     """The parts of a call of n events, in order, which `threads` take in turn; `cost` is an event's multiply-adds.
 
-    A part of several threads' has `largest` events at most. A call that is not worth a second thread is in parts of `batch` events, the most that a session may run at once.
+    A call that is not worth a second thread is in parts of `batch` events, the most that a session may run at once; of
+    any other, a part has `largest` events at most.
     """
     worth = min(batch, -(-_WORTH // max(1, cost)))
     size = batch if threads == 1 or n < 2 * worth else max(worth, min(batch, largest, -(-n // threads)))

@@ -117,8 +117,8 @@ class Config:
                 raise InputError(f"{name} should be a {hint.__name__}, it is {value!r}")
         for name in ("latent", "width", "samples", "components", "epochs", "batch"):
             self._expect(getattr(self, name) >= 1, name, "1 or more")
-        none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "weights_beta", "warmup", "free_bits", "ramp", "clip")
-        for name in (*none_below_zero, "shift", "patience", "seed"):
+        none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "warmup", "free_bits", "ramp", "clip")
+        for name in (*none_below_zero, "weights_beta", "shift", "patience", "seed"):
             self._expect(getattr(self, name) >= 0, name, "0 or more")
         self._expect(self.latent <= 4096, "latent", "4096 or less")
         self._expect(self.seed < 2**31, "seed", "below 2**31")

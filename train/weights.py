@@ -146,11 +146,15 @@ class Uncertain(layers.Layer):
         """scale * eps of the kernel: one draw for the whole batch."""
         return tf.nn.softplus(self.kernel_rho.value) * self._noise(0, self.kernel.shape)
 
+    def _bias_scale(self) -> tf.Tensor:
+        assert self.bias_rho is not None
+        return tf.nn.softplus(self.bias_rho.value)
+
     def _finished(self, y: tf.Tensor) -> tf.Tensor:
         """y of a convolution with its bias, one draw an event, and its activation."""
         if self.bias is not None:
             eps = self._noise(3, (tf.shape(y)[0], 1, 1, y.shape[-1]))
-            y += self.bias.value + tf.nn.softplus(self.bias_rho.value) * eps
+            y += self.bias.value + self._bias_scale() * eps
         return self.activation(y)
 
 
@@ -166,7 +170,7 @@ class UncertainDense(Uncertain, layers.Dense):
         variance = tf.matmul(tf.square(x), tf.square(tf.nn.softplus(self.kernel_rho.value)))
         if self.bias is not None:
             mean += self.bias.value
-            variance += tf.square(tf.nn.softplus(self.bias_rho.value))
+            variance += tf.square(self._bias_scale())
         return self.activation(mean + tf.sqrt(variance + _TINY) * self._noise(0, tf.shape(mean)))
 
 

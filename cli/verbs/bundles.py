@@ -129,8 +129,11 @@ def _weights(manifest: Manifest) -> list[tuple[str, str]]:
     """How uncertain the decoder's weights are, where they are."""
     if (said := manifest.deviations) is None:
         return []
-    return [("weights", f"uncertain: {said.file.name}, {said.file.bytes:,} bytes, has the standard deviations of the "
-                        f"decoder's {len(said.weights):,} kernels and biases; members 0, 1, ... are draws of them")]  # fmt: skip
+    text = (
+        f"uncertain: {said.file.name}, {said.file.bytes:,} bytes, has the standard deviations of the decoder's "
+        f"{len(said.weights):,} kernels and biases; members 0, 1, ... are draws of them"
+    )
+    return [("weights", text)]
 
 
 def _an(manifest: Manifest) -> str:

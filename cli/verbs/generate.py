@@ -109,7 +109,8 @@ def generate(
         suffixes = tuple(f"-{name}.png" for name in chosen) if len(chosen) > 1 else (".png",)
         pieces = destination.folder.missing(pieces.ranges[0], suffixes)
     count = len(pieces)
-    rows = {name if len(chosen) > 1 else plural(shape): _stream(vae, name, seed, pieces, given, members) for name in chosen}
+    several = len(chosen) > 1
+    rows = {name if several else plural(shape): _stream(vae, name, seed, pieces, given, members) for name in chosen}
     names = getattr(vae.manifest.event, "names", ())
     if count:
         destination.write(
@@ -160,7 +161,9 @@ def _stream(vae: VAE, head: str, seed: int, pieces: Pieces, given: Given,
     """The events of `VAE.stream`, piece by piece, each with its own label; memory does not grow with their number."""
     for piece in pieces.ranges:
         if len(given.rows) <= 1:
-            yield from vae.stream(len(piece), head=head, seed=seed, start=piece.start, members=members, **given.of(0, 1))
+            yield from vae.stream(
+                len(piece), head=head, seed=seed, start=piece.start, members=members, **given.of(0, 1)
+            )
             continue
         from vae_edge.runtime.model import BATCH_SIZE
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from keras import ops
 import numpy.typing as npt
+from keras import ops
 
 from vae_edge.export import bundle, priors, statements, variant
 from vae_edge.export.bundle import Events, Options, Progress, Sets
 from vae_edge.export.convert import DEFAULT_OPSET
-from vae_edge.export.inspection import inspect
 from vae_edge.export.deviations import Uncertain
+from vae_edge.export.inspection import inspect
 from vae_edge.export.request import Request
 from vae_edge.export.sources.callables import CallableSource
 from vae_edge.export.statements import Statement

@@ -1,4 +1,4 @@
-"""The decoder's weights as normal distributions: means out of the graph, standard deviations out of a file beside it."""
+"""The decoder's weights as normal distributions: the graph holds the means, a file beside it standard deviations."""
 
 from __future__ import annotations
 

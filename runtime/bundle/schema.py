@@ -167,9 +167,10 @@ class Manifest:
     `schema` is the format's number, `name` the bundle's, `producer` the release that made it, and `versions` the
     packages that took part. `event` is what x is, `condition` what is given beside it, or None, `latent_size` is L.
     `graphs` holds 'encoder' and 'decoder'; `posterior`, `likelihood` and `prior` say which distributions their outputs
-    parameterise. `deviations` says how uncertain the decoder's weights are, or None. `precision` is what the weights of graphs and prior are stored in. `probe` is the file of events to
-    check the bundle by, `training` how it was learned, or None. `metrics` are test figures (nats per event), `parity`
-    the largest difference from the model that was exported, by output. `digest` is the SHA-256 of the manifest.
+    parameterise. `deviations` says how uncertain the decoder's weights are, or None. `precision` is what the weights of
+    graphs and prior are stored in. `probe` is the file of events to check the bundle by, `training` how it was learned,
+    or None. `metrics` are test figures (nats per event), `parity` the largest difference from the model that was
+    exported, by output. `digest` is the SHA-256 of the manifest.
     """
 
     schema: int

@@ -72,9 +72,10 @@ def likelihoods(
 ) -> dict[str, Figure]:
     """elbo, reconstruction, kl and nll (with `samples` > 0), nats an event, and active_units; {} for an autoencoder.
 
-    With `members`, and where a bundle has some, members_nll is that of the mean of their p(x). ELBO and its terms by one sample of z an event; the NLL is the importance-weighted bound (Burda et al. 2016). Where
+    ELBO and its terms by one sample of z an event; the NLL is the importance-weighted bound (Burda et al. 2016). Where
     the likelihood is of discrete levels, bits_per_dimension is the NLL, or without it the negative ELBO, in bits a
-    number of the event. `progress` counts 1 + `samples` draws of z an event, and as many for each member. Raises
+    number of the event. With `members`, and where a bundle has some, members_nll is that of the mean of their p(x), and
+    all else of the weights' means. `progress` counts 1 + `samples` draws of z an event, and as many for each member. Raises
     InputError.
     """
     if not likelihood.has_bound(vae.manifest):

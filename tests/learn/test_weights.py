@@ -27,8 +27,8 @@ from vae_edge.train.fit import fit
 from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.weights import UncertainKit, drawn, uncertain_layers
 
-UNCERTAIN = dataclasses.replace(RICH, weights="uncertain", epochs=2, network="separable", encoder_network="mlp", encoder_width=16,
-                                encoder_depth=1)  # fmt: skip
+SMALL = {"network": "separable", "encoder_network": "mlp", "encoder_width": 16, "encoder_depth": 1}
+UNCERTAIN = dataclasses.replace(RICH, weights="uncertain", epochs=2, **SMALL)  # type: ignore[arg-type]
 
 
 def seed(number: int) -> tf.Tensor:
@@ -147,8 +147,9 @@ def test_the_prior_is_the_one_that_makes_the_kl_least() -> None:
 
 
 def test_the_same_seed_begins_with_the_same_means_as_a_network_of_points() -> None:
-    certain, uncertain = (VariationalAutoencoder(dataclasses.replace(UNCERTAIN, likelihood="bernoulli", weights=weights),
-                                                 (8, 8, 1)) for weights in ("point", "uncertain"))  # fmt: skip
+    config = dataclasses.replace(UNCERTAIN, likelihood="bernoulli")
+    uncertain = VariationalAutoencoder(config, (8, 8, 1))
+    certain = VariationalAutoencoder(dataclasses.replace(config, weights="point"), (8, 8, 1))
     z = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
     assert (certain.decoder(z).numpy() == uncertain.decoder(z).numpy()).all()
     assert not uncertain_layers(uncertain.encoder)
@@ -202,9 +203,9 @@ def test_a_member_at_the_edge_is_the_model_with_these_weights(uncertain_run: Pat
         for loc, rho in layer.posteriors:
             scale = np.log1p(np.exp(rho.numpy().astype(np.float64)))
             values = loc.numpy().copy()
-            for place, value in np.ndenumerate(values):
-                (here,) = np.flatnonzero((posterior.loc == value) & np.isclose(posterior.scale, scale[place], 1e-4))
-                values[place] = member[here]
+            for at, value in np.ndenumerate(values):
+                (here,) = np.flatnonzero((posterior.loc == value) & np.isclose(posterior.scale, scale[at], 1e-4))
+                values[at] = member[here]
             loc.assign(values)
     assert np.abs(vae.decode(z, member=5).logits - model.decoder(z).numpy()).max() < 1e-4
 

@@ -275,4 +275,5 @@ def test_weights_are_rounded_after_the_product_and_after_the_sum() -> None:
     loc, scale = np.array([1.0, -2.0], np.float32), np.array([0.1, 0.3], np.float32)
     posterior = deviations.Posterior(b"", (), (), loc, scale)
     eps = normals(0, Purpose.WEIGHT, 9, 1, 2)[0]
-    assert (weights_of(posterior, 9) == [np.float32(np.float32(e * s) + m) for e, s, m in zip(eps, scale, loc, strict=True)]).all()
+    expected = [np.float32(np.float32(e * s) + m) for e, s, m in zip(eps, scale, loc, strict=True)]
+    assert (weights_of(posterior, 9) == expected).all()
