@@ -91,8 +91,8 @@ class Model:
         """The ensemble of a decoder whose weights are uncertain; raises InputError where they are points."""
         if self._members is None:
             raise InputError(
-                f"{self.bundle.manifest.name!r} has no members, its weights are points: leave member or members out, or "
-                "use a bundle that was trained with --weights uncertain"
+                f"{self.bundle.manifest.name!r} has no members, its weights are points: leave member and members "
+                "out, or use a bundle that was trained with --weights uncertain"
             )
         return self._members
 

@@ -74,9 +74,9 @@ def likelihoods(
 
     ELBO and its terms by one sample of z an event; the NLL is the importance-weighted bound (Burda et al. 2016). Where
     the likelihood is of discrete levels, bits_per_dimension is the NLL, or without it the negative ELBO, in bits a
-    number of the event. With `members`, and where a bundle has some, members_nll is that of the mean of their p(x), and
-    all else of the weights' means. `progress` counts 1 + `samples` draws of z an event, and as many for each member. Raises
-    InputError.
+    number of the event. With `members`, and where a bundle has some, members_nll is that of the mean of their p(x); all
+    else is of the weights' means. `progress` counts 1 + `samples` draws of z an event, and as many for each member.
+    Raises InputError.
     """
     if not likelihood.has_bound(vae.manifest):
         return {}
