@@ -290,8 +290,8 @@ class VAE:
     ) -> Iterator[Float32]:
         """The events of `generate` in batches, float32 (b, *event_shape), b <= batch_size.
 
-        The series begins at event `start`. Memory does not grow with n. Raises InputError at the call, not at the first
-        batch.
+        The series begins at event `start`, and `members` take turns as in `generate`. Memory does not grow with n.
+        Raises InputError at the call, not at the first batch.
         """
         n, size = _count("n", n), _count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)

@@ -130,11 +130,11 @@ def generate(
             "written": count,
             "heads": chosen,
             "seed": seed,
-            "members": members,
             "start": start,
             "bundle": vae.manifest.name,
             "provider": vae.provider,
             "seconds": round(seconds, 4),
+            **({} if members is None else {"members": members}),
             **given.document,
         }
     )

@@ -144,9 +144,9 @@ def reconstruct(
             "heads": heads(head),
             "latent": latent,
             "seed": seed,
-            "member": member,
             "bundle": vae.manifest.name,
             "provider": vae.provider,
+            **({} if member is None else {"member": member}),
             **given.document,
         }
     )
