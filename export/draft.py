@@ -82,6 +82,7 @@ def draft(found: Findings, *, name: str, producer: str, versions: dict[str, str]
         precision=FP32,
         probe=File.of("probe.npz", files["probe.npz"]),
         training=training,
+        scores=None,
         metrics={},
         parity={},
         digest="",

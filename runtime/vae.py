@@ -22,6 +22,7 @@ from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.model import BATCH_SIZE, Model
 from vae_edge.runtime.noise import Purpose
+from vae_edge.runtime.scoring.scorer import Score, Scorer
 
 __all__ = ["BATCH_SIZE", "VAE"]
 
@@ -56,6 +57,7 @@ class VAE:
         self.bundle = bundle
         self._condition = bundle.manifest.condition
         self._prior = _prior(bundle)
+        self._scorer: Scorer | None = None
         self.model = Model(
             bundle,
             provider=provider,
@@ -292,6 +294,26 @@ class VAE:
         z = (1 - t) * ends[0] + t * ends[1]
         given = conditions.check(self._condition, label, condition, steps)
         return self.model.render(steps, z.__getitem__, head, seed, 0, given)
+
+    def score(
+        self,
+        x: npt.ArrayLike,
+        *,
+        label: Label | None = None,
+        condition: npt.ArrayLike | None = None,
+        draws: int | None = None,
+        seed: int = 0,
+    ) -> Score:
+        """How unlike its training data the model finds each event: statistics, a map of surprise, and one value.
+
+        `x` as `prepare` takes it. `draws` is how many z of each posterior are decoded, by default as many as the
+        bundle's fit took, or 16 without one. An event's score does not depend on the others, nor on its place among
+        them: all share their noise. A conditional model is given `label` or `condition`; without a label each event is
+        scored under the one that makes it likeliest. Raises InputError.
+        """
+        if self._scorer is None:
+            self._scorer = Scorer(self.model, self._prior)
+        return self._scorer.score(events.check(x, self.manifest.event), label, condition, draws, seed)
 
     def _latents(self, z: npt.ArrayLike) -> Float32:
         try:

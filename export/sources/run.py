@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.export import bundle, priors, statements, variant
+from vae_edge.export import bundle, priors, scoring, statements, variant
 from vae_edge.export.bundle import Events, Options, Progress, Sets
 from vae_edge.export.convert import DEFAULT_OPSET
 from vae_edge.export.inspection import inspect
 from vae_edge.export.request import Request
+from vae_edge.export.scoring import Fitted, Sample
 from vae_edge.export.sources.callables import CallableSource
 from vae_edge.export.statements import Statement
 from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle import manifest
 from vae_edge.runtime.bundle.manifest import FP32, Manifest, Training
 from vae_edge.runtime.conditions import check as conditions_of
-from vae_edge.runtime.errors import DataError, RunError
+from vae_edge.runtime.errors import DataError, InputError, RunError
 from vae_edge.runtime.evaluation import figures
 from vae_edge.train import data as datasets
 from vae_edge.train import fit, kept
@@ -44,6 +45,7 @@ def export(
     precision: str = FP32,
     max_nats: float = variant.MAX_NATS,
     force: bool = False,
+    scores: bool = True,
     data: str | Path | None = None,
     data_dir: str | Path | None = None,
     progress: Progress = lambda step, draws: lambda done: None,
@@ -62,6 +64,9 @@ def export(
     `name` is the bundle's, by default that of its folder, and `opset` the ONNX operator set, 13 to 18.
     `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
     TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too.
+
+    With `scores` the bundle gets what `VAE.score` judges by, fitted to training events, with a threshold on validation
+    events; where these are too few for that it gets none, and `progress` is told.
     """
     out = Path(out)
     model, record, best = fit.load(run)
@@ -72,6 +77,8 @@ def export(
     options = dataclasses.asdict(record.config) | {"data": record.config.data_name}  # no folder of this machine
     metrics = functools.partial(_measured, record, sets)
     chosen = Options(name, precision, max_nats, force, training, metrics, options, progress)
+    if scores:
+        chosen = dataclasses.replace(chosen, scores=functools.partial(_fitted, record, sets))
     bundle.expect(out, chosen)
     examples = sets.test or sets.split("validation")
     if sets.test is None:
@@ -194,3 +201,27 @@ def _measured(record: Record, sets: RunData, vae: VAE, progress: Progress) -> di
         return {"reconstruction": -entropy.value}
     names = ("elbo", "kl", "reconstruction", "bits_per_dimension")
     return {name: found[name].value for name in names if name in found}
+
+
+def _fitted(record: Record, sets: RunData, vae: VAE, progress: Progress) -> Fitted | None:
+    """What scores are judged by, or None where there are too few events for it."""
+
+    def sample(split: Part) -> Sample:
+        dataset = sets.split(split)
+        if record.condition is None or dataset.labels is None:
+            return Sample(dataset.events)
+        return Sample(dataset.events, {"label": dataset.labels})
+
+    try:
+        return scoring.fit(
+            vae,
+            sample("train"),
+            sample("validation"),
+            dataset=record.dataset,
+            dataset_sha256=record.dataset_sha256,
+            command="vae-edge export",
+            progress=progress,
+        )
+    except InputError as error:
+        progress(f"no scores: {error}", 0)
+        return None

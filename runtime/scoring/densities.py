@@ -30,9 +30,9 @@ _AT_ONCE = 1 << 15  # pixels of a block: temporaries of 128 KiB, which stay in t
 def likelihood(model: Model, x: Float32) -> Callable[[Outputs], Float64]:
     """A function of the decoder's outputs for K * B latents: log p(x|z) in nats, (K * B,), of B prepared events.
 
-    Latent k * B + i is one of event i. The outputs may be overwritten. Bernoullis of black and white pixels, discretised
-    logistics and normals are calculated in float32, several times as fast as their `log_prob` and within 1e-5 of it,
-    relative to the sum of the pixels' |log p|.
+    Latent k * B + i is one of event i. The outputs may be overwritten. Bernoullis of black and white pixels and
+    discretised logistics are calculated in float32, several times as fast as their `log_prob`, and within 1e-4 nats of
+    it or 1e-6 of its size.
     """
 
     def exact(outputs: Outputs) -> Float64:
@@ -49,7 +49,7 @@ def likelihood(model: Model, x: Float32) -> Callable[[Outputs], Float64]:
 
 
 def surprise(p: Distribution, x: Float32) -> tuple[Float32, Float32]:
-    """The mode y of p(x|z), and log p(y) - log p(x) of each number of the event in nats, >= 0: two (B, *event_shape)."""
+    """The mode y of p(x|z), and log p(y) - log p(x) of each number of the event, nats >= 0: two (B, *event_shape)."""
     y = p.mode()
     if not isinstance(p, DiscretizedLogistic):
         found: Float32 = (p.elementwise_log_prob(y) - p.elementwise_log_prob(x)).astype(np.float32)

@@ -37,6 +37,8 @@ STATISTICS = {
     "distance": "how far z* lies from the prior: sqrt(2 (log p at its highest - log p(z*))), a number of scales",
     "misfit": "the sum of the surprise over the event",
     "worst_region": "the largest mean surprise of a region: a seventh of the image by a seventh, or a column",
+    "bias": "the mean of the residuals r = sign(x - y) sqrt(2 surprise), y the mode of p(x|z*)",
+    "texture": "the correlation of residuals r beside each other in the image: what is left over has a shape",
     "cycle": "KL(q(z|x) || q(z|y)) of the reconstruction y, p(x|z*)'s mode; without a density |z* - z of y|^2",
 }
 REGIONS = 7  # across an image
@@ -60,6 +62,35 @@ class Meter:
         self._log_prior: Callable[[Float32], Float64] | None = None if prior is None else densities.prior(prior)
         self._highest = 0.0 if prior is None else _highest(prior)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The statistics that there are of this model, in the order of STATISTICS."""
+        manifest = self._model.bundle.manifest
+        absent = {"texture"} if len(self._shape) == 1 else set()
+        is_point = manifest.posterior.family == Deterministic.family
+        if is_point:
+            absent |= {"entropy", "log_evidence", "spread", "kl"}
+        if self._prior is None:
+            absent |= {"log_prior", "distance", "log_evidence", "spread", "kl"}
+        return tuple(name for name in STATISTICS if name not in absent)
+
+    def bound(self, checked: Array, condition: Array | None) -> Float64:
+        """log p(x|z*) + log p(z*) + the entropy of q(z|x), of each event, (B,); terms that there are not left out."""
+        q = self._model.encode(checked, condition)
+        codes, n = np.ascontiguousarray(q.mean()), len(checked)
+        found = np.zeros(n) if isinstance(q, Deterministic) else q.entropy().copy()
+        if self._log_prior is not None:
+            found += self._log_prior(codes)
+
+        def work(part: slice) -> None:
+            likelihood = densities.likelihood(self._model, self._model.convert(checked[part]))
+            given = None if condition is None else condition[part]
+            for rows, outputs in self._model.decode_part(codes[part], given):
+                found[part.start + rows.start : part.start + rows.stop] += likelihood(outputs)
+
+        self._model.each_part(n, 1, work)
+        return found
+
     def measure(self, checked: Array, condition: Array | None, draws: int, seed: int) -> Statistics:
         """The statistics of events that `events.check` gave, with the conditions of `conditions.check`.
 
@@ -68,6 +99,7 @@ class Meter:
         """
         q = self._model.encode(checked, condition)
         draw = _sampler(q, draws, seed, self._model.bundle.manifest.latent_size)
+        checked_x = self._model.convert(checked)
         n, codes = len(checked), np.ascontiguousarray(q.mean())
         each: dict[str, Float64] = {}
         surprise = np.empty((n, *self._shape), np.float32)
@@ -93,6 +125,7 @@ class Meter:
             each["distance"] = np.sqrt(2 * np.maximum(below, 0))
         each["misfit"] = surprise.reshape(n, -1).sum(axis=1, dtype=np.float64)
         each["worst_region"] = _worst_region(surprise)
+        each |= _residual(checked_x, again, surprise)
         each["cycle"] = _apart(q, self._model.encode(again, condition))
         return Statistics({name: each[name] for name in STATISTICS if name in each}, surprise, codes)
 
@@ -164,7 +197,8 @@ def _highest(prior: Normal | Mixture) -> float:
 def _worst_region(surprise: Float32) -> Float64:
     """The largest mean over regions of (B, H, W, C), or the largest column of (B, size); (B,)."""
     if surprise.ndim == 2:
-        return surprise.max(axis=1).astype(np.float64)
+        column: Float64 = surprise.max(axis=1).astype(np.float64)
+        return column
     flat = surprise.mean(axis=3, dtype=np.float64)
     sides = [max(1, round(size / REGIONS)) for size in flat.shape[1:]]
     for axis, side in enumerate(sides, 1):
@@ -175,8 +209,21 @@ def _worst_region(surprise: Float32) -> Float64:
     return largest
 
 
+def _residual(x: Float32, y: Float32, surprise: Float32) -> dict[str, Float64]:
+    """The bias of the residuals, and of images (B, H, W, C) their texture; 0 where nothing is left over."""
+    r = np.sqrt(2 * surprise)
+    np.copysign(r, x - y, out=r)
+    found = {"bias": r.reshape(len(r), -1).mean(axis=1, dtype=np.float64)}
+    if r.ndim == 4:
+        own = np.square(r).sum(axis=(1, 2, 3), dtype=np.float64)
+        beside = np.einsum("bhwc,bhwc->b", r[:, 1:], r[:, :-1]) + np.einsum("bhwc,bhwc->b", r[:, :, 1:], r[:, :, :-1])
+        found["texture"] = np.divide(beside, 2 * own, out=np.zeros(len(r)), where=own > 0)
+    return found
+
+
 def _apart(q: Distribution, other: Distribution) -> Float64:
     """KL(q || other) in nats; of points the squared distance."""
     if isinstance(q, Deterministic):
-        return np.square(q.mean() - other.mean(), dtype=np.float64).sum(axis=1)
+        squares: Float64 = np.square(q.mean() - other.mean(), dtype=np.float64).sum(axis=1)
+        return squares
     return q.kl_divergence(other)
