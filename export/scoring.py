@@ -25,12 +25,12 @@ __all__ = ["FILE", "HELD_OUT", "LEARNED", "RATE", "Fitted", "Sample", "fit", "wr
 
 FILE = "scores.npz"
 RATE = 0.01  # of the events that are like the training data, the share that is called unusual
-LEARNED, HELD_OUT = 20_000, 20_000  # events that are scored at most, for the density and for the threshold
+LEARNED, HELD_OUT = 12_000, 12_000  # events that are scored at most, for the density and for the threshold
 CHUNK = 512  # events scored at once
 
 # Left out of the density: KL is what entropy and log p(z) are together, for draws that share their noise.
 _REDUNDANT = frozenset({"kl"})
-_COMPONENTS = (1, 5, 10, 20, 40)  # tried; the one is taken under which the events left out are likeliest
+_COMPONENTS = (1, 8, 24)  # tried; the one is taken under which the events left out are likeliest
 _LEFT_OUT = 5  # one event of so many chooses the number of components
 _ROWS = 10  # events a component has for each feature, at least
 _MOST_FEATURES = 256  # a component has a covariance of them
@@ -171,8 +171,7 @@ def _density(features: Float64) -> Mixture:
     rest, left_out = _parted(features)
     most = max(1, len(rest) // (_ROWS * features.shape[1]))
     tried = {count: _mixture(rest, count) for count in _COMPONENTS if count <= most}
-    best = max(tried, key=lambda count: float(tried[count].score(left_out)))
-    chosen = _mixture(features, best)
+    chosen = max(tried.values(), key=lambda mixture: float(mixture.score(left_out)))
     order = np.argsort(-chosen.weights_)
     weights = chosen.weights_[order] / chosen.weights_.sum()
     tril = np.linalg.cholesky(chosen.covariances_[order])
@@ -190,7 +189,7 @@ def _mixture(features: Float64, components: int) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that still moves a little is as good
-        found = GaussianMixture(components, reg_covar=_FLOOR, max_iter=60, random_state=0)
+        found = GaussianMixture(components, reg_covar=_FLOOR, tol=1e-2, max_iter=40, random_state=0)
         return found.fit(features)
 
 

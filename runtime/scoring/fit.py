@@ -2,8 +2,8 @@
 
 Density of states estimation (Morningstar et al. 2020, *Density of States Estimation for Out-of-Distribution
 Detection*): what is strange may have a high log p(x) or a low one, but training events seldom have it. Here the joint
-density of all statistics and of the posterior's means is a mixture of normals of full covariance: where z lies, and what
-is usual there.
+density of all statistics and of the posterior's means is a mixture of normals of full covariance: where z lies, and
+what is usual there.
 """
 
 from __future__ import annotations
