@@ -141,7 +141,7 @@ class _Levels:
         last = np.float32(levels - 1)
         self._k = np.rint(x.reshape(len(x), -1) * last)
         self._is_inner = (self._k > 0) & (self._k < last)
-        self._inner = self._is_inner.astype(np.float32)
+        self._inner, self._outer = (each.astype(np.float32) for each in (self._is_inner, ~self._is_inner))
         self._sign = np.where(self._k == 0, np.float32(-1), np.float32(1))  # of d, at the first and last level
 
     def terms(self, rows: slice, loc: Float32, scale: Float32) -> tuple[Float32, Float32]:
@@ -162,12 +162,12 @@ class _Levels:
         np.exp(factors, out=factors)
         factors *= inner
         factors += 1
-        own = np.tanh(h)
-        own = (own - 1) / (own + 1)
-        own *= inner
-        own += 1
-        factors /= own
         t -= h
+        own = np.tanh(h, out=h)
+        own /= (own + 1) * np.float32(0.5)
+        own *= inner
+        own += self._outer[rows]
+        factors /= own
         linear = np.maximum(t, 0)
         np.abs(t, out=t)
         np.negative(t, out=t)

@@ -36,20 +36,21 @@ class Score:
     `statistics` are float64 (B,) by name; `vae_edge.runtime.scoring.statistics.STATISTICS` says what each is.
     `surprise`, float32 (B, *event_shape) in nats and >= 0, says where an event does not fit: how much less likely each
     number is than the likeliest one at its place, log p(y|z*) - log p(x|z*) with z* the posterior's mean and y the mode
-    of p(x|z*). Divided by no unit, columns of a table compare. `labels` int64 (B,) are the numbers of the labels that
-    events were scored under, None where the model takes none.
+    of p(x|z*). It has no unit, so that columns of a table compare. `codes` float32 (B, L) are z*. `labels` int64 (B,)
+    are the numbers of the labels that events were scored under, None where the model takes none.
 
     With a fit in the bundle, `value` (B,) joins all of them into one number, higher for what is more unusual, and
-    `is_unusual` says where it is above the `threshold`. Without one these raise InputError.
+    `is_unusual` says where it is above the `threshold`. Without one these raise InputError. They stand in `combined`
+    and `limit`, None without a fit; `lacking` says why there is none.
     """
 
     statistics: dict[str, Float64]
     surprise: Float32
-    codes: Float32  # the posterior's means, (B, L)
+    codes: Float32
     labels: npt.NDArray[np.int64] | None = None
     combined: Float64 | None = None
     limit: float | None = None
-    lacking: str = ""  # why there is no value
+    lacking: str = ""
 
     def __len__(self) -> int:
         return len(self.surprise)
@@ -118,7 +119,7 @@ class Scorer:
     def _joined(self, found: Statistics, labels: Any, guessed: bool, draws: int) -> Score:
         parts = (found.values, found.surprise, found.codes, labels)
         if self._fit is None:
-            how = f"vae-edge score --fit {self._name}"
+            how = f"vae-edge score --fit --bundle {self._name}"
             return Score(*parts, lacking=f"{self._name!r} has no fit to say what is unusual: make one by `{how}`, or "
                          "use the statistics")  # fmt: skip
         scores = self._fit.scores

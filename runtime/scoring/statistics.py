@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
+from vae_edge.runtime.bundle.manifest import Image
 from vae_edge.runtime.distributions.base import LOG_2_PI, Distribution
 from vae_edge.runtime.distributions.deterministic import Deterministic
 from vae_edge.runtime.distributions.mixture import Mixture
@@ -126,6 +127,8 @@ class Meter:
         each["misfit"] = surprise.reshape(n, -1).sum(axis=1, dtype=np.float64)
         each["worst_region"] = _worst_region(surprise)
         each |= _residual(checked_x, again, surprise)
+        if isinstance(self._model.event, Image):
+            np.clip(again, 0, 1, out=again)
         each["cycle"] = _apart(q, self._model.encode(again, condition))
         return Statistics({name: each[name] for name in STATISTICS if name in each}, surprise, codes)
 
