@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from keras import ops
 
 from vae_edge.export import bundle, priors, scoring, statements, variant
 from vae_edge.export.bundle import Events, Options, Progress, Sets
 from vae_edge.export.convert import DEFAULT_OPSET
+from vae_edge.export.deviations import Uncertain
 from vae_edge.export.inspection import inspect
 from vae_edge.export.request import Request
 from vae_edge.export.scoring import Fitted, Sample
@@ -32,6 +34,7 @@ from vae_edge.train.kept import Part
 from vae_edge.train.model import MixturePrior, VariationalAutoencoder
 from vae_edge.train.provenance import producer, versions
 from vae_edge.train.run import Record
+from vae_edge.train.weights import uncertain_layers
 
 __all__ = ["export"]
 
@@ -63,7 +66,8 @@ def export(
 
     `name` is the bundle's, by default that of its folder, and `opset` the ONNX operator set, 13 to 18.
     `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
-    TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too.
+    TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too. A run with
+    uncertain weights is exported in fp32 alone (InputError).
 
     With `scores` the bundle gets what `VAE.score` judges by, fitted to training events, with a threshold on validation
     events; where these are too few for that it gets none, and `progress` is told.
@@ -80,6 +84,11 @@ def export(
     if scores:
         chosen = dataclasses.replace(chosen, scores=functools.partial(_fitted, record, sets))
     bundle.expect(out, chosen)
+    if record.config.weights == "uncertain" and precision != FP32:
+        raise InputError(
+            f"precision should be fp32 for a run with uncertain weights, whose deviations are of such weights; it is "
+            f"{precision}: leave --precision out"
+        )
     examples = sets.test or sets.split("validation")
     if sets.test is None:
         progress(f"without {record.config.data} ({sets.why}): by the events that the run kept; no test figures", 0)
@@ -159,7 +168,16 @@ def _request(model: VariationalAutoencoder, record: Record, test: Dataset, opset
         conditions=test.labels if record.labels else None,
         event=said,
         opset=opset,
+        uncertain=_uncertain(model),
     )
+
+
+def _uncertain(model: VariationalAutoencoder) -> Uncertain | None:
+    """The decoder's weights that have a posterior; None of a run whose weights are points."""
+    found = [pair for layer in uncertain_layers(model.decoder) for pair in layer.posteriors]
+    if not found:
+        return None
+    return Uncertain([loc for loc, _ in found], [np.asarray(ops.softplus(rho)) for _, rho in found])
 
 
 def _mixture(prior: MixturePrior) -> priors.Prior:

@@ -19,6 +19,7 @@ from typing import Any
 from vae_edge.runtime.bundle import migration, validation
 from vae_edge.runtime.bundle.schema import (
     Condition,
+    Deviations,
     File,
     Graph,
     Image,
@@ -40,6 +41,7 @@ __all__ = [
     "PRECISIONS",
     "SCHEMA",
     "Condition",
+    "Deviations",
     "File",
     "Graph",
     "Image",

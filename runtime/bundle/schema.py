@@ -7,7 +7,19 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Self
 
-__all__ = ["Condition", "File", "Graph", "Image", "Manifest", "Scores", "Spec", "Tensor", "Training", "Vector"]
+__all__ = [
+    "Condition",
+    "Deviations",
+    "File",
+    "Graph",
+    "Image",
+    "Manifest",
+    "Scores",
+    "Spec",
+    "Tensor",
+    "Training",
+    "Vector",
+]
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,18 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Deviations:
+    """The decoder's weights as normal distributions: N(loc, scale^2), where loc is what its graph holds.
+
+    `weights` names those initializers of the graph that are uncertain. `file` holds one array `scale`: the standard
+    deviations of all of them, in that order.
+    """
+
+    file: File
+    weights: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Training:
     """How the weights were learned; `command` and `commit` make them again. Drafted by the training run.
 
@@ -181,10 +205,10 @@ class Manifest:
     `schema` is the format's number, `name` the bundle's, `producer` the release that made it, and `versions` the
     packages that took part. `event` is what x is, `condition` what is given beside it, or None, `latent_size` is L.
     `graphs` holds 'encoder' and 'decoder'; `posterior`, `likelihood` and `prior` say which distributions their outputs
-    parameterise. `precision` is what the weights of graphs and prior are stored in. `probe` is the file of events to
-    check the bundle by, `training` how it was learned, or None, `scores` what events are scored by, or None. `metrics`
-    are test figures (nats per event), `parity` the largest difference from the model that was exported, by output.
-    `digest` is the SHA-256 of the manifest.
+    parameterise. `deviations` says how uncertain the decoder's weights are, or None. `precision` is what the weights of
+    graphs and prior are stored in. `probe` is the file of events to check the bundle by, `training` how it was learned,
+    or None, `scores` what events are scored by, or None. `metrics` are test figures (nats per event), `parity` the
+    largest difference from the model that was exported, by output. `digest` is the SHA-256 of the manifest.
     """
 
     schema: int
@@ -198,6 +222,7 @@ class Manifest:
     posterior: Spec
     likelihood: Spec
     prior: Spec
+    deviations: Deviations | None
     precision: str
     probe: File
     training: Training | None
@@ -226,4 +251,5 @@ class Manifest:
         """The files that the manifest lists."""
         prior = () if self.prior.file is None else (self.prior.file,)
         scores = () if self.scores is None else (self.scores.file,)
-        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior, *scores)
+        deviations = () if self.deviations is None else (self.deviations.file,)
+        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior, *deviations, *scores)

@@ -16,6 +16,7 @@ from vae_edge.runtime.bundle.manifest import (
     PRECISIONS,
     SCHEMA,
     Condition,
+    Deviations,
     File,
     Graph,
     Image,
@@ -108,6 +109,9 @@ def manifests(draw: st.DrawFn) -> Manifest:
             ]
         )
     )
+    precision = draw(st.sampled_from(PRECISIONS))
+    weights = draw(st.none() | st.lists(TEXTS.filter(bool), min_size=1, max_size=3, unique=True))
+    uncertain = weights is not None and precision == "fp32"
     return seal(
         Manifest(
             schema=SCHEMA,
@@ -124,7 +128,8 @@ def manifests(draw: st.DrawFn) -> Manifest:
             posterior=posterior,
             likelihood=Spec("bernoulli", event.shape, {"logits": "logits"}),
             prior=mixture,
-            precision=draw(st.sampled_from(PRECISIONS)),
+            deviations=Deviations(file(), tuple(weights)) if uncertain else None,
+            precision=precision,
             probe=file(),
             scores=draw(st.none() | fits(file())),
             training=draw(st.none() | st.builds(Training, TEXTS, TEXTS, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS, TEXTS)),
