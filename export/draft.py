@@ -90,6 +90,7 @@ def draft(request: Request, found: Findings, *, name: str, producer: str, versio
         precision=FP32,
         probe=File.of("probe.npz", files["probe.npz"]),
         training=training,
+        scores=None,
         metrics={},
         parity={},
         digest="",
