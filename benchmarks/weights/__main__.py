@@ -1,6 +1,6 @@
 """What uncertain weights are worth and what they cost; README.md beside this has the log.
 
-python -m benchmarks.weights scarce --out scarce.npz     MNIST's first 1,000 training images and 91 to validate, and its test images
+python -m benchmarks.weights scarce --out scarce.npz     MNIST's first 1,000 training images, 91 to validate, tests
 python -m benchmarks.weights nll BUNDLE...               NLL by the means of the weights, and of the mean over members
 python -m benchmarks.weights unusual POINT UNCERTAIN     AUROC of statistics that need members beside one VAE's own
 python -m benchmarks.weights cost BUNDLE                 16 members beside one
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _scarce(options: argparse.Namespace) -> None:
-    """An .npz of few images; the last twelfth, which validates with `--validation last`, are MNIST's validation images."""
+    """An .npz of few images; its last twelfth, for `--validation last`, are of MNIST's validation images."""
     training, validation, test = (data.load("mnist", split) for split in ("train", "validation", "test"))
     n = options.images
     few = round(n / 11)

@@ -1,8 +1,8 @@
 """What several distributions of the same numbers leave open, parted: each on its own, and that they disagree.
 
-The entropy of their mean, H[1/M sum_m p_m], is the mean of their entropies (aleatoric: what each of them leaves open) and
-the mutual information of a number and of which of them it is drawn from (epistemic: what would be settled if it were
-known which one is right; Houlsby et al. 2011).
+The entropy of their mean, H[1/M sum_m p_m], is the mean of their entropies (aleatoric: what each of them leaves open)
+and the mutual information of a number and of which of them it is drawn from (epistemic: what would be settled if it
+were known which one is right; Houlsby et al. 2011).
 """
 
 from __future__ import annotations
