@@ -21,10 +21,10 @@ from vae_edge.runtime.model import BATCH_SIZE
 
 if TYPE_CHECKING:
     from vae_edge.batch.inputs import Found
-    from vae_edge.runtime import VAE
+    from vae_edge.runtime import VAE, Score
     from vae_edge.runtime.distributions import Distribution
 
-__all__ = ["Encode", "Generate", "Reconstruct", "recorded"]
+__all__ = ["Encode", "Generate", "Reconstruct", "Scores", "recorded"]
 
 Array = npt.NDArray[Any]
 IMAGE = "image"
@@ -177,6 +177,39 @@ class Reconstruct(_OfStream):
             yield self._first(at, found) | self._events.of(
                 self.vae.decode(z, member=self.member, **given), self.seed, at
             )
+
+
+@dataclass
+class Scores(_OfStream):
+    """How unlike the training data each event is: the statistics, and where the bundle has a fit their one value."""
+
+    draws: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        (self._example,) = (self._score(at, found) for at, found in self.stream.batches(range(1)))
+
+    @property
+    def columns(self) -> Columns:
+        """id and name of the event, value and is_unusual with a fit, the statistics, the label it was scored under."""
+        found = self._example
+        judged = () if found.combined is None else (Column("value", "float64"), Column("is_unusual", "bool"))
+        label = () if found.labels is None else (Column("label", "int64"),)
+        return (*_FIRST, *judged, *(Column(name, "float64") for name in found.statistics), *label)
+
+    def batches(self, here: range) -> Iterator[Batch]:
+        """Some rows of the job."""
+        for at, found in self.stream.batches(here):
+            score = self._score(at, found)
+            batch = self._first(at, found) | score.statistics
+            if score.combined is not None:
+                batch |= {"value": score.value, "is_unusual": score.is_unusual}
+            yield batch if score.labels is None else batch | {"label": score.labels}
+
+    def _score(self, at: int, found: Found) -> Score:
+        is_known = self.given.keyword or found.labels is not None or not self.vae.labels
+        given = self._of(at, found) if is_known else {}  # each under the label that makes it likeliest
+        return self.vae.score(found.events, draws=self.draws, seed=self.seed, **given)
 
 
 def _condition(vae: VAE) -> Columns:
