@@ -123,9 +123,9 @@ class _OfStream:
             return self.given.of(at, len(found.names))
         return resolve(self.vae, None, None, None, n=len(found.names), found=found.labels).of(0, len(found.names))
 
-    @staticmethod
-    def _first(at: int, found: Found) -> Batch:
-        ids = found.kept.get("id", np.arange(at, at + len(found.names)))
+    def _first(self, at: int, found: Found) -> Batch:
+        place = self.stream.start + at
+        ids = found.kept.get("id", np.arange(place, place + len(found.names)))
         return {"id": ids, "name": np.array(found.names)}
 
 

@@ -128,6 +128,11 @@ def test_a_row_keeps_the_id_of_its_input(vae_edge, folder, tiny):
     vae_edge("generate", "-b", tiny, "--n", 20, "--start", 7, "--out", "a.parquet")
     vae_edge("encode", "a.parquet", "-b", tiny, "--start", 5, "--limit", 3, "--out", "codes.parquet")
     assert rows(folder / "codes.parquet")["id"].tolist() == [12, 13, 14]
+    np.save(folder / "a.npy", rows(folder / "a.parquet")["image"])
+    vae_edge("encode", "a.npy", "-b", tiny, "--start", 5, "--limit", 3, "--out", "codes.parquet")
+    found = rows(folder / "codes.parquet")
+    assert found["id"].tolist() == [5, 6, 7]
+    assert found["name"].tolist() == ["a.npy:5", "a.npy:6", "a.npy:7"]
 
 
 def test_reconstructions_are_those_of_the_library_in_shards_as_in_arrays(vae_edge, folder, tiny, drawn):
