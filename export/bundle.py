@@ -1,4 +1,4 @@
-"""Makes a bundle of the inspection's findings: proves it, measures it, seals it, and puts it in place in one step."""
+"""Makes a bundle of the inspection's findings: checks parity, measures, seals, and puts the folder in place at once."""
 
 from __future__ import annotations
 

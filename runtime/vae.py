@@ -378,15 +378,18 @@ class VAE:
         condition: npt.ArrayLike | None = None,
         draws: int | None = None,
         seed: int = 0,
+        members: SupportsIndex | None = None,
     ) -> Score:
         """How unlike its training data the model finds each event: statistics, a map of surprise, and one value.
 
         `x` as `prepare` takes it. `draws` is how many z of each posterior are decoded, by default as many as the
         bundle's fit took, or 16 without one. An event's score does not depend on the others, nor on its place among
         them: all share their noise. A conditional model is given `label` or `condition`; without a label each event is
-        scored under the one that makes it likeliest. Raises InputError.
+        scored under the one that makes it likeliest. `members` of an ensemble also say where they disagree: the score's
+        `aleatoric` and `epistemic`. Raises InputError.
         """
-        return self._scorer.score(events.check(x, self.manifest.event), label, condition, draws, seed)
+        checked, several = events.check(x, self.manifest.event), self._several(members)
+        return self._scorer.score(checked, label, condition, draws, seed, several)
 
     def _several(self, members: SupportsIndex | None) -> int | None:
         if members is None:

@@ -1,4 +1,4 @@
-"""A training run of ours as a source: its record says all that others have to say."""
+"""A training run of ours as a source: its record holds all that users have to state of other models."""
 
 from __future__ import annotations
 
