@@ -12,16 +12,15 @@ import numpy.typing as npt
 
 from vae_edge.runtime import bundle as bundles
 from vae_edge.runtime import conditions, events, heads, noise
-from vae_edge.runtime.bundle import Bundle, guard, priors
+from vae_edge.runtime.bundle import Bundle, guard
 from vae_edge.runtime.bundle.manifest import Image, Manifest
 from vae_edge.runtime.conditions import Label
-from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
+from vae_edge.runtime.distributions.flow import Flow
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.model import BATCH_SIZE, Model
-from vae_edge.runtime.noise import Purpose
 
 __all__ = ["BATCH_SIZE", "VAE"]
 
@@ -55,7 +54,6 @@ class VAE:
     ) -> None:
         self.bundle = bundle
         self._condition = bundle.manifest.condition
-        self._prior = _prior(bundle)
         self.model = Model(
             bundle,
             provider=provider,
@@ -80,7 +78,7 @@ class VAE:
         """The VAE of a bundle: the name of one that is built in, as 'mnist', or a folder, as './mnist' or a Path.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
-        own names, with its `provider_options`. It runs every operator of both graphs, or ProviderError is raised;
+        own names, with its `provider_options`. It runs every operator of all graphs, or ProviderError is raised;
         `cuda+cpu` lets the CPU run the operators that CUDA does not have. `threads` is how many a call may use
         (default: the CPUs that this process may use).
 
@@ -139,13 +137,25 @@ class VAE:
         return condition.names if condition is not None and condition.is_label else ()
 
     @property
-    def prior(self) -> Normal | Mixture:
-        """p(z), of batch_shape () and event_shape (L,); raises InputError for an autoencoder, which has none."""
-        if self._prior is None:
-            raise InputError(
-                f"{self.manifest.name!r} is an autoencoder: it has no prior to generate from; it can reconstruct"
-            )
-        return self._prior
+    def prior(self) -> Normal | Mixture | Flow:
+        """p(z), of batch_shape () and event_shape (L,).
+
+        Raises InputError for an autoencoder, which has none, and where p(z) follows the condition: see `prior_given`.
+        """
+        return self.model.prior.alone()
+
+    def prior_given(
+        self, *, label: Label | None = None, condition: npt.ArrayLike | None = None
+    ) -> Normal | Mixture | Flow:
+        """p(z|y) of a conditional model, of event_shape (L,); where the prior follows no condition it is `prior`.
+
+        One `label`, or one `condition` (size,), gives batch_shape (); a sequence of B labels, or (B, size) numbers,
+        batch_shape (B,). Raises InputError.
+        """
+        several = (np.ndim(condition) == 2) if label is None else not isinstance(label, str) and np.ndim(label) > 0
+        n = len(condition if label is None else label) if several else 1  # type: ignore[arg-type]
+        rows = conditions.check(self._condition, label, condition, n)
+        return self.model.prior.given(rows, is_batch=several)
 
     def prepare(self, x: npt.ArrayLike) -> Float32:
         """Events as the model knows them, float32 (B, *event_shape): what `encode` and `log_prob` make of them first.
@@ -199,14 +209,10 @@ class VAE:
         InputError, also for a model without a prior.
         """
         n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
-        prior = self.prior
+        self.model.prior.expect()
         heads.check(head)
         given = conditions.check(self._condition, label, condition, n)
-
-        def latents(part: slice) -> Float32:
-            return prior.sample(part.stop - part.start, seed=seed, start=start + part.start)
-
-        return self.model.render(n, latents, head, seed, start, given)
+        return self.model.generate(n, head, seed, start, given)
 
     def stream(
         self,
@@ -226,17 +232,13 @@ class VAE:
         """
         n, size = _count("n", n), _count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
-        self.prior, heads.check(head)  # raises now, not at the first batch
+        self.model.prior.expect(), heads.check(head)  # raises now, not at the first batch
         given = conditions.check(self._condition, label, condition, n)
 
         def batch(at: int) -> Float32:
             here = slice(at, min(n, at + size))
-
-            def latents(part: slice) -> Float32:
-                return self.prior.sample(part.stop - part.start, seed=seed, start=start + at + part.start)
-
             rows = None if given is None else given[here]
-            return self.model.render(here.stop - at, latents, head, seed, start + at, rows)
+            return self.model.generate(here.stop - at, head, seed, start + at, rows)
 
         return (batch(at) for at in range(0, n, size))
 
@@ -310,16 +312,6 @@ class VAE:
         if not np.isfinite(narrow).all():
             raise InputError("z should be finite in float32, there is a NaN or an infinity in it")
         return narrow
-
-
-def _prior(bundle: Bundle) -> Normal | Mixture | None:
-    spec, precision = bundle.manifest.prior, bundle.manifest.precision
-    (size,) = spec.event_shape
-    if spec.family == registry.NO_PRIOR:
-        return None
-    if spec.file is None:
-        return Normal(np.zeros(size), np.ones(size), purpose=Purpose.PRIOR)
-    return priors.parse(bundle[spec.file], spec.file.name, int(spec.constants["components"]), size, precision)
 
 
 def _count(name: str, value: SupportsIndex) -> int:

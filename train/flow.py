@@ -1,0 +1,164 @@
+"""A normalizing flow as prior: z -> noise by affine couplings (RealNVP, Dinh et al. 2017), between them rotations.
+
+A block scales and shifts each dimension (actnorm, Kingma & Dhariwal 2018), turns the space by a learned rotation, and
+gives the second half of the vector a scale and a shift that a network makes of the first half, as Xu et al. 2019 (arXiv
+1905.13452) do for a VAE's prior. A rotation R has the inverse R' and no log-determinant, and scales are bounded: so
+each direction undoes the other to float32's rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+Distribution: TypeAlias = Any  # tfd.Distribution; TFP ships no types
+
+__all__ = ["FlowPrior"]
+
+BOUND = 2.0  # of the logarithm of each scale
+
+
+class FlowPrior(keras.Layer):
+    """p(z) of `blocks` couplings whose networks have two hidden layers of `width`; at first it is the standard normal.
+
+    With `labels` of them it is p(z|y): the networks are given the label, one-hot, beside the half of z.
+    """
+
+    def __init__(self, latent: int, blocks: int, width: int, labels: int = 0, seed: int = 0) -> None:
+        super().__init__(name="prior")
+        self.latent, self.labels = latent, labels
+        first, second = latent // 2, latent - latent // 2
+        turns = np.random.default_rng(seed).normal(size=(blocks, latent, latent))
+        self._start = self._weight("start", np.linalg.qr(turns)[0].astype(np.float32), trainable=False)
+        self._skew = self._weight("skew", np.zeros((blocks, latent, latent), np.float32))
+        self._scale = self._weight("scale", np.zeros((blocks, latent), np.float32))
+        self._shift = self._weight("shift", np.zeros((blocks, latent), np.float32))
+        self._networks = []
+        for block in range(blocks):
+            sizes = [first + labels, width, width, 2 * second]
+            layers = []
+            for place, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+                last = place == len(sizes) - 2
+                kernel = keras.initializers.Zeros() if last else keras.initializers.HeUniform(seed + 31 * block + place)
+                layers.append(
+                    (
+                        self.add_weight(shape=(inputs, outputs), initializer=kernel, name=f"kernel_{block}_{place}"),
+                        self.add_weight(shape=(outputs,), initializer="zeros", name=f"bias_{block}_{place}"),
+                    )
+                )
+            self._networks.append(layers)
+        self.built = True
+
+    def _weight(self, name: str, value: Any, *, trainable: bool = True) -> keras.Variable:
+        weight = self.add_weight(shape=value.shape, initializer="zeros", trainable=trainable, name=name)
+        weight.assign(value)
+        return weight
+
+    @property
+    def rotations(self) -> tf.Tensor:
+        """The rotation of each block, (blocks, L, L): a first one, turned by Cayley's (I + A)^-1 (I - A), A = -A'."""
+        upper = tf.linalg.band_part(self._skew.value, 0, -1)
+        skew = upper - tf.linalg.matrix_transpose(upper)
+        identity = tf.eye(self.latent)
+        return tf.matmul(self._start.value, tf.linalg.solve(identity + skew, identity - skew))
+
+    def distribution(self, label: tf.Tensor | None = None, rotations: tf.Tensor | None = None) -> Distribution:
+        """The prior as a tfd.TransformedDistribution, batch_shape () or that of `label` (B, labels); event_shape (L,).
+
+        `rotations` are those of this moment where they are None.
+        """
+        batch = () if label is None else (tf.shape(label)[0],)
+        zeros = tf.zeros((*batch, self.latent))
+        noise = tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), 1)
+        return _Flow(noise, _Couplings(self, label, self.rotations if rotations is None else rotations))
+
+    def frozen(self) -> Callable[[tf.Tensor | None], Distribution]:
+        """A function from labels to the distribution as it is now, its rotations constants: what can be exported."""
+        rotations = tf.constant(self.rotations.numpy())
+        return lambda label=None: self.distribution(label, rotations)
+
+    def to_noise(self, z: tf.Tensor, label: tf.Tensor | None, rotations: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The noise (..., L) that becomes z (..., L), and log |det d noise / d z| (...,)."""
+        logs = _bounded(self._scale.value)
+        total = tf.zeros(tf.shape(z)[:-1])
+        for block, layers in enumerate(self._networks):
+            z = (z + self._shift.value[block]) * tf.exp(logs[block])
+            z = _turned(z, rotations[block])
+            half = self.latent // 2
+            kept, changed = z[..., :half], z[..., half:]
+            log_scale, shift = self._network(layers, kept, label)
+            z = tf.concat([kept, changed * tf.exp(log_scale) + shift], -1)
+            total += tf.reduce_sum(log_scale, -1)
+        return z, total + tf.reduce_sum(logs)
+
+    def from_noise(self, noise: tf.Tensor, label: tf.Tensor | None, rotations: tf.Tensor) -> tf.Tensor:
+        """z (..., L) of noise (..., L): `to_noise`, undone block by block."""
+        logs, z = _bounded(self._scale.value), noise
+        for block, layers in reversed(list(enumerate(self._networks))):
+            half = self.latent // 2
+            kept, changed = z[..., :half], z[..., half:]
+            log_scale, shift = self._network(layers, kept, label)
+            z = tf.concat([kept, (changed - shift) * tf.exp(-log_scale)], -1)
+            z = _turned(z, tf.transpose(rotations[block]))
+            z = z * tf.exp(-logs[block]) - self._shift.value[block]
+        return z
+
+    def _network(self, layers: Any, kept: tf.Tensor, label: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        x = kept if label is None else tf.concat([kept, label], -1)
+        for place, (kernel, bias) in enumerate(layers):
+            x = _turned(x, kernel.value) + bias.value
+            x = tf.nn.relu(x) if place < len(layers) - 1 else x
+        log_scale, shift = tf.split(x, 2, -1)
+        return _bounded(log_scale), shift
+
+
+class _Couplings(tfb.Bijector):  # type: ignore[misc]
+    """noise -> z."""
+
+    def __init__(self, layer: FlowPrior, label: tf.Tensor | None, rotations: tf.Tensor) -> None:
+        super().__init__(forward_min_event_ndims=1, validate_args=False, name="couplings")
+        self._of = (layer, label, rotations)
+
+    @classmethod
+    def _parameter_properties(cls, dtype: tf.DType) -> dict[str, Any]:
+        return {}
+
+    def both(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The noise, and the log-determinant."""
+        layer, label, rotations = self._of
+        return layer.to_noise(z, label, rotations)
+
+    def _forward(self, noise: tf.Tensor) -> tf.Tensor:
+        layer, label, rotations = self._of
+        return layer.from_noise(noise, label, rotations)
+
+    def _inverse(self, z: tf.Tensor) -> tf.Tensor:
+        return self.both(z)[0]
+
+    def _inverse_log_det_jacobian(self, z: tf.Tensor) -> tf.Tensor:
+        return self.both(z)[1]
+
+
+class _Flow(tfd.TransformedDistribution):  # type: ignore[misc]
+    """TFP's, whose log_prob runs the networks once."""
+
+    def _log_prob(self, z: tf.Tensor, **_: Any) -> tf.Tensor:
+        noise, log_det = self.bijector.both(z)
+        return self.distribution.log_prob(noise) + log_det
+
+
+def _turned(x: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """x (..., n) times a matrix (n, m)."""
+    return tf.matmul(x, matrix) if len(x.shape) == 2 else tf.tensordot(x, matrix, 1)
+
+
+def _bounded(x: tf.Tensor) -> tf.Tensor:
+    """x where it is small, and never beyond BOUND."""
+    return BOUND * tf.tanh(x / BOUND)
