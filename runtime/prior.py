@@ -45,9 +45,8 @@ class Prior:
 
     @property
     def is_conditional(self) -> bool:
-        """Whether p(z) follows the condition."""
-        graph = self._manifest.graphs.get("prior")
-        return "labels" in self._manifest.prior.constants or (graph is not None and graph.input("condition") is not None)
+        """Whether it is p(z|y)."""
+        return self._manifest.prior_follows_condition
 
     def expect(self) -> None:
         """Raises InputError for an autoencoder, which has no prior."""
@@ -77,7 +76,7 @@ class Prior:
             rows = rows if is_batch else rows[:1]
         if self._fixed is None:
             return Flow(
-                self._forward, self._inverse, self._size, condition=rows if follows else None,
+                self.forward, self.inverse, self._size, condition=rows if follows else None,
                 is_batch=is_batch and follows, at_once=self._at_once,
             )  # fmt: skip
         if not follows:
@@ -87,9 +86,17 @@ class Prior:
         places = rows if rows.ndim == 1 else rows.argmax(axis=1)
         return self._fixed.members(places if is_batch else int(places[0]))
 
-    def _forward(self, noise: Float32, rows: Array | None) -> Float32:
+    @property
+    def mixture(self) -> Mixture:
+        """The mixture of a bundle that has one; of p(z|y), the batch of all labels' mixtures."""
+        assert isinstance(self._fixed, Mixture)
+        return self._fixed
+
+    def forward(self, noise: Float32, rows: Array | None) -> Float32:
+        """z (n, L) of noise (n, L), by a flow's first graph."""
         return self._sessions["prior"].run(noise, rows)[0]
 
-    def _inverse(self, z: Float32, rows: Array | None) -> tuple[Float32, Float32]:
+    def inverse(self, z: Float32, rows: Array | None) -> tuple[Float32, Float32]:
+        """The noise (n, L) of z (n, L) and log |det d noise / d z| (n,), by a flow's second graph."""
         noise, log_det = self._sessions["prior_inverse"].run(z, rows)
         return noise, log_det

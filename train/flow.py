@@ -9,7 +9,7 @@ each direction undoes the other to float32's rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -20,9 +20,17 @@ tfb, tfd = tfp.bijectors, tfp.distributions
 
 Distribution: TypeAlias = Any  # tfd.Distribution; TFP ships no types
 
-__all__ = ["FlowPrior"]
+__all__ = ["FlowPrior", "Maps"]
 
 BOUND = 2.0  # of the logarithm of each scale
+
+
+class Maps(NamedTuple):
+    """The linear map of each block towards the noise and back, (blocks, L, L), and the sum of their log-determinants."""
+
+    there: tf.Tensor
+    back: tf.Tensor
+    log_det: tf.Tensor
 
 
 class FlowPrior(keras.Layer):
@@ -62,53 +70,56 @@ class FlowPrior(keras.Layer):
         return weight
 
     @property
-    def rotations(self) -> tf.Tensor:
-        """The rotation of each block, (blocks, L, L): a first one, turned by Cayley's (I + A)^-1 (I - A), A = -A'."""
+    def maps(self) -> Maps:
+        """The linear map of each block at this moment, and back."""
         upper = tf.linalg.band_part(self._skew.value, 0, -1)
         skew = upper - tf.linalg.matrix_transpose(upper)
         identity = tf.eye(self.latent)
-        return tf.matmul(self._start.value, tf.linalg.solve(identity + skew, identity - skew))
+        # Cayley: (I + A)^-1 (I - A) is a rotation where A = -A'
+        turn = tf.matmul(self._start.value, tf.linalg.solve(identity + skew, identity - skew))
+        logs = _bounded(self._scale.value)
+        # M = diag(s) R, M^-1 = R' diag(1 / s)
+        there = tf.exp(logs)[:, :, None] * turn
+        return Maps(there, tf.linalg.matrix_transpose(turn) * tf.exp(-logs)[:, None, :], tf.reduce_sum(logs))
 
-    def distribution(self, label: tf.Tensor | None = None, rotations: tf.Tensor | None = None) -> Distribution:
+    def distribution(self, label: tf.Tensor | None = None, maps: Maps | None = None) -> Distribution:
         """The prior as a tfd.TransformedDistribution, batch_shape () or that of `label` (B, labels); event_shape (L,).
 
-        `rotations` are those of this moment where they are None.
+        `maps` are those of this moment where they are None.
         """
         batch = () if label is None else (tf.shape(label)[0],)
         zeros = tf.zeros((*batch, self.latent))
         noise = tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), 1)
-        return _Flow(noise, _Couplings(self, label, self.rotations if rotations is None else rotations))
+        return _Flow(noise, _Couplings(self, label, self.maps if maps is None else maps))
 
     def frozen(self) -> Callable[[tf.Tensor | None], Distribution]:
-        """A function from labels to the distribution as it is now, its rotations constants: what can be exported."""
-        rotations = tf.constant(self.rotations.numpy())
-        return lambda label=None: self.distribution(label, rotations)
+        """A function from labels to the distribution as it is now, its maps constants: what can be exported."""
+        maps = Maps(*(tf.constant(each.numpy()) for each in self.maps))
+        return lambda label=None: self.distribution(label, maps)
 
-    def to_noise(self, z: tf.Tensor, label: tf.Tensor | None, rotations: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def to_noise(self, z: tf.Tensor, label: tf.Tensor | None, maps: Maps) -> tuple[tf.Tensor, tf.Tensor]:
         """The noise (..., L) that becomes z (..., L), and log |det d noise / d z| (...,)."""
-        logs = _bounded(self._scale.value)
-        total = tf.zeros(tf.shape(z)[:-1])
+        log_det: tf.Tensor | float = maps.log_det
         for block, layers in enumerate(self._networks):
-            z = (z + self._shift.value[block]) * tf.exp(logs[block])
-            z = _turned(z, rotations[block])
-            half = self.latent // 2
-            kept, changed = z[..., :half], z[..., half:]
+            kept, changed = self._halves(_turned(z, maps.there[block]) + self._shift.value[block])
             log_scale, shift = self._network(layers, kept, label)
             z = tf.concat([kept, changed * tf.exp(log_scale) + shift], -1)
-            total += tf.reduce_sum(log_scale, -1)
-        return z, total + tf.reduce_sum(logs)
+            log_det += tf.reduce_sum(log_scale, -1)
+        return z, log_det
 
-    def from_noise(self, noise: tf.Tensor, label: tf.Tensor | None, rotations: tf.Tensor) -> tf.Tensor:
+    def from_noise(self, noise: tf.Tensor, label: tf.Tensor | None, maps: Maps) -> tf.Tensor:
         """z (..., L) of noise (..., L): `to_noise`, undone block by block."""
-        logs, z = _bounded(self._scale.value), noise
+        z = noise
         for block, layers in reversed(list(enumerate(self._networks))):
-            half = self.latent // 2
-            kept, changed = z[..., :half], z[..., half:]
+            kept, changed = self._halves(z)
             log_scale, shift = self._network(layers, kept, label)
             z = tf.concat([kept, (changed - shift) * tf.exp(-log_scale)], -1)
-            z = _turned(z, tf.transpose(rotations[block]))
-            z = z * tf.exp(-logs[block]) - self._shift.value[block]
+            z = _turned(z - self._shift.value[block], maps.back[block])
         return z
+
+    def _halves(self, z: tf.Tensor) -> list[tf.Tensor]:
+        half: list[tf.Tensor] = tf.split(z, [self.latent // 2, self.latent - self.latent // 2], -1)
+        return half
 
     def _network(self, layers: Any, kept: tf.Tensor, label: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         x = kept if label is None else tf.concat([kept, label], -1)
@@ -122,9 +133,9 @@ class FlowPrior(keras.Layer):
 class _Couplings(tfb.Bijector):  # type: ignore[misc]
     """noise -> z."""
 
-    def __init__(self, layer: FlowPrior, label: tf.Tensor | None, rotations: tf.Tensor) -> None:
+    def __init__(self, layer: FlowPrior, label: tf.Tensor | None, maps: Maps) -> None:
         super().__init__(forward_min_event_ndims=1, validate_args=False, name="couplings")
-        self._of = (layer, label, rotations)
+        self._of = (layer, label, maps)
 
     @classmethod
     def _parameter_properties(cls, dtype: tf.DType) -> dict[str, Any]:
@@ -132,12 +143,12 @@ class _Couplings(tfb.Bijector):  # type: ignore[misc]
 
     def both(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The noise, and the log-determinant."""
-        layer, label, rotations = self._of
-        return layer.to_noise(z, label, rotations)
+        layer, label, maps = self._of
+        return layer.to_noise(z, label, maps)
 
     def _forward(self, noise: tf.Tensor) -> tf.Tensor:
-        layer, label, rotations = self._of
-        return layer.from_noise(noise, label, rotations)
+        layer, label, maps = self._of
+        return layer.from_noise(noise, label, maps)
 
     def _inverse(self, z: tf.Tensor) -> tf.Tensor:
         return self.both(z)[0]

@@ -190,6 +190,12 @@ class Manifest:
         return self.graphs["decoder"]
 
     @property
+    def prior_follows_condition(self) -> bool:
+        """Whether the prior is p(z|y), of the condition y, not p(z)."""
+        graph = self.graphs.get("prior")
+        return "labels" in self.prior.constants or (graph is not None and graph.input("condition") is not None)
+
+    @property
     def event_shape(self) -> tuple[int, ...]:
         """(height, width, channels) of an image, (size,) of a vector."""
         return self.event.shape

@@ -186,10 +186,15 @@ def _likelihood(vae: VAE, x: Float32) -> Callable[[list[Float32]], Float64]:
 def log_prior(prior: Normal | Mixture | Flow) -> Callable[[Float32], Float64]:
     """A quick function from z (B, L) to log p(z) (B,): a mixture's in float32 where that is exact to 1e-4.
 
-    Of a batch of mixtures, z takes its members in turn, as in their `log_prob`.
+    Of a batch of priors, z (K * B, L) takes its members in turn.
     """
+
+    def exact(z: Float32) -> Float64:
+        return prior.log_prob(z.reshape(-1, *prior.batch_shape, z.shape[1])).reshape(-1)
+
+    plain = exact if prior.batch_shape else prior.log_prob
     if not isinstance(prior, Mixture):
-        return prior.log_prob
+        return plain
     components, at_once = prior.components(), _SMALL_PRODUCT // prior.event_shape[0]
     with np.errstate(divide="ignore"):
         log_weights = np.log(prior.weights).astype(np.float32)
@@ -205,7 +210,7 @@ def log_prior(prior: Normal | Mixture | Flow) -> Callable[[Float32], Float64]:
         return result
 
     z = prior.sample(() if prior.batch_shape else 256, seed=0)
-    return quick if np.abs(quick(z) - prior.log_prob(z)).max() < 1e-4 else prior.log_prob
+    return quick if np.abs(quick(z) - plain(z)).max() < 1e-4 else plain
 
 
 def _decoder(vae: VAE) -> tuple[Session, int]:
