@@ -28,15 +28,15 @@ def measure(source: FlowSource, vae: VAE, latents: Latents, tolerance: float) ->
     inverse of a draw is not its noise.
     """
     worst = {output: 0.0 for _, output in OUTPUTS.values()}
-    prior = vae.model.prior
+    graphs = vae.model.prior.graphs
     drawn = 0
     for what, z, condition in latents:
-        ours = dict(zip(("noise", "log_det"), prior.inverse(z, condition), strict=True))
+        ours = dict(zip(("noise", "log_det"), graphs.inverse(z, condition), strict=True))
         theirs = dict(zip(("noise", "log_det"), source.inverse(z, condition), strict=True))
         if what == "prior draw":
             eps = noise.normals(0, Purpose.PRIOR, drawn, *z.shape)
             drawn += len(z)
-            ours["sample"], theirs["sample"] = prior.forward(eps, condition), source.sample(eps, condition)
+            ours["sample"], theirs["sample"] = graphs.forward(eps, condition), source.sample(eps, condition)
             _hold("noise", f"{what}, back to noise", ours["noise"], eps, max(tolerance, INVERSE), vae)
         for name, value in theirs.items():
             output = OUTPUTS[name][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,26 @@ from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.noise import Purpose
 from vae_edge.runtime.session import Session
 
-__all__ = ["Prior"]
+__all__ = ["FlowGraphs", "Prior"]
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FlowGraphs:
+    """The graphs of a flow at work; `sessions` are those of 'prior' and 'prior_inverse'."""
+
+    sessions: dict[str, Session]
+
+    def forward(self, noise: Float32, rows: Array | None) -> Float32:
+        """z (n, L) of noise (n, L)."""
+        return self.sessions["prior"].run(noise, rows)[0]
+
+    def inverse(self, z: Float32, rows: Array | None) -> tuple[Float32, Float32]:
+        """The noise (n, L) of z (n, L), and log |det d noise / d z| (n,)."""
+        noise, log_det = self.sessions["prior_inverse"].run(z, rows)
+        return noise, log_det
 
 
 class Prior:
@@ -32,7 +49,7 @@ class Prior:
         manifest = self._manifest = bundle.manifest
         spec = manifest.prior
         (self._size,) = spec.event_shape
-        self._sessions, self._at_once = sessions, min(AT_ONCE, at_once)
+        self.graphs, self._at_once = FlowGraphs(sessions), min(AT_ONCE, at_once)
         self._fixed: Normal | Mixture | None = None
         if spec.family == Mixture.family:
             assert spec.file is not None  # the manifest has been checked
@@ -76,7 +93,7 @@ class Prior:
             rows = rows if is_batch else rows[:1]
         if self._fixed is None:
             return Flow(
-                self.forward, self.inverse, self._size, condition=rows if follows else None,
+                self.graphs.forward, self.graphs.inverse, self._size, condition=rows if follows else None,
                 is_batch=is_batch and follows, at_once=self._at_once,
             )  # fmt: skip
         if not follows:
@@ -91,12 +108,3 @@ class Prior:
         """The mixture of a bundle that has one; of p(z|y), the batch of all labels' mixtures."""
         assert isinstance(self._fixed, Mixture)
         return self._fixed
-
-    def forward(self, noise: Float32, rows: Array | None) -> Float32:
-        """z (n, L) of noise (n, L), by a flow's first graph."""
-        return self._sessions["prior"].run(noise, rows)[0]
-
-    def inverse(self, z: Float32, rows: Array | None) -> tuple[Float32, Float32]:
-        """The noise (n, L) of z (n, L) and log |det d noise / d z| (n,), by a flow's second graph."""
-        noise, log_det = self._sessions["prior_inverse"].run(z, rows)
-        return noise, log_det

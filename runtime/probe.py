@@ -85,8 +85,8 @@ def differences(vae: VAE, arrays: Arrays) -> dict[str, float]:
         noise, code = (_input(manifest.graphs[name].input(role)).name for name, role in FLOW_INPUTS.items())
         named = manifest.graphs["prior"].input("condition")
         rows = None if named is None else arrays[named.name]
-        values[flow["sample"]] = model.prior.forward(arrays[noise], rows)
-        values[flow["noise"]], values[flow["log_det"]] = model.prior.inverse(arrays[code], rows)
+        values[flow["sample"]] = model.prior.graphs.forward(arrays[noise], rows)
+        values[flow["noise"]], values[flow["log_det"]] = model.prior.graphs.inverse(arrays[code], rows)
     relative = manifest.precision == FP32
     return {name: compare(values[name], arrays[name], relative=relative) for name in outputs(manifest)}
 
