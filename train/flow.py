@@ -22,7 +22,7 @@ Distribution: TypeAlias = Any  # tfd.Distribution; TFP ships no types
 
 __all__ = ["FlowPrior", "Maps"]
 
-BOUND = 2.0  # of the logarithm of each scale
+BOUND = 1.0  # of the logarithm of each scale
 
 
 class Maps(NamedTuple):
