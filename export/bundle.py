@@ -70,12 +70,16 @@ def make(out: Path, request: Request, found: Findings, sets: Sets, options: Opti
     assert found.events is not None
     events, conditions = prepared(found.events, found.likelihood), found.conditions
     with folder.staged(out) as staging:
-        made = draft.draft(found, name=name, producer=versions[0], versions=versions[1], training=options.training,
-                           max_elements=request.max_elements)  # fmt: skip
+        made = draft.draft(request, found, name=name, producer=versions[0], versions=versions[1],
+                           training=options.training)  # fmt: skip
         vae = draft.open_vae(made, staging, request.max_elements)
         options.progress("compare with the model", 0)
         reference = _reference(found)
         measured = parity.measure(reference, vae, events, conditions)
+        if request.uncertain is not None and found.placed is not None:
+            with request.uncertain.holding(draft.member_of(vae, request.uncertain, found.placed)):
+                of_member = parity.measure(reference, vae, events, conditions, member=draft.MEMBER)
+            measured = {name: max(value, of_member[name]) for name, value in measured.items()}
         made = draft.with_probe(made, vae, reference, found)
         metrics: dict[str, float] = {}
         if options.precision != FP32:

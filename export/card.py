@@ -43,10 +43,20 @@ An event: {event_line(manifest.event)}.
 | graph | weights | multiply-adds an event | bytes |
 |---|---|---|---|
 {rows}
-
+{_weights(manifest)}
 {_origin(manifest, options)}
 {figures.section(manifest)}## Limits
 {_limits(manifest)}
+"""
+
+
+def _weights(manifest: Manifest) -> str:
+    if (said := manifest.deviations) is None:
+        return ""
+    return f"""
+The decoder's weights are uncertain: {said.file.name} ({said.file.bytes:,} bytes) holds their standard
+deviations. A call that names no member takes their
+means; member k of the ensemble has draw k of them, the same on every machine.
 """
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
-from vae_edge.export import building, events, parameters, priors, vetoes, wiring
+from vae_edge.export import building, deviations, events, parameters, priors, vetoes, wiring
 from vae_edge.export.parameters import Reading
 from vae_edge.export.request import Findings, Request
 from vae_edge.export.sources.members import Members
@@ -155,6 +156,8 @@ def _build(request: Request, found: Findings) -> None:
             continue
         try:
             model, remarks, ends = building.build(wired, reading, request.opset)
+            if name == "decoder" and request.uncertain is not None:
+                model, found.placed = _placed(request, wired, reading)
         except (InputError, UnsafeBundle) as error:
             found.problems.append(f"the {source.label}: {error}")
             continue
@@ -166,6 +169,12 @@ def _build(request: Request, found: Findings) -> None:
     if found.prior is not None and found.prior.flow is not None:
         with _Collected(found):
             found.graphs |= found.prior.flow.graphs(request.opset)
+
+
+def _placed(request: Request, wired: Wired, reading: Reading) -> tuple[onnx.ModelProto, deviations.Placed]:
+    """The decoder's graph, and where its uncertain weights stand in it."""
+    assert request.uncertain is not None
+    return deviations.place(request.uncertain, lambda: building.build(wired, reading, request.opset)[0])
 
 
 def _default_prior(prior: Any, found: Findings) -> Any:

@@ -77,7 +77,7 @@ def read(prior: Any, size: int, condition: Condition | None = None) -> Prior:
 
 
 def mixture(weights: Array, loc: Array, scale_tril: Array, how: str) -> Prior:
-    """A mixture of weights (K,) or (labels, K), loc (K, L), scale_tril (K, L, L); raises InputError where it is none."""
+    """A mixture of weights (K,) or (labels, K), loc (K, L), scale_tril (K, L, L); raises InputError where it is not."""
     weights = np.asarray(weights, np.float64)
     arrays = priors.arrays(weights / weights.sum(axis=-1, keepdims=True), loc, scale_tril)
     Mixture(arrays["weights"], loc, scale_tril)  # says what is wrong with it

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from vae_edge.export.deviations import Placed, Uncertain
 from vae_edge.export.events import Events
 from vae_edge.export.parameters import Reading
 from vae_edge.export.priors import Prior
@@ -37,6 +38,7 @@ class Request:
     event: Image | Vector | None = None
     opset: int = 17
     max_elements: int = guard.MAX_ELEMENTS_ALIVE
+    uncertain: Uncertain | None = None  # the decoder's weights, where they have a posterior
 
 
 @dataclass
@@ -58,3 +60,4 @@ class Findings:
     latent_size: int | None = None
     latents: npt.NDArray[np.float32] | None = None  # posterior means of the first examples
     graphs: dict[str, onnx.ModelProto] | None = None
+    placed: Placed | None = None  # where the decoder's uncertain weights are in its graph

@@ -42,7 +42,8 @@ class FlowGraphs:
 class Prior:
     """What a bundle's manifest says of p(z).
 
-    `sessions` are those of a flow, 'prior' and 'prior_inverse', and `at_once` bounds the vectors of a run. Conditions are rows as the graphs read them: float32 (B, size), int64 (B,) for the kind 'index', or None.
+    `sessions` are those of a flow, 'prior' and 'prior_inverse', and `at_once` bounds the vectors of a run. Conditions
+    are rows as the graphs read them: float32 (B, size), int64 (B,) for the kind 'index', or None.
     """
 
     def __init__(self, bundle: Bundle, sessions: dict[str, Session], at_once: int) -> None:

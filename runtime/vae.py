@@ -22,6 +22,7 @@ from vae_edge.runtime.distributions.flow import Flow
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError
+from vae_edge.runtime.members import check_count, check_member
 from vae_edge.runtime.model import BATCH_SIZE, Model
 from vae_edge.runtime.origin import Origin
 
@@ -39,7 +40,9 @@ class VAE:
     float32's rounding: a sampled pixel rarely differs.
 
     A conditional model also takes `label`, by name or number, one for all events or one each; or `condition`, real
-    numbers (size,) or (B, size). One VAE may be used from many threads, and in forked children.
+    numbers (size,) or (B, size). Where the decoder's weights are uncertain (`has_members`), `member` k is a decoder
+    whose weights are draw k of theirs, the same on every machine; without it they are the means. One VAE may be used
+    from many threads, and in forked children.
 
     `VAE.load` makes one from a folder or a name; `bundle` here is one that is read already, and the other arguments are
     those of `load`.
@@ -109,8 +112,9 @@ class VAE:
         vae._origin = vae._origin.at_its_folder(max_file_bytes)
         return vae
 
-    # These three are set where the VAE is made. One that arrived by pickle has them at their first use: an error is then
-    # raised in the task that uses it. Raised while a pool unpickles, it would end the worker, and some pools wait on.
+    # These three are set where the VAE is made. One that arrived by pickle has them at their first use: an error is
+    # then raised in the task that uses it. Raised while a pool unpickles, it would end the worker, and some pools wait
+    # on.
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -184,6 +188,11 @@ class VAE:
         return condition.names if condition is not None and condition.is_label else ()
 
     @property
+    def has_members(self) -> bool:
+        """Whether the decoder's weights are uncertain, so that there are members 0, 1, ... up to 2**63."""
+        return self.manifest.deviations is not None
+
+    @property
     def prior(self) -> Normal | Mixture | Flow:
         """p(z), of batch_shape () and event_shape (L,).
 
@@ -199,10 +208,9 @@ class VAE:
         One `label`, or one `condition` (size,), gives batch_shape (); a sequence of B labels, or (B, size) numbers,
         batch_shape (B,). Raises InputError.
         """
-        several = (np.ndim(condition) == 2) if label is None else not isinstance(label, str) and np.ndim(label) > 0
-        n = len(condition if label is None else label) if several else 1  # type: ignore[arg-type]
-        rows = conditions.check(self._condition, label, condition, n)
-        return self.model.prior.given(rows, is_batch=several)
+        n = conditions.count(label, condition)
+        rows = conditions.check(self._condition, label, condition, n or 1)
+        return self.model.prior.given(rows, is_batch=n is not None)
 
     def prepare(self, x: npt.ArrayLike) -> Float32:
         """Events as the model knows them, float32 (B, *event_shape): what `encode` and `log_prob` make of them first.
@@ -224,16 +232,23 @@ class VAE:
         return self.model.encode(checked, conditions.check(self._condition, label, condition, len(checked)))
 
     def decode(
-        self, z: npt.ArrayLike, *, label: Label | None = None, condition: npt.ArrayLike | None = None
+        self,
+        z: npt.ArrayLike,
+        *,
+        label: Label | None = None,
+        condition: npt.ArrayLike | None = None,
+        member: SupportsIndex | None = None,
     ) -> Distribution:
         """p(x|z) of each latent vector, batch_shape (B,) and event_shape that of x; `z` is real numbers (B, L).
+
+        `member` is the decoder to use, of a bundle that has members.
 
         Its `log_prob` takes images as `encode` does, bool, float in [0, 1] or uint8, and prepares them as `prepare`
         does; where the likelihood is normal, floats may lie outside of [0, 1] too. Raises InputError.
         """
         z = self._latents(z)
         given = conditions.check(self._condition, label, condition, len(z))
-        p = self.model.decode(z, given)
+        p = self.model.decode(z, given, None if member is None else check_member(member))
         event, likelihood = self.manifest.event, self.manifest.likelihood
         if not isinstance(event, Image):
             return p
@@ -248,18 +263,21 @@ class VAE:
         start: int = 0,
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
+        members: SupportsIndex | None = None,
     ) -> Float32:
         """n new events, float32 (n, *event_shape): events `start` to `start` + n of the seed's series.
 
         `head` is 'sample', 'mean' or 'mode'; for all three, of the same z, decode once:
-        `p = vae.decode(vae.prior.sample(n, seed=0))`, then `p.sample(seed=0)`, `p.mean()` and `p.mode()`. Raises
-        InputError, also for a model without a prior.
+        `p = vae.decode(vae.prior.sample(n, seed=0))`, then `p.sample(seed=0)`, `p.mean()` and `p.mode()`. With
+        `members` of them, event i is decoded by member i mod `members`. Raises InputError, also for a model without a
+        prior.
         """
         n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
+        several = self._several(members)
         self.model.prior.expect()
         heads.check(head)
         given = conditions.check(self._condition, label, condition, n)
-        return self.model.generate(n, head, seed, start, given)
+        return self.model.generate(n, head, seed, start, given, several)
 
     def stream(
         self,
@@ -271,21 +289,24 @@ class VAE:
         batch_size: int = BATCH_SIZE,
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
+        members: SupportsIndex | None = None,
     ) -> Iterator[Float32]:
         """The events of `generate` in batches, float32 (b, *event_shape), b <= batch_size.
 
-        The series begins at event `start`. Memory does not grow with n. Raises InputError at the call, not at the first
-        batch.
+        The series begins at event `start`, and `members` take turns as in `generate`. Memory does not grow with n.
+        Raises InputError at the call, not at the first batch.
         """
         n, size = _count("n", n), _count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
-        self.model.prior.expect(), heads.check(head)  # raises now, not at the first batch
+        self.model.prior.expect()  # raises now, not at the first batch
+        heads.check(head)
+        several = self._several(members)
         given = conditions.check(self._condition, label, condition, n)
 
         def batch(at: int) -> Float32:
             here = slice(at, min(n, at + size))
             rows = None if given is None else given[here]
-            return self.model.generate(here.stop - at, head, seed, start + at, rows)
+            return self.model.generate(here.stop - at, head, seed, start + at, rows, several)
 
         return (batch(at) for at in range(0, n, size))
 
@@ -299,12 +320,14 @@ class VAE:
         start: int = 0,
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
+        member: SupportsIndex | None = None,
     ) -> Float32:
         """Each event through z and back, float32 (B, *event_shape).
 
         `x` as `prepare` takes it; `latent` says what z is, the 'mean' of q(z|x) or a 'sample' of it. Event i takes
-        draw `start` + i. Raises InputError.
+        draw `start` + i. `member` is the decoder to use, of a bundle that has members. Raises InputError.
         """
+        only = None if member is None else check_member(member)
         if latent not in ("mean", "sample"):
             raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")
         heads.check(head)
@@ -314,7 +337,7 @@ class VAE:
         given = conditions.check(self._condition, label, condition, len(checked))
         q = self.model.encode(checked, given)
         z = q.mean() if latent == "mean" else q.sample(seed=seed, start=start)
-        return self.model.render(len(z), z.__getitem__, head, seed, start, given)
+        return self.model.render(len(z), z.__getitem__, head, seed, start, given, member=only)
 
     def interpolate(
         self,
@@ -341,6 +364,12 @@ class VAE:
         z = (1 - t) * ends[0] + t * ends[1]
         given = conditions.check(self._condition, label, condition, steps)
         return self.model.render(steps, z.__getitem__, head, seed, 0, given)
+
+    def _several(self, members: SupportsIndex | None) -> int | None:
+        if members is None:
+            return None
+        self.model.members  # noqa: B018 - raises where there are none
+        return check_count(members)
 
     def _latents(self, z: npt.ArrayLike) -> Float32:
         try:

@@ -74,6 +74,14 @@ class Config:
     )
     encoder_width: int = _option(0, "The encoder's width; 0: that of the decoder.")
     encoder_depth: int = _option(0, "The encoder's depth; 0: that of the decoder.")
+    weights: Literal["point", "uncertain"] = _option(
+        "point",
+        "The decoder's weights. uncertain: a normal posterior over each (Bayes by backprop), so that the bundle is an "
+        "ensemble of decoders, and also tells what the model does not know; better where data is scarce.",
+    )
+    weights_beta: float = _option(
+        1.0, "Weight of the KL of uncertain weights, whose bound has 1; below it they are surer of themselves."
+    )
     objective: Literal["elbo", "beta", "iwae", "ae"] = _option(
         "elbo",
         "elbo; beta: the KL term times --beta; iwae: the importance-weighted bound of --samples draws, with doubly "
@@ -114,7 +122,7 @@ class Config:
         for name in ("latent", "width", "samples", "components", "flow_blocks", "flow_width", "epochs", "batch"):
             self._expect(getattr(self, name) >= 1, name, "1 or more")
         none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "warmup", "free_bits", "ramp", "clip")
-        for name in (*none_below_zero, "shift", "patience", "seed"):
+        for name in (*none_below_zero, "weights_beta", "shift", "patience", "seed"):
             self._expect(getattr(self, name) >= 0, name, "0 or more")
         self._expect(self.latent <= 4096, "latent", "4096 or less")
         self._expect(self.seed < 2**31, "seed", "below 2**31")
@@ -127,6 +135,9 @@ class Config:
         self._expect(
             self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
         )
+        certain = self.weights == "point" or self.objective != "iwae"
+        self._expect(certain, "weights", "point with objective iwae, whose draws of one event share their weights")
+        self._expect(self.weights_beta == 1 or self.weights == "uncertain", "weights_beta", "1 with weights of points")
         self._expect(self.warmup > 0 or self.free_bits == 0, "free_bits", "0 without a warmup")
         # What has no effect must be the default, but for components, flow_blocks and flow_width: a preset's stay where
         # another --prior is given.

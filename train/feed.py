@@ -27,6 +27,8 @@ class Stream(IntEnum):
     BINARISE = 3
     VALIDATE = 4
     CODES = 5
+    WEIGHTS = 6
+    VALIDATE_WEIGHTS = 7
 
 
 def seeds(seed: int, stream: Stream, step: tf.Tensor) -> tf.Tensor:

@@ -65,16 +65,18 @@ def fit(
         else:
             config = config.absolute()
         data_dir = data_dir or (record.data_dir if resume else "") or None
-        training = data.load_for(record.config if resume else config, "train", data_dir, say)
+        splits = data.read_for(record.config if resume else config, data_dir, say)
+        training, validation = splits.split("train"), splits.split("validation")
         if resume:
             record.expect(training)
         else:
+            splits.check_validation()
             config = choice.resolve(config, training, say)
             record = _record(config, training, command)
         if data_dir is not None:
             record = dataclasses.replace(record, data_dir=str(Path(data_dir).absolute()))
         config = record.config
-        validation = data.load_for(config, "validation", data_dir)
+        del splits  # a copy of all events
         count = len(record.labels)
         with _scope(strategy):
             rows = events.as_input(record.event, training.events) if training.is_table else training.images

@@ -8,6 +8,7 @@ each direction undoes the other to float32's rounding.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,7 +27,7 @@ BOUND = 1.0  # of the logarithm of each scale
 
 
 class Maps(NamedTuple):
-    """The linear map of each block towards the noise and back, (blocks, L, L), and the sum of their log-determinants."""
+    """The linear map of each block towards the noise and back, (blocks, L, L), and the sum of log-determinants."""
 
     there: tf.Tensor
     back: tf.Tensor
@@ -52,7 +53,7 @@ class FlowPrior(keras.Layer):
         for block in range(blocks):
             sizes = [first + labels, width, width, 2 * second]
             layers = []
-            for place, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            for place, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
                 last = place == len(sizes) - 2
                 kernel = keras.initializers.Zeros() if last else keras.initializers.HeUniform(seed + 31 * block + place)
                 layers.append(
@@ -95,7 +96,11 @@ class FlowPrior(keras.Layer):
     def frozen(self) -> Callable[[tf.Tensor | None], Distribution]:
         """A function from labels to the distribution as it is now, its maps constants: what can be exported."""
         maps = Maps(*(tf.constant(each.numpy()) for each in self.maps))
-        return lambda label=None: self.distribution(label, maps)
+
+        def distribution(label: tf.Tensor | None) -> Distribution:
+            return self.distribution(label, maps)
+
+        return distribution
 
     def to_noise(self, z: tf.Tensor, label: tf.Tensor | None, maps: Maps) -> tuple[tf.Tensor, tf.Tensor]:
         """The noise (..., L) that becomes z (..., L), and log |det d noise / d z| (...,)."""
@@ -130,7 +135,7 @@ class FlowPrior(keras.Layer):
         return _bounded(log_scale), shift
 
 
-class _Couplings(tfb.Bijector):  # type: ignore[misc]
+class _Couplings(tfb.Bijector):  # type: ignore[name-defined]
     """noise -> z."""
 
     def __init__(self, layer: FlowPrior, label: tf.Tensor | None, maps: Maps) -> None:
@@ -157,7 +162,7 @@ class _Couplings(tfb.Bijector):  # type: ignore[misc]
         return self.both(z)[1]
 
 
-class _Flow(tfd.TransformedDistribution):  # type: ignore[misc]
+class _Flow(tfd.TransformedDistribution):  # type: ignore[name-defined]
     """TFP's, whose log_prob runs the networks once."""
 
     def _log_prob(self, z: tf.Tensor, **_: Any) -> tf.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed, Stream, seeds
 from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.objective import Terms, importance_weighted, resampled, terms
+from vae_edge.train.weights import drawn
 
 __all__ = ["Learner", "evenly"]
 
@@ -36,7 +37,9 @@ class Learner(keras.Model):
         self.model = model
         self.feed = feed
         self.config: Config = model.config
-        names = ("elbo", "reconstruction", "kl", *(("bound",) if self.config.objective == "iwae" else ()))
+        self.is_uncertain = self.config.weights == "uncertain"
+        names = ("elbo", "reconstruction", "kl", *(("bound",) if self.config.objective == "iwae" else ()),
+                 *(("weights_kl",) if self.is_uncertain else ()))  # fmt: skip
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.averages = [
             keras.Variable(v.numpy(), trainable=False, aggregation="only_first_replica", name=f"average_{i}")
@@ -75,8 +78,11 @@ class Learner(keras.Model):
                 loss = -tf.reduce_mean(bound)
                 values = self._values(both, bound)
             else:
-                both = terms(self.model, x, noise, free_bits, label)
+                with self._drawn(Stream.WEIGHTS, step):
+                    both = terms(self.model, x, noise, free_bits, label)
                 loss = tf.reduce_mean(config.beta * warm * (both.kl + both.excess) - both.reconstruction)
+                if self.is_uncertain:  # the bound of the whole set has it once, a step a share
+                    loss += config.weights_beta * warm * self._weights_kl()
                 values = self._values(both)
             loss /= tf.distribute.get_strategy().num_replicas_in_sync  # their gradients are summed
         weights = self.model.trainable_variables
@@ -153,7 +159,9 @@ class Learner(keras.Model):
             bound, both = importance_weighted(self.model, x, noise, self.config.samples, label=label)
             values = self._values(both, bound)
         else:
-            values = self._values(terms(self.model, x, noise, label=label))
+            with self._drawn(Stream.VALIDATE_WEIGHTS, number):
+                both = terms(self.model, x, noise, label=label)
+            values = self._values(both)
         return tf.reduce_sum(tf.stack(values), -1)
 
     def _values(self, both: Terms, *bound: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -162,7 +170,17 @@ class Learner(keras.Model):
         if self.log_scale:  # log p(row) = log p(standard row) - log |d row / d standard row|
             reconstruction -= self.log_scale
             bound = tuple(each - self.log_scale for each in bound)
+        if self.is_uncertain:
+            bound = (tf.fill(tf.shape(both.kl), self._weights_kl()),)
         return (reconstruction - both.kl, reconstruction, both.kl, *bound)
+
+    def _weights_kl(self) -> tf.Tensor:
+        """An event's share of KL(q(w) || p(w)), in nats, ()."""
+        return self.model.weights_kl() / self.feed.size
+
+    def _drawn(self, stream: Stream, step: tf.Tensor) -> AbstractContextManager[None]:
+        """A block in which uncertain weights are drawn."""
+        return drawn(seeds(self.config.seed, stream, step)) if self.is_uncertain else nullcontext()
 
 
 def evenly(n: int, most: int) -> npt.NDArray[np.int32]:

@@ -74,6 +74,8 @@ def figures(logs: dict[str, Any]) -> str:
         words[0] += f" ({logs['val_bits_per_dim']:.3f} bits/dim)"
     if "val_kl" in logs:
         words.append(f"KL {logs['val_kl']:,.2f}")
+    if "weights_kl" in logs:
+        words.append(f"of the weights {logs['weights_kl']:,.2f}")
     return ", ".join(words)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +15,7 @@ from vae_edge.cli.options import (
     Device,
     DeviceOptions,
     Head,
+    Members,
     Scale,
     Seed,
     Threads,
@@ -23,18 +23,19 @@ from vae_edge.cli.options import (
     load,
 )
 from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
+from vae_edge.cli.rows.destination import Dtype, Format, RowsPerShard, RowsTo
 from vae_edge.cli.writing.destination import Destination, Force, Out
 from vae_edge.cli.writing.folder import Pieces
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from vae_edge.cli.output import Console
     from vae_edge.runtime import VAE
 
 __all__ = ["generate"]
 
 MAX_IMAGES = 10**12
-MAX_RECORDED = 100  # labels, or vectors, that a folder's record lists; of more it holds the hash
 
 
 def generate(
@@ -43,9 +44,12 @@ def generate(
         int, typer.Option("--n", "-n", min=1, max=MAX_IMAGES, metavar="N", help="How many images, or rows of a table.")
     ] = 64,
     out: Out = None,
+    format: Format = None,
+    rows_per_shard: RowsPerShard = None,
+    dtype: Dtype = None,
     force: Force = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Make the pictures that are missing in FOLDER/, of the same draws.")
+        bool, typer.Option("--resume", help="Make the pictures or shards that are missing in FOLDER/, no others.")
     ] = False,
     head: Head = "mean",
     seed: Seed = 0,
@@ -56,6 +60,7 @@ def generate(
     label: Label = None,
     labels: Labels = None,
     condition: Condition = None,
+    members: Members = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
@@ -72,8 +77,14 @@ def generate(
     lines an event. --out is generated.png where it is left out, of a table generated.csv. The pictures of a folder are
     named by I; one that holds files is refused without --force or --resume.
 
+    With --format, FOLDER/ holds shards of rows, each whole or absent, with the index _index.json: its draw's number
+    `id`, and the image or the table's columns. --resume goes on after an interruption, and makes no row twice.
+    FILE.parquet and FILE.tar hold the same rows in one file.
+
     A conditional bundle is told what to make by --label: several are taken in turn, `all` stands for each one that
     there is.
+
+    A bundle with uncertain weights is an ensemble of decoders: with --members M they take turns.
 
     \b
     Examples:
@@ -82,14 +93,24 @@ def generate(
       vae-edge generate --n 1000000 --head sample --out digits.npy
       vae-edge generate --n 100 --head sample --out pictures/
       vae-edge generate --n 200 --head sample --out pictures/ --resume
+      vae-edge generate --n 10000000 --head sample --out shards/ --format parquet
+      vae-edge generate --n 10000000 --head sample --out shards/ --format parquet --resume
       vae-edge generate --bundle ./my-labels --label 7 --out sevens.png
       vae-edge generate --bundle ./my-labels --label all --n 100 --out each.png
+      vae-edge generate --bundle ./my-ensemble --members 16 --out ensemble.png
       vae-edge generate --bundle ./my-table --head sample --n 1000 --out rows.csv
     """
-    asked = Destination.asked(out, force=force, resume=resume)
+    rows_to = RowsTo.asked(out, format, rows_per_shard, dtype, force=force, resume=resume)
+    asked = None if rows_to else Destination.asked(out, force=force, resume=resume)
     began = time.perf_counter()
     vae = load(bundle, provider, provider_option, threads)
     shape = vae.event_shape
+    if members is not None:
+        _ = vae.model.members  # a bundle without members says so before anything is written
+    if rows_to:
+        given = resolve(vae, label, labels, condition)
+        _generate_rows(context.obj, rows_to, vae, n, heads(head), seed, start, given, members)
+        return
     destination = Destination.choose(asked, "generated", shape)
     given = resolve(vae, label, labels, condition)
     if columns is None and 1 < len(given.rows) <= 32:
@@ -98,11 +119,12 @@ def generate(
     vae.model.prior.expect()  # an autoencoder has none, which is said before anything is written
     pieces = Pieces((range(start, start + n),))
     if destination.kind == "folder":
-        destination.folder.begin(_record(vae, chosen, seed, given))
+        destination.folder.begin(_record(vae, chosen, seed, given, members))
         suffixes = tuple(f"-{name}.png" for name in chosen) if len(chosen) > 1 else (".png",)
         pieces = destination.folder.missing(pieces.ranges[0], suffixes)
     count = len(pieces)
-    rows = {name if len(chosen) > 1 else plural(shape): _stream(vae, name, seed, pieces, given) for name in chosen}
+    several = len(chosen) > 1
+    rows = {name if several else plural(shape): _stream(vae, name, seed, pieces, given, members) for name in chosen}
     names = getattr(vae.manifest.event, "names", ())
     if count:
         destination.write(
@@ -126,33 +148,55 @@ def generate(
             "bundle": vae.manifest.name,
             "provider": vae.provider,
             "seconds": round(seconds, 4),
+            **({} if members is None else {"members": members}),
             **given.document,
         }
     )
 
 
-def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given) -> dict[str, Any]:
+def _generate_rows(
+    console: Console,
+    to: RowsTo,
+    vae: VAE,
+    n: int,
+    chosen: tuple[str, ...],
+    seed: int,
+    start: int,
+    given: Given,
+    members: int | None,
+) -> None:
+    from vae_edge.cli.rows.jobs import Generate, recorded
+
+    began = time.perf_counter()
+    _ = vae.prior  # an autoencoder has none, which is said before anything is written
+    ensemble = {} if members is None else {"members": members}
+    job = Generate(vae, chosen, seed, start, given, to.pixels(vae.event_shape), members)
+    record = recorded(vae, verb="generate", heads=chosen, seed=seed, start=start, **ensemble, **given.record)
+    written = to.write("generate", job.columns, n, record, job.batches)
+    to.tell(console, vae, n, written, time.perf_counter() - began, job.columns, record | given.document)
+
+
+def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given, members: int | None) -> dict[str, Any]:
     """What a draw's picture depends on, beside its index."""
     record = {"bundle": vae.manifest.name, "digest": vae.manifest.digest, "heads": list(chosen), "seed": seed}
-    if given.keyword:
-        rows = given.rows
-        is_short = len(rows) <= MAX_RECORDED
-        record[given.keyword] = rows.tolist() if is_short else f"SHA-256 {hashlib.sha256(rows.data).hexdigest()}"
-    return record
+    return record | ({} if members is None else {"members": members}) | given.record
 
 
 def _told(written: int, n: int, shape: tuple[int, ...]) -> str:
     return counted(n, shape) if written == n else f"{written:,} of {counted(n, shape)}, the others were there"
 
 
-def _stream(vae: VAE, head: str, seed: int, pieces: Pieces, given: Given) -> Iterator[npt.NDArray[Any]]:
+def _stream(vae: VAE, head: str, seed: int, pieces: Pieces, given: Given,
+            members: int | None) -> Iterator[npt.NDArray[Any]]:  # fmt: skip
     """The events of `VAE.stream`, piece by piece, each with its own label; memory does not grow with their number."""
     for piece in pieces.ranges:
         if len(given.rows) <= 1:
-            yield from vae.stream(len(piece), head=head, seed=seed, start=piece.start, **given.of(0, 1))
+            yield from vae.stream(
+                len(piece), head=head, seed=seed, start=piece.start, members=members, **given.of(0, 1)
+            )
             continue
         from vae_edge.runtime.model import BATCH_SIZE
 
         for at in range(piece.start, piece.stop, BATCH_SIZE):
             size = min(BATCH_SIZE, piece.stop - at)
-            yield vae.generate(size, head=head, seed=seed, start=at, **given.of(at, size))
+            yield vae.generate(size, head=head, seed=seed, start=at, members=members, **given.of(at, size))

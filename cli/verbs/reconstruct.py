@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from vae_edge.cli.options import (
     Device,
     DeviceOptions,
     Head,
+    Member,
     Scale,
     Seed,
     Threads,
@@ -26,11 +28,14 @@ from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, res
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
 from vae_edge.cli.reading.treatments import asked as treatment_of
+from vae_edge.cli.rows.destination import Dtype, Format, ImageColumn, Resume, RowsPerShard, RowsTo
 from vae_edge.cli.writing.destination import STDOUT, Destination, Force, Out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from vae_edge.cli.output import Console
+    from vae_edge.cli.rows.jobs import Encode, Reconstruct
     from vae_edge.runtime import VAE
 
 __all__ = ["encode", "reconstruct"]
@@ -41,7 +46,8 @@ Images = Annotated[
     list[str],
     typer.Argument(
         metavar="IMAGES...",
-        help="Picture files, folders of them, IDX files (.gz too), .npy or .npz arrays; of a table .csv, .npy or .npz. "
+        help="Picture files, folders of them, IDX files (.gz too), .npy or .npz arrays; of a table .csv, .npy or .npz; "
+        "of both Parquet, and folders of it. "
         "-: one of these on stdin.",
     ),
 ]
@@ -55,7 +61,11 @@ def reconstruct(
     context: typer.Context,
     images: Images,
     out: Out = None,
+    format: Format = None,
+    rows_per_shard: RowsPerShard = None,
+    dtype: Dtype = None,
     force: Force = False,
+    resume: Resume = False,
     head: Head = "mode",
     latent: Annotated[
         str,
@@ -77,7 +87,9 @@ def reconstruct(
     label: Label = None,
     labels: Labels = None,
     label_column: LabelColumn = "",
+    column: ImageColumn = "",
     condition: Condition = None,
+    member: Member = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
@@ -96,6 +108,9 @@ def reconstruct(
     training did to its images is told. The pictures of a folder keep their names, FILE:INDEX is the name of an image in
     a file of several; an .npz holds them as `names`.
 
+    With --format, FOLDER/ holds shards of rows with an index, and FILE.parquet one file of them: `id`, `name` and the
+    reconstruction, of any number of images: folders, Parquet and .npy are then read a piece at a time.
+
     A conditional bundle takes the labels that come with the data (a folder's subfolders, the labels file beside an IDX
     file, an array (n,) in an .npz, --label-column of a .csv), those of --labels, or --label: one for all, or one each.
 
@@ -104,23 +119,40 @@ def reconstruct(
       vae-edge reconstruct three.png seven.png --out pairs.png
       vae-edge reconstruct t10k-images-idx3-ubyte.gz --limit 16 --head all --out heads.png
       vae-edge reconstruct scans/ --resize 28 --crop fit --grey --invert --out reconstructed/
+      vae-edge reconstruct parquet/ --format parquet --out back/
       vae-edge reconstruct images.npy --latent sample --seed 1 --out reconstructed.npz
       vae-edge reconstruct three.png seven.png --bundle ./my-labels --label 3,7 --out pairs.png
+      vae-edge reconstruct three.png --bundle ./my-ensemble --member 3 --out third.png
       vae-edge reconstruct rows.csv --bundle ./my-table --head mean --out back.csv
     """
     from vae_edge.cli.reading.events import read
 
-    asked = Destination.asked(out, force=force)
+    rows_to = RowsTo.asked(out, format, rows_per_shard, dtype, force=force, resume=resume)
+    if resume and not rows_to:
+        raise typer.BadParameter("is for shards: give --format, and --out FOLDER/", param_hint="--resume")
+    asked = None if rows_to else Destination.asked(out, force=force)
     treatment = treatment_of(resize, crop, grey, invert, ground, white)
     vae = load(bundle, provider, provider_option, threads)
     console = context.obj
     shape = vae.event_shape
+    if member is not None:
+        _ = vae.model.members  # a bundle without members says so before anything is read
+    if rows_to:
+        from vae_edge.cli.rows.inputs import Stream
+        from vae_edge.cli.rows.jobs import Reconstruct
+
+        stream = Stream(vae, images, start, limit, treatment, column, label_column, console.say)
+        given = _of_options(vae, label, labels, condition, stream.count)
+        job = Reconstruct(vae, stream, given, heads(head), latent, seed, rows_to.pixels(shape), member)
+        ensemble = {} if member is None else {"member": member}
+        _write_rows(console, rows_to, job, "reconstruct", heads=heads(head), latent=latent, seed=seed, **ensemble)
+        return
     destination = Destination.choose(asked, "reconstructed", shape)
     found = read(images, vae, start, limit, label_column, treatment, console.say)
     given = resolve(vae, label, labels, condition, n=len(found), found=found.labels)
     originals = vae.prepare(found.values)
     rows = {"original": _chunks(originals)} | {
-        name: _reconstructions(vae, originals, name, latent, seed, given) for name in heads(head)
+        name: _reconstructions(vae, originals, name, latent, seed, given, member) for name in heads(head)
     }
     names = getattr(vae.manifest.event, "names", ())
     destination.write(
@@ -141,6 +173,7 @@ def reconstruct(
             "seed": seed,
             "bundle": vae.manifest.name,
             "provider": vae.provider,
+            **({} if member is None else {"member": member}),
             **given.document,
         }
     )
@@ -154,11 +187,15 @@ def encode(
         typer.Option(
             "--out",
             "-o",
-            metavar="FILE",
-            help="FILE.npz or FILE.json; -: stdout, as JSON.",
+            metavar="FILE|FOLDER/",
+            help="FILE.parquet, FILE.npz or FILE.json; -: stdout, as JSON. FOLDER/ with --format.",
             show_default="stdout",
         ),
     ] = None,
+    format: Format = None,
+    rows_per_shard: RowsPerShard = None,
+    force: Force = False,
+    resume: Resume = False,
     resize: Resize = "",
     crop: Crop = "",
     grey: Grey = False,
@@ -170,6 +207,7 @@ def encode(
     label: Label = None,
     labels: Labels = None,
     label_column: LabelColumn = "",
+    column: ImageColumn = "",
     condition: Condition = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
@@ -182,11 +220,17 @@ def encode(
     lower triangular T of N(loc, T T'); an autoencoder loc alone. `names` holds the events' names, in the same order.
     Labels are given as to `reconstruct`, and images are read as it reads them.
 
+    FILE.parquet, and the shards of FOLDER/ with --format, hold a row each: `id`, `name` and the parameters. Folders,
+    Parquet and .npy are then read a piece at a time, so that memory does not grow with N; --resume makes the shards
+    that are missing.
+
     \b
     Examples:
       vae-edge encode t10k-images-idx3-ubyte.gz --out posteriors.npz
       vae-edge encode three.png
       vae-edge encode - < three.png
+      vae-edge encode parquet/ --out codes.parquet
+      vae-edge encode my-pictures/ --out codes/ --format parquet
       vae-edge encode photos/ --bundle ./my-photos --resize 64 --crop fit --out posteriors.npz
       vae-edge encode seven.png --bundle ./my-labels --label 7
       vae-edge encode rows.csv --bundle ./my-table --out posteriors.npz
@@ -200,13 +244,28 @@ def encode(
     from vae_edge.runtime import atomic
     from vae_edge.runtime.bundle import npz
 
+    rows_to = RowsTo.asked(out, format, rows_per_shard, force=force, resume=resume)
+    treatment = treatment_of(resize, crop, grey, invert, ground, white)
+    if rows_to:
+        from vae_edge.cli.rows.inputs import Stream
+        from vae_edge.cli.rows.jobs import Encode
+
+        vae = load(bundle, provider, provider_option, threads)
+        stream = Stream(vae, images, start, limit, treatment, column, label_column, context.obj.say)
+        given = _of_options(vae, label, labels, condition, stream.count)
+        if rows_to.kind == "tar":
+            raise typer.BadParameter("a tar is for pictures: write Parquet or .npz", param_hint="--format")
+        _write_rows(context.obj, rows_to, Encode(vae, stream, given), "encode")
+        return
+    if resume or force:
+        flag = "--resume" if resume else "--force"
+        raise typer.BadParameter("is for shards: give --format, and --out FOLDER/", param_hint=flag)
     out = None if out == STDOUT else out
     suffix = Path(out).suffix.lower() if out else ".json"
     if suffix not in {".npz", ".json"}:
-        raise typer.BadParameter(f"expected FILE.npz or FILE.json, got {out!r}", param_hint="--out")
+        raise typer.BadParameter(f"expected FILE.parquet, FILE.npz or FILE.json, got {out!r}", param_hint="--out")
     if out:
         Destination(Path(out), "arrays").check()
-    treatment = treatment_of(resize, crop, grey, invert, ground, white)
     vae = load(bundle, provider, provider_option, threads)
     console = context.obj
     found = read(images, vae, start, limit, label_column, treatment, console.say)
@@ -243,16 +302,36 @@ def encode(
     console.result(report | {"out": out})
 
 
+def _of_options(vae: VAE, label: str | None, labels: str | None, condition: str | None, n: int) -> Given:
+    """What options give beside the events; nothing where the events bring labels themselves."""
+    wanted = vae.manifest.condition
+    if label is labels is condition is None and wanted is not None and wanted.is_label:
+        return Given()
+    return resolve(vae, label, labels, condition, n=n)
+
+
+def _write_rows(console: Console, to: RowsTo, job: Encode | Reconstruct, verb: str, **options: Any) -> None:
+    from vae_edge.cli.rows.jobs import recorded
+
+    began = time.perf_counter()
+    vae, stream = job.vae, job.stream
+    record = recorded(vae, verb=verb, **options, **stream.record(), **job.given.record)
+    written = to.write(verb, job.columns, stream.count, record, job.batches)
+    stream.end()
+    to.tell(console, vae, stream.count, written, time.perf_counter() - began, job.columns, record)
+
+
 def _chunks(events: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
     return (events[at : at + BATCH] for at in range(0, len(events), BATCH))
 
 
 def _reconstructions(
-    vae: VAE, originals: npt.NDArray[Any], head: str, latent: str, seed: int, given: Given
+    vae: VAE, originals: npt.NDArray[Any], head: str, latent: str, seed: int, given: Given, member: int | None
 ) -> Iterator[npt.NDArray[Any]]:
     for at in range(0, len(originals), BATCH):
         x = originals[at : at + BATCH]
-        yield vae.reconstruct(x, head=head, latent=latent, seed=seed, start=at, **given.of(at, len(x)))
+        arguments = given.of(at, len(x))
+        yield vae.reconstruct(x, head=head, latent=latent, seed=seed, start=at, member=member, **arguments)
 
 
 def _decimals(array: npt.NDArray[Any]) -> list[Any]:

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from keras import ops
 
 from vae_edge.export import bundle, priors, statements, variant
 from vae_edge.export.bundle import Events, Options, Progress, Sets
 from vae_edge.export.convert import DEFAULT_OPSET
+from vae_edge.export.deviations import Uncertain
 from vae_edge.export.inspection import inspect
 from vae_edge.export.request import Request
 from vae_edge.export.sources.callables import CallableSource
@@ -22,7 +24,7 @@ from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle import manifest
 from vae_edge.runtime.bundle.manifest import FP32, Manifest, Training
 from vae_edge.runtime.conditions import check as conditions_of
-from vae_edge.runtime.errors import DataError, RunError
+from vae_edge.runtime.errors import DataError, InputError, RunError
 from vae_edge.runtime.evaluation import figures
 from vae_edge.train import data as datasets
 from vae_edge.train import fit, kept
@@ -32,6 +34,7 @@ from vae_edge.train.kept import Part
 from vae_edge.train.model import MixturePrior, VariationalAutoencoder
 from vae_edge.train.provenance import producer, versions
 from vae_edge.train.run import Record
+from vae_edge.train.weights import uncertain_layers
 
 __all__ = ["export"]
 
@@ -62,7 +65,8 @@ def export(
 
     `name` is the bundle's, by default that of its folder, and `opset` the ONNX operator set, 13 to 18.
     `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
-    TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too.
+    TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too. A run with
+    uncertain weights is exported in fp32 alone (InputError).
     """
     out = Path(out)
     model, record, best = fit.load(run)
@@ -74,6 +78,11 @@ def export(
     metrics = functools.partial(_measured, record, sets)
     chosen = Options(name, precision, max_nats, force, training, metrics, options, progress)
     bundle.expect(out, chosen)
+    if record.config.weights == "uncertain" and precision != FP32:
+        raise InputError(
+            f"precision should be fp32 for a run with uncertain weights, whose deviations are of such weights; it is "
+            f"{precision}: leave --precision out"
+        )
     examples = sets.test or sets.split("validation")
     if sets.test is None:
         progress(f"without {record.config.data} ({sets.why}): by the events that the run kept; no test figures", 0)
@@ -94,12 +103,12 @@ class RunData:
     """The data of a run: read where it lies, or where that is gone the events that the run kept."""
 
     def __init__(self, run: Path, record: Record, data_dir: str | Path | None, *, is_named: bool) -> None:
-        """Reads the test split; where the place was named by the user, what is wrong with it is an error."""
+        """Reads the data; where the place was named by the user, what is wrong with it is an error."""
         self.run, self.record, self.why = run, record, ""
-        self.data_dir = data_dir or record.data_dir or None
         self.test: Dataset | None = None
         try:
-            self.test = datasets.load_for(record.config, "test", self.data_dir)
+            self.splits = datasets.read_for(record.config, data_dir or record.data_dir or None)
+            self.test = self.splits.split("test")
             record.expect(self.test)
         except (DataError, RunError) as error:
             if is_named:
@@ -110,7 +119,7 @@ class RunData:
         """Training or validation events; raises DataError where nothing was kept either."""
         if self.test is None:
             return kept.load(self.run, self.record, split)
-        return datasets.load_for(self.record.config, split, self.data_dir)
+        return self.splits.split(split)
 
 
 def _training(record: Record, epoch: int) -> Training:
@@ -153,6 +162,7 @@ def _request(model: VariationalAutoencoder, record: Record, test: Dataset, opset
         conditions=test.labels if record.labels else None,
         event=said,
         opset=opset,
+        uncertain=_uncertain(model),
     )
 
 
@@ -161,6 +171,14 @@ def _prior(model: VariationalAutoencoder) -> Any:
         frozen = model.flow.frozen()
         return frozen if model.follows_label else frozen(None)
     return "normal" if model.mixture is None else _mixture(model.mixture)
+
+
+def _uncertain(model: VariationalAutoencoder) -> Uncertain | None:
+    """The decoder's weights that have a posterior; None of a run whose weights are points."""
+    found = [pair for layer in uncertain_layers(model.decoder) for pair in layer.posteriors]
+    if not found:
+        return None
+    return Uncertain([loc for loc, _ in found], [np.asarray(ops.softplus(rho)) for _, rho in found])
 
 
 def _mixture(prior: MixturePrior) -> priors.Prior:

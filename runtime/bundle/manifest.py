@@ -17,7 +17,18 @@ import typing
 from typing import Any
 
 from vae_edge.runtime.bundle import migration, validation
-from vae_edge.runtime.bundle.schema import Condition, File, Graph, Image, Manifest, Spec, Tensor, Training, Vector
+from vae_edge.runtime.bundle.schema import (
+    Condition,
+    Deviations,
+    File,
+    Graph,
+    Image,
+    Manifest,
+    Spec,
+    Tensor,
+    Training,
+    Vector,
+)
 from vae_edge.runtime.bundle.validation import FILE_NAME, FP32, MAX_SIZE, PRECISIONS, SCHEMA
 from vae_edge.runtime.errors import ManifestError
 
@@ -29,6 +40,7 @@ __all__ = [
     "PRECISIONS",
     "SCHEMA",
     "Condition",
+    "Deviations",
     "File",
     "Graph",
     "Image",

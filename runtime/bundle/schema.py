@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Self
 
-__all__ = ["Condition", "File", "Graph", "Image", "Manifest", "Spec", "Tensor", "Training", "Vector"]
+__all__ = ["Condition", "Deviations", "File", "Graph", "Image", "Manifest", "Spec", "Tensor", "Training", "Vector"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,18 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Deviations:
+    """The decoder's weights as normal distributions: N(loc, scale^2), where loc is what its graph holds.
+
+    `weights` names those initializers of the graph that are uncertain. `file` holds one array `scale`: the standard
+    deviations of all of them, in that order.
+    """
+
+    file: File
+    weights: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Training:
     """How the weights were learned; `command` and `commit` make them again. Drafted by the training run.
 
@@ -155,8 +167,9 @@ class Manifest:
 
     `schema` is the format's number, `name` the bundle's, `producer` the release that made it, and `versions` the
     packages that took part. `event` is what x is, `condition` what is given beside it, or None, `latent_size` is L.
-    `graphs` holds 'encoder' and 'decoder', and for a flow 'prior' and 'prior_inverse'; `posterior`, `likelihood` and `prior` say which distributions their outputs
-    parameterise. `precision` is what the weights of graphs and prior are stored in. `probe` is the file of events to
+    `graphs` holds 'encoder' and 'decoder', and for a flow 'prior' and 'prior_inverse'; `posterior`, `likelihood` and
+    `prior` say which distributions their outputs parameterise. `deviations` says how uncertain the decoder's weights
+    are, or None. `precision` is what the weights of graphs and prior are stored in. `probe` is the file of events to
     check the bundle by, `training` how it was learned, or None. `metrics` are test figures (nats per event), `parity`
     the largest difference from the model that was exported, by output. `digest` is the SHA-256 of the manifest.
     """
@@ -172,6 +185,7 @@ class Manifest:
     posterior: Spec
     likelihood: Spec
     prior: Spec
+    deviations: Deviations | None
     precision: str
     probe: File
     training: Training | None
@@ -204,4 +218,5 @@ class Manifest:
     def files(self) -> tuple[File, ...]:
         """The files that the manifest lists."""
         prior = () if self.prior.file is None else (self.prior.file,)
-        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior)
+        deviations = () if self.deviations is None else (self.deviations.file,)
+        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior, *deviations)

@@ -6,13 +6,14 @@ import math
 import re
 
 from vae_edge.runtime.bundle.migration import SCHEMA
-from vae_edge.runtime.bundle.schema import Condition, File, Graph, Image, Manifest, Spec, Vector
+from vae_edge.runtime.bundle.schema import Condition, Deviations, File, Graph, Image, Manifest, Spec, Vector
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.flow import Flow
 from vae_edge.runtime.errors import ManifestError
 
 __all__ = ["FILE_NAME", "FP32", "MAX_SIZE", "PRECISIONS", "SCHEMA", "check"]
 
+MAX_WEIGHTS = 4096  # uncertain ones, each a kernel or a bias
 MAX_SIZE = 4096  # of an axis of an image, a vector, a latent or a condition
 FP32 = "fp32"
 PRECISIONS = (FP32, "fp16", "int8")
@@ -49,6 +50,8 @@ def check(manifest: Manifest) -> None:
     _check_spec("likelihood", manifest.likelihood, manifest.event.shape, manifest.decoder)
     _check_spec("prior", manifest.prior, latent, *flow)
     _check_labels(manifest)
+    if manifest.deviations is not None:
+        _check_deviations(manifest.deviations, manifest.precision)
     if manifest.training is not None:
         how = manifest.training.binarize
         _expect(how in BINARISATIONS, "training.binarize", "'none', 'static' or 'dynamic'", how)
@@ -135,6 +138,14 @@ def _check_labels(manifest: Manifest) -> None:
     labels, condition = manifest.prior.constants.get("labels"), manifest.condition
     size = condition.size if condition is not None and condition.is_label else 0
     _expect(labels is None or labels == size, "prior.constants.labels", f"{size}, the labels", labels)
+
+
+def _check_deviations(deviations: Deviations, precision: str) -> None:
+    """Names of weights, each once; only a graph in float32 holds them as they are."""
+    names = deviations.weights
+    _expect(0 < len(names) <= MAX_WEIGHTS, "deviations.weights", f"1 to {MAX_WEIGHTS} names", len(names))
+    _expect(len(set(names)) == len(names) and all(names), "deviations.weights", "different names", names)
+    _expect(precision == FP32, "deviations", f"null with precision {precision}", deviations.file.name)
 
 
 def _check_names(*graphs: Graph) -> None:

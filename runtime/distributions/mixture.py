@@ -26,9 +26,9 @@ _TERMS_AT_ONCE = 1 << 20  # squares that a block of a log_prob sums: 8 MiB
 class Mixture(Distribution):
     """A prior of K normals: weights (K,), loc (K, L), scale_tril (K, L, L); batch_shape (), event_shape (L,).
 
-    A component's covariance is T T', T = scale_tril being lower triangular with a positive diagonal. With weights (B, K)
-    it is a batch of B mixtures of the same normals, as that of each event's label. Draw i takes its component from
-    Purpose.COMPONENT and its noise from Purpose.PRIOR.
+    A component's covariance is T T', T = scale_tril being lower triangular with a positive diagonal. With weights
+    (B, K) it is a batch of B mixtures of the same normals, as that of each event's label. Draw i takes its component
+    from Purpose.COMPONENT and its noise from Purpose.PRIOR.
     """
 
     family = "mixture"

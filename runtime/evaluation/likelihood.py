@@ -82,6 +82,7 @@ def nll(
     label: Label | None = None,
     condition: npt.ArrayLike | None = None,
     seed: int = 0,
+    members: int | None = None,
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int], None] | None = None,
 ) -> Float64:
@@ -89,7 +90,9 @@ def nll(
 
     float64, in nats. Sample k of event i is draw i of stream k. Memory does not grow with `samples`; `progress` is
     called with the number of samples drawn since the last call, n * samples in all. On CPUs each thread takes events of
-    its own, from noise to sum, and all share one decoder session. Raises InputError, also for a model without a bound.
+    its own, from noise to sum, and all share one decoder session. With `members` M it is a bound on -log 1/M sum_m
+    p_m(x), the mean of what members 0 to M - 1 make of the same samples; n * samples * M are decoded. Raises
+    InputError, also for a model without a bound.
     """
     if samples < 1:
         raise InputError(f"samples should be positive, it is {samples}")
@@ -103,6 +106,7 @@ def nll(
     checked = check(events, vae.manifest.event)
     rows = conditions.check(vae.manifest.condition, label, condition, len(checked))
     decoder, workers = _decoder(vae)
+    decoders = [decoder] if members is None else [vae.model.members.session(member) for member in range(members)]
     rounds = math.ceil(len(checked) / batch_size / workers)
     parts = [part for part in np.array_split(np.arange(len(checked)), rounds * workers) if len(part)]
     out, counting, stop = np.empty(len(checked)), threading.Lock(), threading.Event()
@@ -121,14 +125,16 @@ def nll(
             streams = range(first, min(first + at_once, samples))
             z, log_q = draw(streams)
             repeated = None if given is None else np.concatenate([given] * len(streams))
-            log_w = (likelihood(decoder.run(z, repeated)) + prior(z) - log_q).reshape(-1, len(x))
-            higher = np.maximum(top, log_w.max(axis=0))
-            total = total * np.exp(top - higher) + np.exp(log_w - higher).sum(axis=0)
-            top = higher
-            if progress is not None:
-                with counting:
-                    progress(len(z))
-        out[part] = math.log(samples) - np.log(total) - top
+            rest = prior(z) - log_q
+            for each in decoders:
+                log_w = (likelihood(each.run(z, repeated)) + rest).reshape(-1, len(x))
+                higher = np.maximum(top, log_w.max(axis=0))
+                total = total * np.exp(top - higher) + np.exp(log_w - higher).sum(axis=0)
+                top = higher
+                if progress is not None:
+                    with counting:
+                        progress(len(z))
+        out[part] = math.log(samples * len(decoders)) - np.log(total) - top
 
     with ThreadPoolExecutor(workers) as pool:
         try:

@@ -97,6 +97,7 @@ def main() -> None:
         posterior=manifest.Spec("normal", (L,), {"loc": "loc", "scale": "scale"}),
         likelihood=manifest.Spec("bernoulli", (H, W, C), {"logits": "logits"}),
         prior=manifest.Spec("normal", (L,)),
+        deviations=None,
         precision="fp32",
         probe=placeholder,
         training=manifest.Training("none", "", 0, 0, 0, "elbo", "", ""),

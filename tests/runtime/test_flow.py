@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests import bundles
 
+from tests import bundles
 from vae_edge.runtime import VAE, Flow, InputError, IntegrityError, ManifestError, Mixture, Normal, noise, probe
 from vae_edge.runtime.bundle import guard, manifest, npz, priors
 from vae_edge.runtime.bundle.manifest import File, Spec
@@ -53,8 +53,8 @@ def test_a_draw_is_the_flow_of_the_standard_normals_noise(vaes: dict[str, VAE], 
     assert (prior.batch_shape, prior.event_shape) == ((5,) if given else (), (L,))
     z = prior.sample(() if given else 5, seed=2**63 + 1, start=7)
     eps = noise.normals(2**63 + 1, Purpose.PRIOR, 7, 5, L)
-    np.testing.assert_array_equal(eps, Normal(np.zeros(L), np.ones(L), purpose=Purpose.PRIOR).sample(5, seed=2**63 + 1,
-                                                                                                     start=7))  # fmt: skip
+    standard = Normal(np.zeros(L), np.ones(L), purpose=Purpose.PRIOR)
+    np.testing.assert_array_equal(standard.sample(5, seed=2**63 + 1, start=7), eps)
     np.testing.assert_allclose(z, model.from_noise(eps, rows(vae, given, 5)), rtol=2e-6, atol=2e-6)
     np.testing.assert_allclose(model.to_noise(z, rows(vae, given, 5))[0], eps, atol=1e-5)
 

@@ -16,6 +16,7 @@ from vae_edge.runtime.bundle.manifest import (
     PRECISIONS,
     SCHEMA,
     Condition,
+    Deviations,
     File,
     Graph,
     Image,
@@ -73,7 +74,7 @@ def conditions(draw: st.DrawFn) -> Condition | None:
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     """Sealed, with every field drawn."""
-    names = iter(draw(st.lists(PLAIN_NAMES, min_size=4, max_size=4, unique=True)))
+    names = iter(draw(st.lists(PLAIN_NAMES, min_size=5, max_size=5, unique=True)))
     event, condition, latent = draw(events()), draw(conditions()), (draw(SIZES),)
 
     def file() -> File:
@@ -100,6 +101,9 @@ def manifests(draw: st.DrawFn) -> Manifest:
             ]
         )
     )
+    precision = draw(st.sampled_from(PRECISIONS))
+    weights = draw(st.none() | st.lists(TEXTS.filter(bool), min_size=1, max_size=3, unique=True))
+    uncertain = weights is not None and precision == "fp32"
     return seal(
         Manifest(
             schema=SCHEMA,
@@ -116,7 +120,8 @@ def manifests(draw: st.DrawFn) -> Manifest:
             posterior=posterior,
             likelihood=Spec("bernoulli", event.shape, {"logits": "logits"}),
             prior=mixture,
-            precision=draw(st.sampled_from(PRECISIONS)),
+            deviations=Deviations(file(), tuple(weights)) if uncertain else None,
+            precision=precision,
             probe=file(),
             training=draw(st.none() | st.builds(Training, TEXTS, TEXTS, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS, TEXTS)),
             metrics=draw(FIGURES),

@@ -92,6 +92,8 @@ def made() -> dict[str, dict[str, bytes]]:
         for kind in (*bundles.KINDS, *bundles.FLOWS):
             found[kind] = read_files(bundles.build(kind).write(Path(folder) / kind))
         found["labelled mixture"] = labelled(Path(folder) / "labels")
+        # Another runtime may know no members: the weights' means are the graph's own.
+        found["uncertain"] = read_files(bundles.uncertain(Path(folder) / "binary", Path(folder) / "uncertain"))
     found["mixture"] = mixture("fp32")
     found["mixture fp16"] = mixture("fp16")
     found["mixture int8"] = mixture("int8")

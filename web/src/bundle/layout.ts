@@ -3,6 +3,7 @@
 import { either, float, integer, listOf, mapOf, objectOf, oneOf, orNull, string, wholeNumber } from "./fields.js";
 import type {
   ConditionSpec,
+  DeviationsSpec,
   DistributionSpec,
   FileSpec,
   GraphSpec,
@@ -63,6 +64,8 @@ const distribution = objectOf<DistributionSpec>({
   file: orNull(file),
 });
 
+const deviations = objectOf<DeviationsSpec>({ file, weights: listOf(string) });
+
 const training = objectOf<TrainingSpec>({
   dataset: string,
   datasetSha256: string,
@@ -89,6 +92,7 @@ export const readManifest = objectOf<Manifest>({
   posterior: distribution,
   likelihood: distribution,
   prior: distribution,
+  deviations: orNull(deviations),
   precision: oneOf("fp32", "fp16", "int8"),
   probe: file,
   training: orNull(training),

@@ -70,6 +70,15 @@ export interface DistributionSpec {
   readonly file: FileSpec | null;
 }
 
+/**
+ * How uncertain the decoder's weights are: `weights` names initializers of its graph, and `file` holds the standard
+ * deviations of their numbers. This runtime uses the means, which are the graph's own.
+ */
+export interface DeviationsSpec {
+  readonly file: FileSpec;
+  readonly weights: readonly string[];
+}
+
 /** How the weights were learned. */
 export interface TrainingSpec {
   readonly dataset: string;
@@ -105,6 +114,7 @@ export interface Manifest {
   readonly posterior: DistributionSpec;
   readonly likelihood: DistributionSpec;
   readonly prior: DistributionSpec;
+  readonly deviations: DeviationsSpec | null;
   readonly precision: Precision;
   readonly probe: FileSpec;
   readonly training: TrainingSpec | null;

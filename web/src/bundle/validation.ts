@@ -3,8 +3,18 @@
 import { isSame, type Shape } from "../arrays.js";
 import { FLOW, problem } from "../distributions/registry.js";
 import { ManifestError } from "../errors.js";
-import type { ConditionSpec, DistributionSpec, EventSpec, FileSpec, GraphSpec, Manifest } from "./schema.js";
+import type {
+  ConditionSpec,
+  DeviationsSpec,
+  DistributionSpec,
+  EventSpec,
+  FileSpec,
+  GraphSpec,
+  Manifest,
+  Precision,
+} from "./schema.js";
 
+const MAX_WEIGHTS = 4096; // uncertain ones, each a kernel or a bias
 const MAX_SIZE = 4096; // of an axis of an image, a vector, a latent or a condition
 
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -35,6 +45,7 @@ export function checkManifest(manifest: Manifest): void {
   checkDistribution("likelihood", manifest.likelihood, event, [decoder]);
   checkDistribution("prior", manifest.prior, latent, flow);
   checkLabels(manifest);
+  if (manifest.deviations !== null) checkDeviations(manifest.deviations, manifest.precision);
   for (const figures of [manifest.metrics, manifest.parity]) {
     expect(Object.values(figures).every(Number.isFinite), "figures", "finite", Object.values(figures));
   }
@@ -46,8 +57,16 @@ export function eventShape(event: EventSpec): Shape {
 }
 
 /** The files that the manifest vouches for. */
-export function filesOf({ graphs, probe, prior }: Manifest): FileSpec[] {
-  return [...Object.values(graphs).map((graph) => graph.file), probe, ...(prior.file === null ? [] : [prior.file])];
+export function filesOf({ graphs, probe, prior, deviations }: Manifest): FileSpec[] {
+  const beside = [prior.file, deviations === null ? null : deviations.file].filter((file) => file !== null);
+  return [...Object.values(graphs).map((graph) => graph.file), probe, ...beside];
+}
+
+function checkDeviations({ weights, file }: DeviationsSpec, precision: Precision): void {
+  expect(weights.length > 0 && weights.length <= MAX_WEIGHTS, "deviations.weights", `1 to ${MAX_WEIGHTS} names`, weights);
+  const different = new Set(weights).size === weights.length && !weights.includes("");
+  expect(different, "deviations.weights", "different names", weights);
+  expect(precision === "fp32", "deviations", `null with precision ${precision}`, file.name);
 }
 
 function checkEvent(event: EventSpec): void {
