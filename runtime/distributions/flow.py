@@ -26,8 +26,8 @@ class Flow(Distribution):
     """A prior z = f(eps) of standard normal noise (Dinh et al. 2017); batch_shape () or (B,), event_shape (L,).
 
     `forward` maps noise (n, L) to z (n, L), and `inverse` z (n, L) to the noise (n, L) and log |det d eps / d z| (n,),
-    all float32; both are also given the condition of each vector, or None. `condition` has one row for all vectors, or
-    with `is_batch` one for each of B. `at_once` bounds the vectors of a call. Draw i takes its noise from
+    all float32; both are also given the condition of each vector, or None. `size` is L. `condition` has one row for all
+    vectors, or with `is_batch` one for each of B. `at_once` bounds the vectors of a call. Draw i takes its noise from
     Purpose.PRIOR, as one of a standard normal prior does.
     """
 
