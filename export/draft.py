@@ -31,13 +31,13 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """A manifest and the files that it vouches for."""
+    """A manifest and the files that it lists."""
 
     manifest: Manifest
     files: dict[str, bytes]
 
     def with_file(self, name: str, data: bytes) -> Draft:
-        """The same with a probe of these bytes."""
+        """The same draft with `data` as its probe."""
         manifest = seal(dataclasses.replace(self.manifest, probe=File.of(name, data)))
         return Draft(manifest, self.files | {name: data})
 
@@ -95,6 +95,7 @@ def draft(request: Request, found: Findings, *, name: str, producer: str, versio
         precision=FP32,
         probe=File.of("probe.npz", files["probe.npz"]),
         training=training,
+        scores=None,
         metrics={},
         parity={},
         digest="",
@@ -124,7 +125,8 @@ def member_of(vae: VAE, uncertain: Uncertain, placed: Placed) -> Float32:
 def with_probe(made: Draft, vae: VAE, reference: Reference, found: Findings) -> Draft:
     """The draft with its probe: a few examples and latents with what the user's own function makes of them.
 
-    A logit that the model gives as a probability is what the graph gives: float32 keeps too few digits of it.
+    Where the model gives probabilities, the probe holds the graph's own logits: a float32 probability has too few
+    digits for its logit.
     """
     assert found.events is not None
     manifest = made.manifest

@@ -1,6 +1,6 @@
 """Finds out what a model is: event, condition, posterior, likelihood, prior, graphs; and the problems with it.
 
-Every step runs that can, so that a user sees all problems at once.
+Each step that can run does, so that a user sees all problems at once.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _some(array: Array, n: int) -> Array:
 
 
 class _Collected:
-    """A block whose InputError becomes a problem, so that what does not depend on it is looked at too."""
+    """A block whose InputError becomes a problem of the findings, so that the steps that do not need it go on."""
 
     def __init__(self, found: Findings) -> None:
         self._problems = found.problems

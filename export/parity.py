@@ -1,6 +1,6 @@
 """The parity gate: the bundle, run by the runtime, against the user's own function.
 
-It is the function that is called, never the graph that was made of it. What it gives is compared as it gives it: a
+The function itself is called, never the graph that was made of it. Its outputs are compared in its own terms: a
 probability with a probability, a log-variance with a log-variance.
 """
 
@@ -111,7 +111,7 @@ def _draws(vae: VAE, conditions: Array | None) -> Iterator[tuple[str, Array, Arr
 
 
 def _starts(latents: list[tuple[str, Array, Array | None]]) -> list[int]:
-    """Of each batch the index of its first latent among those of its kind."""
+    """For each batch, the index of its first latent among the latents of its kind."""
     seen: dict[str, int] = {}
     starts = []
     for what, z, _ in latents:

@@ -80,7 +80,7 @@ def mixture(weights: Array, loc: Array, scale_tril: Array, how: str) -> Prior:
     """A mixture of weights (K,) or (labels, K), loc (K, L), scale_tril (K, L, L); raises InputError where it is not."""
     weights = np.asarray(weights, np.float64)
     arrays = priors.arrays(weights / weights.sum(axis=-1, keepdims=True), loc, scale_tril)
-    Mixture(arrays["weights"], loc, scale_tril)  # says what is wrong with it
+    Mixture(arrays["weights"], loc, scale_tril)  # raises InputError for what is no mixture
     labels = len(weights) if weights.ndim == 2 else 0
     return Prior(Mixture.family, len(loc), arrays, how, labels)
 

@@ -43,7 +43,7 @@ class Request:
 
 @dataclass
 class Findings:
-    """What inspection finds out, step by step; a step that failed leaves None, and says why in `problems`."""
+    """What inspection has found, step by step. A step that failed leaves None, and the reason in `problems`."""
 
     problems: list[str]
     warnings: list[str]

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         VaeEdgeError,
     )
     from vae_edge.runtime.heads import HEADS
+    from vae_edge.runtime.scoring.scorer import Score
     from vae_edge.runtime.vae import VAE
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "OutputError",
     "ProviderError",
     "RunError",
+    "Score",
     "UnsafeBundle",
     "VaeEdgeError",
 ]
@@ -82,6 +84,7 @@ _HOMES = {
     "Mixture": "distributions",
     "MultivariateNormalTriL": "distributions",
     "Normal": "distributions",
+    "Score": "scoring.scorer",
 }
 
 

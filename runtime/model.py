@@ -5,7 +5,7 @@ Arguments have been checked by `vae.VAE`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -164,6 +164,21 @@ class Model:
 
         parallel.each(parts, self._workers, render)
         return pixels
+
+    def each_part(self, n: int, draws: int, work: Callable[[slice], None]) -> None:
+        """Calls `work` with parts of n events, on several threads; `draws` latents of each event fill a decoder's run.
+
+        `work` decodes by `decode_part`, which stays on its thread.
+        """
+        size = max(1, self._batches["decoder"] // draws)
+        parallel.each([slice(at, min(at + size, n)) for at in range(0, n, size)], self._workers, work)
+
+    def decode_part(self, z: Float32, condition: Array | None) -> Iterator[tuple[slice, list[Float32]]]:
+        """The decoder's outputs for latents (n, L), in runs that hold no more than they may, each with its rows."""
+        size = self._batches["decoder"]
+        for at in range(0, len(z), size):
+            rows = slice(at, min(at + size, len(z)))
+            yield rows, self.decoder.run(z[rows], None if condition is None else condition[rows])
 
     def _run(self, session: Session, name: str, n: int, inputs: Inputs, condition: Array | None) -> list[Float32]:
         """A graph's outputs for n events."""

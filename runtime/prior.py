@@ -101,8 +101,13 @@ class Prior:
             return self._fixed
         assert isinstance(self._fixed, Mixture)
         assert rows is not None
-        places = rows if rows.ndim == 1 else rows.argmax(axis=1)
+        places = self.places(rows)
         return self._fixed.members(places if is_batch else int(places[0]))
+
+    def places(self, rows: Array) -> npt.NDArray[np.intp]:
+        """The number of each row's label."""
+        found: npt.NDArray[np.intp] = rows if rows.ndim == 1 else rows.argmax(axis=1)
+        return found
 
     @property
     def mixture(self) -> Mixture:

@@ -25,6 +25,7 @@ from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.members import check_count, check_member
 from vae_edge.runtime.model import BATCH_SIZE, Model
 from vae_edge.runtime.origin import Origin
+from vae_edge.runtime.scoring.scorer import Score, Scorer
 
 __all__ = ["BATCH_SIZE", "VAE"]
 
@@ -129,6 +130,10 @@ class VAE:
     @cached_property
     def _condition(self) -> Condition | None:
         return self.bundle.manifest.condition
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return Scorer(self.model)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _OPENED}
@@ -365,6 +370,27 @@ class VAE:
         given = conditions.check(self._condition, label, condition, steps)
         return self.model.render(steps, z.__getitem__, head, seed, 0, given)
 
+    def score(
+        self,
+        x: npt.ArrayLike,
+        *,
+        label: Label | None = None,
+        condition: npt.ArrayLike | None = None,
+        draws: int | None = None,
+        seed: int = 0,
+        members: SupportsIndex | None = None,
+    ) -> Score:
+        """How unlike its training data the model finds each event: statistics, a map of surprise, and one value.
+
+        `x` as `prepare` takes it. `draws` is how many z of each posterior are decoded, by default as many as the
+        bundle's fit took, or 16 without one. An event's score does not depend on the others, nor on its place among
+        them: all share their noise. A conditional model is given `label` or `condition`; without a label each event is
+        scored under the one that makes it likeliest. `members` of an ensemble also say where they disagree: the score's
+        `aleatoric` and `epistemic`. Raises InputError.
+        """
+        checked, several = events.check(x, self.manifest.event), self._several(members)
+        return self._scorer.score(checked, label, condition, draws, seed, several)
+
     def _several(self, members: SupportsIndex | None) -> int | None:
         if members is None:
             return None
@@ -390,7 +416,7 @@ class VAE:
         return narrow
 
 
-_OPENED = ("bundle", "model", "_condition")
+_OPENED = ("bundle", "model", "_condition", "_scorer")
 
 
 @lru_cache(maxsize=2)  # a worker opens a VAE once, however many tasks bring it

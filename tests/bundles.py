@@ -132,6 +132,7 @@ class Model:
             precision="fp32",
             probe=File("probe.npz", 1, "0" * 64),
             training=None,
+            scores=None,
             metrics={},
             parity={},
             digest="",

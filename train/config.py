@@ -130,7 +130,7 @@ class Config:
         self._expect(0 <= self.ema < 1, "ema", "in [0, 1)")
         self._expect(self.beta == 1.0 or self.objective == "beta", "beta", "1 unless the objective is beta")
         self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
-        self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", "0 unless the prior is normal")
+        self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", f"0 with a {self.prior} prior")
         self._expect(self.prior != "flow" or self.latent > 1, "latent", "2 or more with a flow prior")
         self._expect(
             self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
@@ -139,8 +139,8 @@ class Config:
         self._expect(certain, "weights", "point with objective iwae, whose draws of one event share their weights")
         self._expect(self.weights_beta == 1 or self.weights == "uncertain", "weights_beta", "1 with weights of points")
         self._expect(self.warmup > 0 or self.free_bits == 0, "free_bits", "0 without a warmup")
-        # What has no effect must be the default, but for components, flow_blocks and flow_width: a preset's stay where
-        # another --prior is given.
+        # An option without effect must have its default, except components, flow_blocks and flow_width: a preset's stay
+        # beside another --prior.
         self._expect(self.objective == "iwae" or self.samples == 5, "samples", "5 unless the objective is iwae")
         self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "200 unless the schedule is cosine")
         self.treatment  # noqa: B018 - raises where one of its options makes no sense
@@ -162,12 +162,12 @@ class Config:
         return self.data not in NAMES
 
     def absolute(self) -> Self:
-        """The same with the path of the data as it is from any folder of this machine."""
+        """The same configuration with an absolute path of the data, which holds in any folder of this machine."""
         return dataclasses.replace(self, data=str(_absolute(self.data))) if self.is_path else self
 
     @property
     def data_name(self) -> str:
-        """What others may be told of `data`: the name of a set, or the last part of its path."""
+        """The name of the data set, or the last part of its path: what a bundle may say of `data`."""
         return _absolute(self.data).name if self.is_path else self.data
 
     def to_json(self) -> str:
@@ -178,7 +178,8 @@ class Config:
     def from_json(cls, text: str) -> Self:
         """The configuration of a `text` that `to_json` wrote; raises InputError on an unknown field or a wrong value.
 
-        What release 0.1 did not record had one value: the likelihood was a Bernoulli's, and the last events validated.
+        Release 0.1 did not record two fields, as they had one value each: the likelihood was a Bernoulli, and the last
+        events were the validation split.
         """
         try:
             return cls(**({"likelihood": "bernoulli", "validation": "last"} | json.loads(text)))
@@ -186,7 +187,7 @@ class Config:
             raise InputError(f"not a configuration of this release: {error}") from error
 
     def settled(self, recorded: Config) -> Config:
-        """The same with what a run has recorded where this says 'auto'."""
+        """The same configuration with the recorded value in place of each 'auto'."""
         left = [name for name in ("likelihood", "network", "validation") if getattr(self, name) == "auto"]
         chosen = {name: getattr(recorded, name) for name in left}
         return dataclasses.replace(self, **chosen)

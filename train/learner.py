@@ -21,14 +21,14 @@ from vae_edge.train.weights import drawn
 __all__ = ["Learner", "evenly"]
 
 VALIDATION_BATCH = 500
-CODES = 60_000  # at most so many events' codes tell the mixture prior, taken evenly from all of them
+CODES = 60_000  # the mixture prior is fitted to the codes of at most so many events, taken evenly from all
 EM_STEPS = 2  # of the mixture prior after each epoch
 
 
 class Learner(keras.Model):
-    """A model with what it takes to learn it; `fit` feeds it the indices of events.
+    """A model with its feed, optimizer and moving averages; `fit` feeds it the indices of events.
 
-    `log_scale` is what the figures of a table's rows lie lower by in the rows' own units than in standard ones.
+    `log_scale` is subtracted from the log-densities of a table's rows, which are reported in the rows' own units.
     """
 
     def __init__(self, model: VariationalAutoencoder, feed: Feed, log_scale: float = 0.0) -> None:
@@ -97,7 +97,7 @@ class Learner(keras.Model):
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """For its length the model holds the moving averages of its weights, if there are any."""
+        """A block in which the model has the moving averages of its weights, if there are any."""
         kept = [weight.numpy() for weight in self.model.trainable_variables]
         for weight, average in zip(self.model.trainable_variables, self.averages, strict=False):
             weight.assign(average.numpy())
@@ -108,7 +108,7 @@ class Learner(keras.Model):
                 weight.assign(value)
 
     def fit_prior(self) -> None:
-        """Fits a mixture prior to the codes of training events, where there is one; EM goes on from where it was."""
+        """Fits a mixture prior, if there is one, to codes of training events; EM starts from the present mixture."""
         prior = self.model.mixture
         if prior is None:
             return
@@ -118,7 +118,7 @@ class Learner(keras.Model):
         given = self.feed.label(tf.constant(chosen))
         label = None if given is None else given.numpy()
         parts = prior.parts
-        if not parts.loc.any():  # as they were made, all one normal
+        if not parts.loc.any():  # the initial mixture: all components are one normal
             parts = mixture.begin(z, len(parts.loc), self.config.seed, label)
         for _ in range(EM_STEPS):
             parts = mixture.improve(z, parts, label)
@@ -184,7 +184,7 @@ class Learner(keras.Model):
 
 
 def evenly(n: int, most: int) -> npt.NDArray[np.int32]:
-    """The places of all of n events, or of `most` of them taken evenly: data may lie sorted by class."""
+    """The indices of all n events, or of `most` of them at even distances, since data may be sorted by class."""
     size = min(n, most)
     return (np.arange(size) * n // size).astype(np.int32)
 

@@ -93,6 +93,23 @@ export interface TrainingSpec {
   readonly pictures: Readonly<Record<string, string>>;
 }
 
+/** The fit that events are scored by; it is Python's to read. */
+export interface ScoresSpec {
+  readonly file: FileSpec;
+  readonly statistics: readonly string[];
+  readonly codes: boolean;
+  readonly components: number;
+  readonly draws: number;
+  readonly threshold: number;
+  readonly thresholdWithoutLabel: number | null;
+  readonly falsePositiveRate: number;
+  readonly events: number;
+  readonly heldOut: number;
+  readonly dataset: string;
+  readonly datasetSha256: string;
+  readonly command: string;
+}
+
 export type Precision = "fp32" | "fp16" | "int8";
 
 /** All that a bundle says of itself. */
@@ -118,6 +135,7 @@ export interface Manifest {
   readonly precision: Precision;
   readonly probe: FileSpec;
   readonly training: TrainingSpec | null;
+  readonly scores: ScoresSpec | null;
   readonly metrics: Readonly<Record<string, number>>;
   readonly parity: Readonly<Record<string, number>>;
   readonly digest: string;

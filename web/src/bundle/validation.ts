@@ -29,7 +29,7 @@ export function checkManifest(manifest: Manifest): void {
   checkSize("latent_size", manifest.latentSize);
   checkEvent(manifest.event);
   if (manifest.condition !== null) checkCondition(manifest.condition);
-  checkFiles(filesOf(manifest));
+  checkFiles([...filesOf(manifest), ...(manifest.scores === null ? [] : [manifest.scores.file])]);
   checkGraph("encoder", encoder, "event", event, manifest.condition);
   checkGraph("decoder", decoder, "latent", latent, manifest.condition);
   const isFlow = manifest.prior.family === FLOW;
@@ -56,7 +56,7 @@ export function eventShape(event: EventSpec): Shape {
   return event.kind === "image" ? [event.height, event.width, event.channels] : [event.size];
 }
 
-/** The files that the manifest vouches for. */
+/** The files that the manifest vouches for and that are read here: the fit of scores is Python's. */
 export function filesOf({ graphs, probe, prior, deviations }: Manifest): FileSpec[] {
   const beside = [prior.file, deviations === null ? null : deviations.file].filter((file) => file !== null);
   return [...Object.values(graphs).map((graph) => graph.file), probe, ...beside];
