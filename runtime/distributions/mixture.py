@@ -111,7 +111,7 @@ class Mixture(Distribution):
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
         x = self._value(value, np.float64)
-        shape = np.broadcast_shapes(x.shape, self.event_shape)
+        shape = np.broadcast_shapes(x.shape, self.batch_shape + self.event_shape)
         flat = np.broadcast_to(x, shape).reshape(-1, *self.event_shape)
         inverse, constant = self._inverse(), self._constant().reshape(-1, len(self.loc))  # a row a member
         rows, out = max(1, _TERMS_AT_ONCE // self.loc.size), np.empty(len(flat))

@@ -240,3 +240,26 @@ def test_weights_of_other_labels_are_refused(tmp_path: Path) -> None:
         spec = dataclasses.replace(said.prior, constants=said.prior.constants | constants)
         with pytest.raises(ManifestError, match=message):
             sealed(folder, prior=spec)
+
+
+@pytest.mark.parametrize("kind", [*bundles.FLOWS, "mixture"])
+def test_events_are_scored_under_a_prior_that_follows_the_condition(
+    vaes: dict[str, VAE], kind: str, tmp_path: Path
+) -> None:
+    vae = labelled(tmp_path / "b") if kind == "mixture" else vaes[kind]
+    given = LABELS["flow-labels" if kind == "mixture" else kind]
+    x = np.random.default_rng(0).integers(0, 2, (5, *vae.event_shape)).astype(np.float32)
+    found = vae.score(x, draws=3, **given).statistics
+    z = vae.encode(x, **given).mean()
+    prior = vae.prior_given(**given)
+    if kind == "mixture":
+        means = np.float32([[-2, 0, 1], [2, 1, 0]])
+        highest = np.max([prior.log_prob(np.tile(mean, (5, 1))) for mean in means], axis=0)
+        expected = np.sqrt(2 * np.maximum(0, highest - prior.log_prob(z)))
+    else:
+        expected = np.linalg.norm(bundles.build(kind).to_noise(z, rows(vae, given, 5))[0], axis=1)
+    np.testing.assert_allclose(found["distance"], expected, rtol=1e-5)
+    alone = [vae.score(x[k : k + 1], draws=3, **{key: value[k : k + 1] for key, value in given.items()}).statistics
+             for k in range(5)]  # fmt: skip
+    for name, values in found.items():
+        np.testing.assert_allclose([each[name][0] for each in alone], values, rtol=1e-4, atol=1e-5, err_msg=name)
