@@ -96,6 +96,7 @@ EXAMPLES: dict[str, Callable[[], Any] | None] = {
     "vae_edge.runtime.Mixture": mixture,
     "vae_edge.runtime.MultivariateNormalTriL": tril,
     "vae_edge.runtime.Normal": normal,
+    "vae_edge.runtime.Score": lambda: VAE.load(TINY).score(np.zeros((2, 6, 4), bool)),
     "vae_edge.runtime.VAE": lambda: VAE.load(TINY, threads=1),
     "vae_edge.pictures.Notices": notices,
     "vae_edge.pictures.Picture": lambda: resolve("vae_edge.pictures.show")(np.full((2, 3, 3, 1), 0.5)),
