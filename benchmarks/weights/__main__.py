@@ -210,7 +210,7 @@ def _picture(options: argparse.Namespace) -> None:
     assert score.aleatoric is not None
     assert score.epistemic is not None
     maps = {"open": score.aleatoric, "disagreed x 8": 8 * score.epistemic}
-    rows = {"image": x, "mean": vae.reconstruct(x, head="mean")}
+    rows: dict[str, Any] = {"image": x, "mean": vae.reconstruct(x, head="mean")}
     rows |= {name: np.clip(found / np.float32(math.log(2)), 0, 1) for name, found in maps.items()}
     pictures.save(options.out, pictures.grid(rows, columns=len(x)))
 

@@ -10,7 +10,17 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_edge.cli.nouns import counted
-from vae_edge.cli.options import Bundle, Columns, Device, DeviceOptions, Scale, Seed, Threads, load
+from vae_edge.cli.options import (
+    MAX_MEMBERS,
+    Bundle,
+    Columns,
+    Device,
+    DeviceOptions,
+    Scale,
+    Seed,
+    Threads,
+    load,
+)
 from vae_edge.cli.reading.conditions import Condition, Label, Labels, resolve
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
@@ -54,6 +64,16 @@ def score(
     draws: Annotated[
         int | None,
         typer.Option(min=1, max=4096, metavar="K", help="Draws of z an event.", show_default="the fit's, or 16"),
+    ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_MEMBERS,
+            metavar="M",
+            help="Of uncertain weights: also what each of M members finds open, and what they disagree of.",
+            show_default="none",
+        ),
     ] = None,
     seed: Seed = 0,
     fit: Annotated[
@@ -111,7 +131,8 @@ def score(
     Written are the name, the value and whether it is unusual (where the bundle has a fit), and the statistics that the
     value is made of; of a table also the surprise of each column, and the odd one. Folders and Parquet are read a piece
     at a time. A conditional bundle scores each event under the label that comes with it, or under that of --label;
-    where there is none, under the one that makes it likeliest.
+    where there is none, under the one that makes it likeliest. With --members the picture also has where each
+    member finds pixels open, and where they disagree, and the statistics have the sums of both.
 
     \b
     Examples:
@@ -119,6 +140,7 @@ def score(
       vae-edge score photos/ --bundle ./my-photos --resize 64 --crop fit --out scores.csv --out unusual.png
       vae-edge score t10k-images-idx3-ubyte.gz --limit 1000 --out scores.json
       vae-edge score rows.csv --bundle ./my-table --out scores.csv
+      vae-edge score three.png seven.png --bundle ./my-ensemble --members 16 --out scores.json --out open.png
       vae-edge score --fit --bundle ./my-bundle --data digits --rate 0.05
     """
     treatment = treatment_of(resize, crop, grey, invert, ground, white)
@@ -136,6 +158,8 @@ def score(
     vae = load(bundle, provider, provider_option, threads)
     if ".png" in places and len(vae.event_shape) == 1:
         raise typer.BadParameter("a table makes no picture: FILE.csv has each column's surprise", param_hint="--out")
+    if members is not None:
+        _ = vae.model.members  # a bundle without members says so before anything is read
     console = context.obj
     from vae_edge.cli.rows.inputs import Stream
 
@@ -143,19 +167,20 @@ def score(
     given = None
     if label is not None or labels is not None or condition is not None:
         given = resolve(vae, label, labels, condition, n=stream.count)
-    run = _Run(vae, stream, given, draws, seed, show if ".png" in places else 0)
+    options: dict[str, Any] = {"draws": draws, "seed": seed, **({} if members is None else {"members": members})}
+    run = _Run(vae, stream, given, options, show if ".png" in places else 0)
     _write(console, run, places, columns, scale)
 
 
 class _Run:
     """Scores a stream batch by batch, and counts what it sees."""
 
-    def __init__(self, vae: VAE, stream: Stream, given: Given | None, draws: int | None, seed: int, show: int) -> None:
+    def __init__(self, vae: VAE, stream: Stream, given: Given | None, options: dict[str, Any], show: int) -> None:
         from vae_edge.cli.reports.scores import Gallery
 
         self.vae, self.stream = vae, stream
         self._given = given
-        self._options: dict[str, Any] = {"draws": draws, "seed": seed}
+        self._options = options
         self.unusual, self.is_judged, self.lacking = 0, False, ""
         self.gallery = Gallery(show) if show else None
         names = getattr(vae.manifest.event, "names", ())
