@@ -193,8 +193,7 @@ class Reconstruct(OfStream):
 class Scores(OfStream):
     """How unlike the training data each event is: the statistics, and where the bundle has a fit their one value."""
 
-    draws: int | None
-    seed: int
+    options: dict[str, Any]  # of `VAE.score`
 
     def __post_init__(self) -> None:
         (self._example,) = (self._score(at, found) for at, found in self.stream.batches(range(1)))
@@ -229,7 +228,7 @@ class Scores(OfStream):
     def _score(self, at: int, found: Found) -> Score:
         is_known = self.given.keyword or found.labels is not None or not self.vae.labels
         given = self._of(at, found) if is_known else {}  # each under the label that makes it likeliest
-        return self.vae.score(found.events, draws=self.draws, seed=self.seed, **given)
+        return self.vae.score(found.events, **self.options, **given)
 
 
 def _condition(vae: VAE) -> Columns:

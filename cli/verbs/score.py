@@ -10,7 +10,17 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_edge.cli.nouns import counted
-from vae_edge.cli.options import Bundle, Columns, Device, DeviceOptions, Scale, Seed, Threads, load
+from vae_edge.cli.options import (
+    MAX_MEMBERS,
+    Bundle,
+    Columns,
+    Device,
+    DeviceOptions,
+    Scale,
+    Seed,
+    Threads,
+    load,
+)
 from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
@@ -58,6 +68,16 @@ def score(
     draws: Annotated[
         int | None,
         typer.Option(min=1, max=4096, metavar="K", help="Draws of z an event.", show_default="the fit's, or 16"),
+    ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_MEMBERS,
+            metavar="M",
+            help="Of uncertain weights: also what each of M members finds open, and what they disagree of.",
+            show_default="none",
+        ),
     ] = None,
     seed: Seed = 0,
     fit: Annotated[
@@ -117,7 +137,8 @@ def score(
     value is made of; of a table also the surprise of each column, and the odd one. Folders and Parquet are read a piece
     at a time. FILE.parquet, and the shards of FOLDER/ with --format, hold a row an event, of which --resume makes those
     that are missing. A conditional bundle scores each event under the label that comes with it, or under that of
-    --label; where there is none, under the one that makes it likeliest.
+    --label; where there is none, under the one that makes it likeliest. With --members the picture also has where each
+    member finds pixels open, and where they disagree, and the statistics have the sums of both.
 
     \b
     Examples:
@@ -126,6 +147,7 @@ def score(
       vae-edge score t10k-images-idx3-ubyte.gz --limit 1000 --out scores.json
       vae-edge score parquet/ --out scores/ --format parquet
       vae-edge score rows.csv --bundle ./my-table --out scores.csv
+      vae-edge score three.png seven.png --bundle ./my-ensemble --members 16 --out scores.json --out open.png
       vae-edge score --fit --bundle ./my-bundle --data digits --rate 0.05
     """
     treatment = treatment_of(resize, crop, grey, invert, ground, white)
@@ -144,6 +166,8 @@ def score(
     vae = load(bundle, provider, provider_option, threads)
     if ".png" in places and len(vae.event_shape) == 1:
         raise typer.BadParameter("a table makes no picture: FILE.csv has each column's surprise", param_hint="--out")
+    if members is not None:
+        _ = vae.model.members  # a bundle without members says so before anything is read
     console = context.obj
     from vae_edge.cli.rows.inputs import Stream
 
@@ -151,24 +175,25 @@ def score(
     given = None
     if label is not None or labels is not None or condition is not None:
         given = resolve(vae, label, labels, condition, n=stream.count)
+    options: dict[str, Any] = {"draws": draws, "seed": seed, **({} if members is None else {"members": members})}
     if rows_to:
         from vae_edge.cli.rows.jobs import Scores
 
-        rows_to.finish(console, Scores(vae, stream, given or Given(), draws, seed), "score", draws=draws, seed=seed)
+        rows_to.finish(console, Scores(vae, stream, given or Given(), options), "score", **options)
         return
-    run = _Run(vae, stream, given, draws, seed, show if ".png" in places else 0)
+    run = _Run(vae, stream, given, options, show if ".png" in places else 0)
     _write(console, run, places, columns, scale)
 
 
 class _Run:
     """Scores a stream batch by batch, and counts what it sees."""
 
-    def __init__(self, vae: VAE, stream: Stream, given: Given | None, draws: int | None, seed: int, show: int) -> None:
+    def __init__(self, vae: VAE, stream: Stream, given: Given | None, options: dict[str, Any], show: int) -> None:
         from vae_edge.cli.reports.scores import Gallery
 
         self.vae, self.stream = vae, stream
         self._given = given
-        self._options: dict[str, Any] = {"draws": draws, "seed": seed}
+        self._options = options
         self.unusual, self.is_judged, self.lacking = 0, False, ""
         self.gallery = Gallery(show) if show else None
         names = getattr(vae.manifest.event, "names", ())
