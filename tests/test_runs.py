@@ -73,4 +73,4 @@ def test_a_soak_says_what_its_tests_have_measured_and_how_many_passed(monkeypatc
     monkeypatch.setattr(runs, "commit", lambda: "1234567")
     monkeypatch.setattr(runs, "publish", lambda table, found: rows.extend(found))
     told.pytest_sessionfinish()
-    assert rows == [["`test_a.py`", "1234567", "9 swaps; 1 failed, 1 passed, 1 skipped", "2 s"]]
+    assert rows == [["`test_a.py`", "1234567", "9 swaps; 1 failed; 1 passed; 1 skipped", "2 s"]]
