@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from vae_edge.export import card, draft, folder, parity, replacing, variant
+from vae_edge.export import card, draft, folder, parity, replacing, scoring, variant
 from vae_edge.export.draft import Draft
 from vae_edge.export.inspection import prepared
 from vae_edge.export.request import Findings, Request
+from vae_edge.export.scoring import Fitted
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle.manifest import FP32, PRECISIONS, Manifest, Training, seal
 from vae_edge.runtime.errors import InputError
@@ -49,6 +50,7 @@ class Options:
     metrics: Callable[[VAE, Progress], dict[str, float]] = lambda vae, progress: {}
     run: dict[str, object] = dataclasses.field(default_factory=dict)  # of the run, for the card
     progress: Progress = _silent
+    scores: Callable[[VAE, Progress], Fitted | None] = lambda vae, progress: None
 
 
 def expect(out: Path, options: Options) -> None:
@@ -91,9 +93,12 @@ def make(out: Path, request: Request, found: Findings, sets: Sets, options: Opti
             vae = draft.open_vae(made, staging, request.max_elements)
         probe.check(vae)
         metrics |= options.metrics(vae, options.progress)
-        manifest = seal(dataclasses.replace(made.manifest, metrics=metrics, parity=measured))
-        text = card.render(manifest, options.run)
-        dataclasses.replace(made, manifest=manifest, files=made.files | {"CARD.md": text.encode()}).write(staging)
+        fitted = options.scores(vae, options.progress)
+        scores = None if fitted is None else fitted.scores
+        manifest = seal(dataclasses.replace(made.manifest, metrics=metrics, parity=measured, scores=scores))
+        files = made.files | ({} if fitted is None else {scoring.FILE: fitted.data})
+        files |= {"CARD.md": card.render(manifest, options.run).encode()}
+        dataclasses.replace(made, manifest=manifest, files=files).write(staging)
     return manifest
 
 
@@ -126,4 +131,5 @@ def _reference(found: Findings) -> parity.Reference:
     assert found.posterior is not None
     assert found.decoder is not None
     assert found.likelihood is not None
-    return parity.Reference(found.encoder, found.posterior, found.decoder, found.likelihood)
+    flow = None if found.prior is None else found.prior.flow
+    return parity.Reference(found.encoder, found.posterior, found.decoder, found.likelihood, flow)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from vae_edge.export import figures, variant
 from vae_edge.export.planning import condition_line, event_line
 from vae_edge.runtime.bundle.manifest import Image, Manifest, Spec, Training
 
-__all__ = ["render"]
+__all__ = ["render", "with_scores"]
+
+_SCORES = "## Scores"
+_SECTION = re.compile(rf"^{_SCORES}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_LIMITS = "## Limits\n"
 
 _POSTERIORS = {
     "normal": "a normal over {size} latent dimensions, each on its own",
@@ -25,11 +30,6 @@ _LIKELIHOODS = {
 
 def render(manifest: Manifest, options: Mapping[str, object]) -> str:
     """CARD.md: event, distributions, graphs, figures, limits; `options` are those of the training run, if any."""
-    prior = {
-        "normal": "the standard normal",
-        "mixture": f"a mixture of {manifest.prior.constants.get('components', 0):.0f} normals of full covariance",
-        "none": "none: an autoencoder reconstructs, it does not generate",
-    }[manifest.prior.family]
     conditional = manifest.condition is not None
     given = " and its condition" if conditional else ""
     condition = f"Its condition: {condition_line(manifest.condition)}.\n" if manifest.condition else ""
@@ -41,7 +41,7 @@ def render(manifest: Manifest, options: Mapping[str, object]) -> str:
     return f"""# {manifest.name}
 
 A variational autoencoder. Its encoder takes an event{given} to q(z given x), {_posterior(manifest)};
-its decoder takes z{given} to p(x given z), {_likelihood(manifest.likelihood)}. The prior p(z) is {prior}.
+its decoder takes z{given} to p(x given z), {_likelihood(manifest.likelihood)}. The prior is {_prior(manifest)}.
 
 An event: {event_line(manifest.event)}.
 {condition}{about}
@@ -50,8 +50,37 @@ An event: {event_line(manifest.event)}.
 {rows}
 {_weights(manifest)}
 {_origin(manifest, options)}
-{figures.section(manifest)}## Limits
-{_limits(manifest)}
+{figures.section(manifest)}{_scores(manifest)}{_LIMITS}{_limits(manifest)}
+"""
+
+
+def with_scores(text: str, manifest: Manifest) -> str:
+    """A card whose section on scores is that of the manifest: in the place of the old one, or before the limits."""
+    section = _scores(manifest)
+    if _SECTION.search(text):
+        return _SECTION.sub(lambda _: section, text, count=1)
+    before, limits, after = text.partition(_LIMITS)
+    return f"{before}{section}{limits}{after}" if limits else f"{text.rstrip()}\n\n{section}".rstrip() + "\n"
+
+
+def _scores(manifest: Manifest) -> str:
+    """The section on scores; '' without a fit."""
+    scores = manifest.scores
+    if scores is None:
+        return ""
+    what = "images" if isinstance(manifest.event, Image) else "rows"
+    of = f" of {scores.dataset}" if scores.dataset else ""
+    without = scores.threshold_without_label
+    unlabelled = f" ({without:.3f} where no label is given)" if without is not None else ""
+    statistics = ", ".join(scores.statistics) + (" and the code" if scores.codes else "")
+    return f"""{_SCORES}
+`vae.score` and `vae-edge score` call an event unusual whose score is above {scores.threshold:.3f}{unlabelled}:
+of {scores.held_out:,} {what}{of} that were held out, a share of {scores.false_positive_rate:.2%} had a higher one.
+The score is -log of the density of {statistics},
+a mixture of {scores.components} normals; of {scores.events:,} training {what}, with {scores.draws} draws of z each.
+
+    {scores.command or "(by a program)"}
+
 """
 
 
@@ -67,6 +96,20 @@ means; member k of the ensemble has draw k of them, the same on every machine.
 
 def _posterior(manifest: Manifest) -> str:
     return _POSTERIORS[manifest.posterior.family].format(size=manifest.latent_size)
+
+
+def _prior(manifest: Manifest) -> str:
+    spec = manifest.prior
+    given = "p(z given the condition)" if manifest.prior_follows_condition else "p(z)"
+    count = f"{spec.constants.get('components', 0):.0f} normals of full covariance"
+    labels = ", each label with weights of its own" if "labels" in spec.constants else ""
+    what = {
+        "normal": "the standard normal",
+        "mixture": f"a mixture of {count}{labels}",
+        "flow": "a normalizing flow: standard normal noise through prior.onnx, and back through prior_inverse.onnx",
+        "none": "none: an autoencoder reconstructs, it does not generate",
+    }[spec.family]
+    return f"{given}, {what}"
 
 
 def _likelihood(spec: Spec) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Deterministic,
         DiscretizedLogistic,
         Distribution,
+        Flow,
         Mixture,
         MultivariateNormalTriL,
         Normal,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         VaeEdgeError,
     )
     from vae_edge.runtime.heads import HEADS
+    from vae_edge.runtime.scoring.scorer import Score
     from vae_edge.runtime.vae import VAE
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "Deterministic",
     "DiscretizedLogistic",
     "Distribution",
+    "Flow",
     "InputError",
     "IntegrityError",
     "Manifest",
@@ -63,6 +66,7 @@ __all__ = [
     "OutputError",
     "ProviderError",
     "RunError",
+    "Score",
     "UnsafeBundle",
     "VaeEdgeError",
 ]
@@ -75,10 +79,12 @@ _HOMES = {
     "Deterministic": "distributions",
     "DiscretizedLogistic": "distributions",
     "Distribution": "distributions",
+    "Flow": "distributions",
     "Manifest": "bundle.manifest",
     "Mixture": "distributions",
     "MultivariateNormalTriL": "distributions",
     "Normal": "distributions",
+    "Score": "scoring.scorer",
 }
 
 

@@ -1,11 +1,11 @@
-"""A bundle's two graphs at work: events and latents in, distributions out, part by part on several threads.
+"""A bundle's graphs at work: events and latents in, distributions out, part by part on several threads.
 
 Arguments have been checked by `vae.VAE`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.errors import InputError, UnsafeBundle
 from vae_edge.runtime.members import Members
 from vae_edge.runtime.noise import Purpose
+from vae_edge.runtime.prior import Prior
 from vae_edge.runtime.session import PROVIDERS, Session, check_threads
 
 __all__ = ["BATCH_SIZE", "Model"]
@@ -31,7 +32,7 @@ BATCH_SIZE = 256  # events of a stream's batch, and the most of a session run
 
 
 class Model:
-    """The sessions of a bundle's encoder and decoder, and what their outputs parameterise."""
+    """The sessions of a bundle's graphs, what their outputs parameterise, and its prior."""
 
     def __init__(
         self,
@@ -66,10 +67,20 @@ class Model:
         self.encoder = Session(
             "encoder", bundle[encoder.file], encoder, outputs, provider=self.decoder.provider, lazy=True, **options
         )
+        flow = manifest.prior.outputs
+        read = {"prior": ("sample",), "prior_inverse": ("noise", "log_det")} if flow else {}
+        sessions = {
+            name: Session(
+                name, bundle[manifest.graphs[name].file], manifest.graphs[name], tuple(flow[key] for key in keys),
+                provider=self.decoder.provider, lazy=True, **options,
+            )
+            for name, keys in read.items()
+        }  # fmt: skip
         workers = self.threads if in_parts and self.decoder.provider == PROVIDERS["cpu"] else 1
         batches = _batches(bundle, workers, max_elements)
         self._workers = workers if batches else 1
         self._batches = batches or {name: cost.batch for name, cost in bundle.costs.items()}
+        self.prior = Prior(bundle, sessions, min(self._batches[name] for name in ("decoder", *sessions)))
 
     def convert(self, checked: Array) -> Float32:
         """Events that `events.check` gave, as the model knows them: float32 (B, *event_shape)."""
@@ -110,6 +121,17 @@ class Model:
             parameters = {"loc": parameters["loc"] * scale + shift, "scale": parameters["scale"] * scale}
         return self._likelihood.from_parameters(parameters, spec.constants, spec.event_shape, Purpose.PIXEL)
 
+    def generate(self, n: int, head: str, seed: int, start: int, condition: Array | None,
+                 members: int | None = None) -> Float32:  # fmt: skip
+        """The events that a head makes of draws `start` to `start` + n of the prior, float32 (n, *event_shape)."""
+
+        def latents(part: slice) -> Float32:
+            prior = self.prior.given(None if condition is None else condition[part])
+            count = () if prior.batch_shape else part.stop - part.start
+            return prior.sample(count, seed=seed, start=start + part.start)
+
+        return self.render(n, latents, head, seed, start, condition, members=members)
+
     def render(self, n: int, latents: Inputs, head: str, seed: int, start: int, condition: Array | None, *,
                member: int | None = None, members: int | None = None) -> Float32:  # fmt: skip
         """The events that a head makes of latents, float32 (n, *event_shape); `latents` gives those of one part.
@@ -142,6 +164,21 @@ class Model:
 
         parallel.each(parts, self._workers, render)
         return pixels
+
+    def each_part(self, n: int, draws: int, work: Callable[[slice], None]) -> None:
+        """Calls `work` with parts of n events, on several threads; `draws` latents of each event fill a decoder's run.
+
+        `work` decodes by `decode_part`, which stays on its thread.
+        """
+        size = max(1, self._batches["decoder"] // draws)
+        parallel.each([slice(at, min(at + size, n)) for at in range(0, n, size)], self._workers, work)
+
+    def decode_part(self, z: Float32, condition: Array | None) -> Iterator[tuple[slice, list[Float32]]]:
+        """The decoder's outputs for latents (n, L), in runs that hold no more than they may, each with its rows."""
+        size = self._batches["decoder"]
+        for at in range(0, len(z), size):
+            rows = slice(at, min(at + size, len(z)))
+            yield rows, self.decoder.run(z[rows], None if condition is None else condition[rows])
 
     def _run(self, session: Session, name: str, n: int, inputs: Inputs, condition: Array | None) -> list[Float32]:
         """A graph's outputs for n events."""

@@ -6,17 +6,19 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from vae_edge.export import bundle, priors, statements, variant
+from vae_edge.export import bundle, priors, scoring, statements, variant
 from vae_edge.export.bundle import Events, Options, Progress, Sets
 from vae_edge.export.convert import DEFAULT_OPSET
 from vae_edge.export.deviations import Uncertain
 from vae_edge.export.inspection import inspect
 from vae_edge.export.request import Request
+from vae_edge.export.scoring import Fitted, Sample
 from vae_edge.export.sources.callables import CallableSource
 from vae_edge.export.statements import Statement
 from vae_edge.runtime import VAE
@@ -47,6 +49,7 @@ def export(
     precision: str = FP32,
     max_nats: float = variant.MAX_NATS,
     force: bool = False,
+    scores: bool = True,
     data: str | Path | None = None,
     data_dir: str | Path | None = None,
     progress: Progress = lambda step, draws: lambda done: None,
@@ -66,6 +69,9 @@ def export(
     `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
     TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too. A run with
     uncertain weights is exported in fp32 alone (InputError).
+
+    With `scores` the bundle gets what `VAE.score` judges by, fitted to training events, with a threshold on validation
+    events; where these are too few for that it gets none, and `progress` is told.
     """
     out = Path(out)
     model, record, best = fit.load(run)
@@ -76,6 +82,8 @@ def export(
     options = dataclasses.asdict(record.config) | {"data": record.config.data_name}  # no folder of this machine
     metrics = functools.partial(_measured, record, sets)
     chosen = Options(name, precision, max_nats, force, training, metrics, options, progress)
+    if scores:
+        chosen = dataclasses.replace(chosen, scores=functools.partial(_fitted, record, sets))
     bundle.expect(out, chosen)
     if record.config.weights == "uncertain" and precision != FP32:
         raise InputError(
@@ -156,13 +164,20 @@ def _request(model: VariationalAutoencoder, record: Record, test: Dataset, opset
         _rows(record, test),
         posterior=statements.Deterministic(loc=0) if is_point else statements.Normal(loc=0, scale=1),
         likelihood=likelihoods[config.likelihood],
-        prior="none" if is_point else "normal" if model.mixture is None else _mixture(model.mixture),
+        prior="none" if is_point else _prior(model),
         condition=statements.OneHot(record.labels) if record.labels else None,
         conditions=test.labels if record.labels else None,
         event=said,
         opset=opset,
         uncertain=_uncertain(model),
     )
+
+
+def _prior(model: VariationalAutoencoder) -> Any:
+    if model.flow is not None:
+        frozen = model.flow.frozen()
+        return frozen if model.follows_label else frozen(None)
+    return "normal" if model.mixture is None else _mixture(model.mixture)
 
 
 def _uncertain(model: VariationalAutoencoder) -> Uncertain | None:
@@ -212,3 +227,27 @@ def _measured(record: Record, sets: RunData, vae: VAE, progress: Progress) -> di
         return {"reconstruction": -entropy.value}
     names = ("elbo", "kl", "reconstruction", "bits_per_dimension")
     return {name: found[name].value for name in names if name in found}
+
+
+def _fitted(record: Record, sets: RunData, vae: VAE, progress: Progress) -> Fitted | None:
+    """What scores are judged by, or None where there are too few events for it."""
+
+    def sample(split: Part) -> Sample:
+        dataset = sets.split(split)
+        if record.condition is None or dataset.labels is None:
+            return Sample(dataset.events)
+        return Sample(dataset.events, {"label": dataset.labels})
+
+    try:
+        return scoring.fit(
+            vae,
+            sample("train"),
+            sample("validation"),
+            dataset=record.dataset,
+            dataset_sha256=record.dataset_sha256,
+            command="vae-edge export",
+            progress=progress,
+        )
+    except (InputError, DataError) as error:
+        progress(f"no scores: {error}", 0)
+        return None

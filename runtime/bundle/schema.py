@@ -7,7 +7,19 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Self
 
-__all__ = ["Condition", "Deviations", "File", "Graph", "Image", "Manifest", "Spec", "Tensor", "Training", "Vector"]
+__all__ = [
+    "Condition",
+    "Deviations",
+    "File",
+    "Graph",
+    "Image",
+    "Manifest",
+    "Scores",
+    "Spec",
+    "Tensor",
+    "Training",
+    "Vector",
+]
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,7 @@ class File:
 class Tensor:
     """A graph's input or output. The first axis is the batch; an axis of dynamic size is a string, its name.
 
-    `role` says what an input takes: 'event', 'latent' or 'condition'. An output's is ''.
+    `role` says what an input takes: 'event', 'latent', 'noise' or 'condition'. An output's is ''.
     """
 
     name: str
@@ -117,7 +129,8 @@ class Spec:
     """A distribution: its family (see `vae_edge.runtime.distributions.registry`) and where its parameters come from.
 
     `outputs` maps a parameter to the graph's output that gives it; `constants` holds what is the same for every event:
-    a fixed scale, the number of levels, the number of a mixture's components. `file` holds a prior's arrays.
+    a fixed scale, the number of levels, the number of a mixture's components. `file` holds a mixture's arrays. A flow's
+    outputs are those of its two graphs: `sample`, `noise` and `log_det`.
     """
 
     family: str
@@ -161,16 +174,43 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """The fit that `vae.score` judges events by: a mixture of normals over their statistics; `file` holds its arrays.
+
+    `statistics` are those that it is of, in its order, and behind them stand the posterior's means where `codes`; there
+    are `components` normals. The statistics are of `draws` draws of z. `threshold` is the score above which an event
+    is unusual: a share `false_positive_rate` of the `held_out` events had a higher one, which neither the fit nor the
+    model had learned from. `threshold_without_label` is that of events whose label is not given, or None. `events` were
+    fitted to, of the data set `dataset`. `command` is the command line that made the fit.
+    """
+
+    file: File
+    statistics: tuple[str, ...]
+    codes: bool
+    components: int
+    draws: int
+    threshold: float
+    threshold_without_label: float | None
+    false_positive_rate: float
+    events: int
+    held_out: int
+    dataset: str
+    dataset_sha256: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """All that a bundle says of itself.
 
     `schema` is the format's number, `name` the bundle's, `producer` the release that made it, and `versions` the
     packages that took part. `event` is what x is, `condition` what is given beside it, or None, `latent_size` is L.
-    `graphs` holds 'encoder' and 'decoder'; `posterior`, `likelihood` and `prior` say which distributions their outputs
-    parameterise. `deviations` says how uncertain the decoder's weights are, or None. `precision` is what the weights of
-    graphs and prior are stored in. `probe` is the file of events to check the bundle by, `training` how it was learned,
-    or None. `metrics` are test figures (nats per event), `parity` the largest difference from the model that was
-    exported, by output. `digest` is the SHA-256 of the manifest.
+    `graphs` holds 'encoder' and 'decoder', and for a flow 'prior' and 'prior_inverse'; `posterior`, `likelihood` and
+    `prior` say which distributions their outputs parameterise. `deviations` says how uncertain the decoder's weights
+    are, or None. `precision` is what the weights of graphs and prior are stored in. `probe` is the file of events to
+    check the bundle by, `training` how it was learned, or None, `scores` what events are scored by, or None. `metrics`
+    are test figures (nats per event), `parity` the largest difference from the model that was exported, by output.
+    `digest` is the SHA-256 of the manifest.
     """
 
     schema: int
@@ -188,6 +228,7 @@ class Manifest:
     precision: str
     probe: File
     training: Training | None
+    scores: Scores | None
     metrics: dict[str, float]
     parity: dict[str, float]
     digest: str
@@ -203,6 +244,12 @@ class Manifest:
         return self.graphs["decoder"]
 
     @property
+    def prior_follows_condition(self) -> bool:
+        """Whether the prior is p(z|y), of the condition y, not p(z)."""
+        graph = self.graphs.get("prior")
+        return "labels" in self.prior.constants or (graph is not None and graph.input("condition") is not None)
+
+    @property
     def event_shape(self) -> tuple[int, ...]:
         """(height, width, channels) of an image, (size,) of a vector."""
         return self.event.shape
@@ -211,5 +258,6 @@ class Manifest:
     def files(self) -> tuple[File, ...]:
         """The files that the manifest lists."""
         prior = () if self.prior.file is None else (self.prior.file,)
+        scores = () if self.scores is None else (self.scores.file,)
         deviations = () if self.deviations is None else (self.deviations.file,)
-        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior, *deviations)
+        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior, *deviations, *scores)

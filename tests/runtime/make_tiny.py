@@ -101,6 +101,7 @@ def main() -> None:
         precision="fp32",
         probe=placeholder,
         training=manifest.Training("none", "", 0, 0, 0, "elbo", "", ""),
+        scores=None,
         metrics={},
         parity={},
         digest="",

@@ -20,6 +20,7 @@ from vae_edge.runtime.bundle.manifest import (
     File,
     Graph,
     Image,
+    Scores,
     Spec,
     Tensor,
     Training,
@@ -69,6 +70,13 @@ def conditions(draw: st.DrawFn) -> Condition | None:
     names = tuple(draw(st.lists(TEXTS, min_size=1, max_size=4, unique=True)))
     kind = draw(st.sampled_from(["none", "one_hot", "index", "vector"]))
     return None if kind == "none" else Condition(kind, len(names), names)
+
+
+def fits(file: File) -> st.SearchStrategy[Scores]:
+    names = st.lists(TEXTS, min_size=1, max_size=4, unique=True).map(tuple)
+    rates, counts = st.floats(1e-9, 0.999), st.integers(1, 2**63)
+    said = (names, st.booleans(), SIZES, SIZES, FINITE, st.none() | FINITE, rates, counts, counts, TEXTS, TEXTS, TEXTS)
+    return st.builds(Scores, st.just(file), *said)
 
 
 @st.composite
@@ -123,6 +131,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
             deviations=Deviations(file(), tuple(weights)) if uncertain else None,
             precision=precision,
             probe=file(),
+            scores=draw(st.none() | fits(file())),
             training=draw(st.none() | st.builds(Training, TEXTS, TEXTS, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS, TEXTS)),
             metrics=draw(FIGURES),
             parity=draw(FIGURES),

@@ -1,6 +1,6 @@
 /** The fields of a manifest of schema 3, and the type of each. */
 
-import { either, float, integer, listOf, mapOf, objectOf, oneOf, orNull, string, wholeNumber } from "./fields.js";
+import { boolean, either, float, integer, listOf, mapOf, objectOf, oneOf, orNull, string, wholeNumber } from "./fields.js";
 import type {
   ConditionSpec,
   DeviationsSpec,
@@ -9,6 +9,7 @@ import type {
   GraphSpec,
   ImageSpec,
   Manifest,
+  ScoresSpec,
   TensorSpec,
   TrainingSpec,
   VectorSpec,
@@ -20,7 +21,7 @@ const tensor = objectOf<TensorSpec>({
   name: string,
   dtype: oneOf("float32", "int32", "int64"),
   shape: listOf(either((value) => typeof value === "string", string, integer)),
-  role: oneOf("event", "latent", "condition", ""),
+  role: oneOf("event", "latent", "noise", "condition", ""),
 });
 
 const graph = objectOf<GraphSpec>({
@@ -79,6 +80,22 @@ const training = objectOf<TrainingSpec>({
   pictures: mapOf(string),
 });
 
+const scores = objectOf<ScoresSpec>({
+  file,
+  statistics: listOf(string),
+  codes: boolean,
+  components: integer,
+  draws: integer,
+  threshold: float,
+  thresholdWithoutLabel: orNull(float),
+  falsePositiveRate: float,
+  events: integer,
+  heldOut: integer,
+  dataset: string,
+  datasetSha256: string,
+  command: string,
+});
+
 /** A tree of JSON as a manifest; throws ManifestError where a field is missing, unknown or of another type. */
 export const readManifest = objectOf<Manifest>({
   schema: integer,
@@ -88,7 +105,7 @@ export const readManifest = objectOf<Manifest>({
   event: either((value) => value instanceof Map && value.get("kind") === "vector", vector, image),
   condition: orNull(condition),
   latentSize: integer,
-  graphs: objectOf<Manifest["graphs"]>({ encoder: graph, decoder: graph }),
+  graphs: objectOf<Manifest["graphs"]>({ encoder: graph, decoder: graph }, { prior: graph, priorInverse: graph }),
   posterior: distribution,
   likelihood: distribution,
   prior: distribution,
@@ -96,6 +113,7 @@ export const readManifest = objectOf<Manifest>({
   precision: oneOf("fp32", "fp16", "int8"),
   probe: file,
   training: orNull(training),
+  scores: orNull(scores),
   metrics: mapOf(float),
   parity: mapOf(float),
   digest: string,
