@@ -36,10 +36,10 @@ def choose(config: Config, training: Dataset, given: Collection[str], say: Calla
     most = 32 if training.is_table else 256
     found["latent"] = min(most, max(2 if training.is_table else 8, 1 << round(math.log2(1.15 * math.sqrt(size)))))
     found |= {"prior": "mixture", "components": min(100, max(2, n // 100)), "clip": 100.0}
-    found["epochs"] = min(EPOCHS[1], max(EPOCHS[0], EVENTS // max(1, n)))
+    epochs = min(EPOCHS[1], max(EPOCHS[0], EVENTS // max(1, n)))
     found |= {"batch": 128 if n >= 10 * TINY else 32 if n < TINY else 64, "learning_rate": 4e-3}
-    epochs = config.epochs if "epochs" in given else int(found["epochs"])
-    found["patience"] = max(10, epochs // 4)
+    epochs = config.epochs if "epochs" in given else epochs
+    found |= {"epochs": epochs, "patience": max(10, epochs // 4)}
     chosen = {name: found[name] for name in OPTIONS if name in found and name not in given}
     if "objective" in given and config.objective == "ae":
         chosen["prior"] = "normal"
@@ -49,8 +49,8 @@ def choose(config: Config, training: Dataset, given: Collection[str], say: Calla
     say(f"auto: {training.name} has {n:,} events of {'x'.join(map(str, shape))}: {', '.join(said)}")
     if n < TINY:
         say(
-            f"{training.name} has only {n:,} events: a model soon knows them by heart, and new ones come out alike; the "
-            "best epoch on validation is kept; more data helps most"
+            f"{training.name} has only {n:,} events: a model soon knows them by heart, and new ones come out alike; "
+            "the best epoch on validation is kept; more data helps most"
         )
     return dataclasses.replace(config, **chosen)  # type: ignore[arg-type]
 

@@ -51,8 +51,8 @@ def fit(
     without it they are random. `strategy` 'mirrored' spreads a batch over all GPUs (or logical CPUs). `verbose` 0 is
     silent, 1 prints a line an epoch and a progress bar, 2 the line alone. What the configuration leaves to the data
     is chosen, recorded, and passed to `say` as a line (by default to stderr). `command` is the command line to record,
-    and `data_dir` the folder with the files of a published set. With `given`, the names of the options that the user has
-    given, the data choose the others (`auto.choose`). The folder is locked meanwhile. Raises DataError.
+    and `data_dir` the folder with the files of a published set. With `given`, the names of the options that the user
+    has given, the data choose the others (`auto.choose`). The folder is locked meanwhile. Raises DataError.
     Raises RunError where `out` holds a run already, or none to resume, where the resumed run had another configuration
     or other data, where another training writes there, or where the bound is not a number.
     """

@@ -43,9 +43,9 @@ class Watch:
         if active > size // FEW:
             return
         remedy = "--warmup 10 lets the KL term in later, --free-bits 0.1 (with --prior normal) keeps units in use"
-        smaller = f", --latent {max(2, 2 * active)} does without the others" if 0 < active else ""
-        self._once("collapse", f"posterior collapse: after {done} epochs {active} of {size} units of z are active; "
-                               f"{remedy}{smaller}")  # fmt: skip
+        smaller = f", --latent {max(2, 2 * active)} does without the others" if active else ""
+        line = f"posterior collapse: after {done} epochs {active} of {size} units of z are active; {remedy}{smaller}"
+        self._once("collapse", line)
 
     def _overfitting(self, rows: Rows) -> None:
         name = self._judged_by
@@ -56,9 +56,12 @@ class Watch:
             return
         training = name.removeprefix("val_")
         if rows[-1][training] > rows[best][training] and bounds[-1] < bounds[best] - 0.05:
-            self._once("overfitting", f"overfitting: validation is best after epoch {best + 1}, {bounds[best]:,.2f} nats, "
-                                      f"and now {bounds[-1]:,.2f}, while training goes on rising; the best weights are "
-                                      "kept. --patience 5 stops then; a smaller --width, --shift 1 and more data help")  # fmt: skip
+            line = (
+                f"overfitting: validation is best after epoch {best + 1}, {bounds[best]:,.2f} nats, and now "
+                f"{bounds[-1]:,.2f}, while training goes on rising; the best weights are kept. --patience 5 stops "
+                "then; a smaller --width, --shift 1 and more data help"
+            )
+            self._once("overfitting", line)
 
     def _once(self, what: str, line: str) -> None:
         if what not in self._said:

@@ -33,7 +33,8 @@ PANELS = {
     "Data": ("data", "data_dir", "conditional", "label_column", "resize", "crop", "grey", "invert", "ground", "white",
              "validation", "binarize", "shift"),
     "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
-              "prior", "components", "flow_blocks", "flow_width", "weights", "weights_beta"),
+              "weights", "weights_beta"),
+    "Prior": ("prior", "components", "flow_blocks", "flow_width"),
     "Objective": ("objective", "beta", "samples", "warmup", "free_bits"),
     "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
 }  # fmt: skip
@@ -66,8 +67,8 @@ def train_with(
         typer.Option(
             metavar="|".join([*PRESETS, AUTO]),
             callback=one_of(*PRESETS, AUTO),
-            help="Start with the options of a shipped bundle, or with what the data choose (auto); those given beside it "
-            "count.",
+            help="Start with the options of a shipped bundle, or with what the data choose (auto); those given beside "
+            "it count.",
         ),
     ] = None,
     data_dir: Annotated[
@@ -106,7 +107,7 @@ def train_with(
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
-    out = out or Path("runs", preset or Config(data=options["data"]).data_name or "run")
+    out = out or Path("runs", (preset if preset in PRESETS else "") or Config(data=options["data"]).data_name or "run")
     if resume and start is not None:
         raise typer.BadParameter("--resume goes on with the run's own weights; leave one out", param_hint="--start")
     config = _config(out, given, resume, preset)
