@@ -25,8 +25,10 @@ class Keeper(keras.callbacks.Callback):
         run: Run,
         held_out: npt.NDArray[np.float32],
         labels: npt.NDArray[np.float32] | None = None,
+        writes: bool = True,
     ) -> None:
         super().__init__()
+        self.writes = writes  # of several workers one does; all reckon the same figures, and so end together
         self.learner = learner
         self.run = run
         self.held_out, self.labels = held_out, labels
@@ -65,11 +67,13 @@ class Keeper(keras.callbacks.Callback):
             self.rows.append({"epoch": epoch + 1} | {key: float(value) for key, value in logs.items()})
             if bound > self.best:
                 self.best, self.best_epoch = bound, epoch + 1
-                self.run.save("best", [v.numpy() for v in self.learner.model.variables], self.rows[-1])
+                if self.writes:
+                    self.run.save("best", [v.numpy() for v in self.learner.model.variables], self.rows[-1])
         if self.learner.config.likelihood in DISCRETE:  # for the line of the epoch
             logs["val_bits_per_dim"] = -bound / (math.log(2) * math.prod(self.held_out.shape[1:]))
-        self.run.write_history(self.rows)
-        self.save()
+        if self.writes:
+            self.run.write_history(self.rows)
+            self.save()
         if self.is_stale:
             self.learner.stop_training = True
 
