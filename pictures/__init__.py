@@ -3,6 +3,7 @@
 from vae_edge import pictures
 x = pictures.read("scans/", size=28, crop="fit", grey=True, invert=True)     # (n, 28, 28, 1) uint8
 pictures.save("pairs.png", pictures.grid(vae.reconstruct(x)))
+pictures.show({"x": x, "back": vae.reconstruct(x)})                          # in a notebook
 """
 
 from importlib import import_module
@@ -12,11 +13,20 @@ if TYPE_CHECKING:
     from vae_edge.pictures.notices import Notices
     from vae_edge.pictures.reading import read
     from vae_edge.pictures.sheet import grid, save
+    from vae_edge.pictures.showing import Picture, show
     from vae_edge.pictures.treatment import Treatment
 
-__all__ = ["Notices", "Treatment", "grid", "read", "save"]
+__all__ = ["Notices", "Picture", "Treatment", "grid", "read", "save", "show"]
 
-_HOMES = {"Notices": "notices", "Treatment": "treatment", "grid": "sheet", "read": "reading", "save": "sheet"}
+_HOMES = {
+    "Notices": "notices",
+    "Picture": "showing",
+    "Treatment": "treatment",
+    "grid": "sheet",
+    "read": "reading",
+    "save": "sheet",
+    "show": "showing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from vae_edge.runtime.errors import DataError, InputError, MissingExtra
 
 if TYPE_CHECKING:  # a configuration has a treatment: `train --help` need not pay for NumPy
+    from collections.abc import Mapping
+
     import numpy as np
     import numpy.typing as npt
 
@@ -84,6 +86,26 @@ class Treatment:
         if self.white:
             options["white"] = self.white
         return options
+
+    @property
+    def record(self) -> dict[str, str]:
+        """`options` as a manifest holds them: name -> text, 'true' for what takes no value."""
+        return {
+            name: "true" if value is True else f"{value:g}" if name == "white" else value
+            for name, value in self.options.items()
+        }
+
+    @classmethod
+    def recorded(cls, record: Mapping[str, str]) -> Self:
+        """The treatment that `record` gave; raises InputError where it names another or a value makes no sense."""
+        try:
+            typed: dict[str, Any] = {
+                name: value == "true" if name in ("grey", "invert") else float(value) if name == "white" else value
+                for name, value in record.items()
+            }
+            return cls.parse(**typed)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"pictures were treated in a way that this release does not know ({error})") from error
 
     @property
     def flags(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import os
 from collections.abc import Iterator, Mapping
-from typing import SupportsIndex
+from functools import cached_property, lru_cache
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ import numpy.typing as npt
 from vae_edge.runtime import bundle as bundles
 from vae_edge.runtime import conditions, events, heads, noise
 from vae_edge.runtime.bundle import Bundle, guard, priors
-from vae_edge.runtime.bundle.manifest import Image, Manifest
+from vae_edge.runtime.bundle.manifest import Condition, Image, Manifest
 from vae_edge.runtime.conditions import Label
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
@@ -22,6 +24,7 @@ from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.model import BATCH_SIZE, Model
 from vae_edge.runtime.noise import Purpose
+from vae_edge.runtime.origin import Origin
 
 __all__ = ["BATCH_SIZE", "VAE"]
 
@@ -41,6 +44,10 @@ class VAE:
 
     `VAE.load` makes one from a folder or a name; `bundle` here is one that is read already, and the other arguments are
     those of `load`.
+
+    A VAE pickles: as its path, digest and options, or with the bundle's bytes where it was made of a `Bundle`. What
+    arrives opens its bundle when it is first used, once a process, and raises BundleError where that is absent or
+    another one.
     """
 
     def __init__(
@@ -53,17 +60,21 @@ class VAE:
         spin: bool = False,
         max_elements: int = guard.MAX_ELEMENTS_ALIVE,
     ) -> None:
+        options = {
+            "provider": provider,
+            "provider_options": provider_options,
+            "threads": threads,
+            "spin": spin,
+            "max_elements": max_elements,
+        }
+        self._open(bundle, options)
+        self._origin = Origin.of(bundle, options)
+
+    def _open(self, bundle: Bundle, options: Mapping[str, Any]) -> None:
         self.bundle = bundle
         self._condition = bundle.manifest.condition
         self._prior = _prior(bundle)
-        self.model = Model(
-            bundle,
-            provider=provider,
-            provider_options=provider_options,
-            threads=threads,
-            spin=spin,
-            max_elements=max_elements,
-        )
+        self.model = Model(bundle, **options)
 
     @classmethod
     def load(
@@ -76,7 +87,7 @@ class VAE:
         spin: bool = False,
         max_elements: int = guard.MAX_ELEMENTS_ALIVE,
         max_file_bytes: int = bundles.MAX_FILE_BYTES,
-    ) -> VAE:
+    ) -> Self:
         """The VAE of a bundle: the name of one that is built in, as 'mnist', or a folder, as './mnist' or a Path.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
@@ -93,12 +104,52 @@ class VAE:
         ProviderError or InputError.
         """
         found = bundles.read(bundle, max_elements=max_elements, max_file_bytes=max_file_bytes)
-        return cls(
+        vae = cls(
             found, provider=provider, provider_options=provider_options, threads=threads, spin=spin,
             max_elements=max_elements,
         )  # fmt: skip
+        vae._origin = vae._origin.at_its_folder(max_file_bytes)
+        return vae
+
+    # These four are set where the VAE is made. One that arrived by pickle has them at their first use: an error is then
+    # raised in the task that uses it. Raised while a pool unpickles, it would end the worker, and some pools wait on.
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The bundle, as it was read."""
+        return _arrived(self._origin).bundle
+
+    @cached_property
+    def model(self) -> Model:
+        """The two graphs at work."""
+        return _arrived(self._origin).model
+
+    @cached_property
+    def _prior(self) -> Normal | Mixture | None:
+        return _arrived(self._origin)._prior
+
+    @cached_property
+    def _condition(self) -> Condition | None:
+        return self.bundle.manifest.condition
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in _OPENED}
+
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))  # sessions may be shared: they hold nothing between calls
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        vars(copied).update(copy.deepcopy(self.__getstate__(), memo))
+        copied._open(self.bundle, self._origin.options)  # the bytes that were hashed, not the folder as it is now
+        return copied
 
     def __repr__(self) -> str:
+        if "model" not in vars(self):
+            return f"<VAE of {self._origin}; not opened yet>"
         manifest = self.manifest
         what = f"{'x'.join(map(str, self.event_shape))} {'images' if len(self.event_shape) == 3 else 'numbers'}"
         given = f", {len(self.labels)} labels" if self.labels else ", conditional" if self._condition else ""
@@ -310,6 +361,14 @@ class VAE:
         if not np.isfinite(narrow).all():
             raise InputError("z should be finite in float32, there is a NaN or an infinity in it")
         return narrow
+
+
+_OPENED = ("bundle", "model", "_prior", "_condition")
+
+
+@lru_cache(maxsize=2)  # a worker opens a VAE once, however many tasks bring it
+def _arrived(origin: Origin) -> VAE:
+    return VAE(origin.read(), **origin.options)
 
 
 def _prior(bundle: Bundle) -> Normal | Mixture | None:

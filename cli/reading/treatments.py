@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -50,15 +49,11 @@ def asked(resize: str, crop: str, grey: bool, invert: bool, ground: str, white: 
 
 
 def trained(vae: VAE) -> Treatment:
-    """How the images were read that a bundle was trained on, by its command line; plain where that tells nothing."""
+    """How the images were read that a bundle was trained on; plain where it does not say how it was trained."""
     from vae_edge.pictures.treatment import PLAIN, Treatment
 
     training = vae.manifest.training
-    try:
-        words = shlex.split(training.command) if training is not None else []
-        return Treatment.parse(**_options(words))
-    except (ValueError, InputError):  # a command line that is not of ours
-        return PLAIN
+    return PLAIN if training is None else Treatment.recorded(training.pictures)
 
 
 def missing(vae: VAE, given: Treatment) -> Treatment:
@@ -67,18 +62,3 @@ def missing(vae: VAE, given: Treatment) -> Treatment:
 
     ours = given.options
     return Treatment.parse(**{name: value for name, value in trained(vae).options.items() if ours.get(name) != value})
-
-
-def _options(words: list[str]) -> dict[str, Any]:
-    """The treatment in `vae-edge train ... && vae-edge train ...`: that of the last command."""
-    last = max((place for place, word in enumerate(words) if word == "&&"), default=-1)
-    words, options = words[last + 1 :], dict[str, Any]()
-    for word, value in zip(words, [*words[1:], ""], strict=True):
-        name = word.removeprefix("--")
-        if word in ("--grey", "--invert"):
-            options[name] = True
-        elif word in ("--resize", "--crop", "--ground"):
-            options[name] = value
-        elif word == "--white":
-            options[name] = float(value)
-    return options

@@ -123,6 +123,7 @@ def _training(record: Record, epoch: int) -> Training:
         command=without_folders(record.command),
         commit=record.commit,
         binarize=record.config.binarize if record.config.likelihood == "bernoulli" else "none",
+        pictures=record.config.treatment.record,
     )
 
 

@@ -82,10 +82,11 @@ def parse(data: bytes) -> Manifest:
         raise ManifestError(
             f"the manifest has schema {schema}, this release reads up to {SCHEMA}: upgrade vae-edge, or export with it"
         )
-    if schema == SCHEMA:
-        _check_digest(data, tree)
+    if schema == 1:
+        migration.check_digest_1(data, tree)
     else:
-        tree = migration.migrate(data, tree)
+        _check_digest(data, tree)
+    tree = migration.migrate(tree)
     manifest: Manifest = read_as(Manifest, tree, "manifest")
     validation.check(manifest)
     return manifest

@@ -13,25 +13,33 @@ from typing import Any
 
 from vae_edge.runtime.errors import ManifestError
 
-__all__ = ["from_1", "migrate"]
+__all__ = ["check_digest_1", "from_1", "from_2", "migrate"]
 
 Tree = dict[str, Any]
 
+SCHEMA = 3  # what the last step gives
+
 _KEPT_1 = {"name", "producer", "versions", "latent_size", "precision", "probe", "metrics", "parity", "digest"}
+_FIELDS_2 = _KEPT_1 | {"schema", "event", "condition", "graphs", "posterior", "likelihood", "prior", "training"}
 _FIELDS_1 = _KEPT_1 | {"schema", "image", "prior", "likelihood", "binarize", "encoder", "decoder", "training"}
 
 
-def migrate(data: bytes, tree: Tree) -> Tree:
-    """The tree of this release's schema for `tree`, which `data` held; raises ManifestError where `data` is damaged."""
-    if tree.get("schema") != 1:
-        raise ManifestError(f"manifest: schema should be 1 or 2, it is {tree.get('schema')!r:.60}")
-    _check_digest_1(data, tree)
-    if tree.keys() != _FIELDS_1:
-        raise ManifestError(f"manifest: schema 1 has other fields: {', '.join(sorted(tree.keys() ^ _FIELDS_1))!r:.80}")
-    try:
-        return from_1(tree)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ManifestError(f"the manifest is not one of schema 1 ({error!r}); export the bundle again") from error
+def migrate(tree: Tree) -> Tree:
+    """The tree of this release's schema for a tree of any schema, once its digest is checked; raises ManifestError."""
+    if type(tree.get("schema")) is not int or not 1 <= tree["schema"] <= SCHEMA:
+        raise ManifestError(f"manifest: schema should be 1 to {SCHEMA}, it is {tree.get('schema')!r:.60}")
+    for schema, fields, step in ((1, _FIELDS_1, from_1), (2, _FIELDS_2, from_2)):
+        if tree["schema"] != schema:
+            continue
+        if odd := tree.keys() ^ fields:
+            raise ManifestError(f"manifest: schema {schema} has other fields: {', '.join(sorted(odd))!r:.80}")
+        try:
+            tree = step(tree)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ManifestError(
+                f"the manifest is not one of schema {schema} ({error!r}); export the bundle again"
+            ) from error
+    return tree
 
 
 def from_1(tree: Tree) -> Tree:
@@ -60,6 +68,14 @@ def from_1(tree: Tree) -> Tree:
     }
 
 
+def from_2(tree: Tree) -> Tree:
+    """Schema 3 for schema 2: it says how pictures were read."""
+    new = copy.deepcopy(tree) | {"schema": 3}
+    if new["training"] is not None:
+        new["training"] |= {"pictures": {}}
+    return new
+
+
 def _graph(graph: Tree, role: str) -> Tree:
     (event,) = graph["inputs"]
     outputs = [tensor | {"role": ""} for tensor in graph["outputs"]]
@@ -78,8 +94,8 @@ def _spec(
     }
 
 
-def _check_digest_1(data: bytes, tree: Tree) -> None:
-    """Schema 1: the file is the tree as Python writes it, and the digest is of that with an empty digest."""
+def check_digest_1(data: bytes, tree: Tree) -> None:
+    """Raises ManifestError unless `data` is the tree as Python writes it, and its digest that with an empty digest."""
     try:
         blank, whole = (
             json.dumps(tree | {"digest": digest}, indent=2, sort_keys=True, allow_nan=False).encode("ascii") + b"\n"

@@ -132,7 +132,8 @@ class Training:
     """How the weights were learned; `command` and `commit` make them again. Drafted by the training run.
 
     `binarize` says how the images became 0 and 1: 'static', by the image's threshold, 'dynamic', drawn with their grey
-    value, or 'none'.
+    value, or 'none'. `pictures` says what was done to images between their files and the model, as options of the
+    command line: {'resize': '64', 'grey': 'true'}; {} where nothing was.
     """
 
     dataset: str
@@ -144,6 +145,7 @@ class Training:
     command: str
     commit: str
     binarize: str = "static"
+    pictures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

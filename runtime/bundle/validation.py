@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import re
 
+from vae_edge.runtime.bundle.migration import SCHEMA
 from vae_edge.runtime.bundle.schema import Condition, File, Graph, Image, Manifest, Spec, Vector
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.errors import ManifestError
 
 __all__ = ["FILE_NAME", "FP32", "MAX_SIZE", "PRECISIONS", "SCHEMA", "check"]
 
-SCHEMA = 2
 MAX_SIZE = 4096  # of an axis of an image, a vector, a latent or a condition
 FP32 = "fp32"
 PRECISIONS = (FP32, "fp16", "int8")
 BINARISATIONS = ("none", "static", "dynamic")
+TREATMENTS = {"resize", "crop", "grey", "invert", "ground", "white"}
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -42,6 +43,8 @@ def check(manifest: Manifest) -> None:
     if manifest.training is not None:
         how = manifest.training.binarize
         _expect(how in BINARISATIONS, "training.binarize", "'none', 'static' or 'dynamic'", how)
+        done = manifest.training.pictures
+        _expect(done.keys() <= TREATMENTS, "training.pictures", f"some of {', '.join(sorted(TREATMENTS))}", [*done])
     for figures in (manifest.metrics, manifest.parity):
         _expect(all(math.isfinite(value) for value in figures.values()), "figures", "finite", figures)
 

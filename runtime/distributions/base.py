@@ -232,6 +232,13 @@ class Distribution:
             raise InputError(f"value should have shape (..., {str(wanted)[1:]}, it has {array.shape}")
         return array
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # pickle gives arrays that may be written to, whatever they were: a distribution does not change
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+        vars(self).update(state)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(batch_shape={self.batch_shape}, event_shape={self.event_shape})"
 

@@ -20,7 +20,7 @@ from vae_edge.runtime.session import Session
 
 __all__ = ["FOLDER", "RECORD", "SCHEMA", "Classifier", "Record", "parse", "render"]
 
-SCHEMA = 2
+SCHEMA = 3
 RECORD = "classifier.json"
 FOLDER = Path(__file__).parents[2] / "artifacts" / "classifier"  # rooms lie side by side, installed or not
 BATCH_SIZE = 256

@@ -142,7 +142,7 @@ def test_ink_on_paper_is_told_to_who_reads_it_with_digits(files):
     paper[2:4, 1:3] = 5
     Picture.fromarray(paper).save("ink.png")
     vae = knows(SHAPE)
-    vae.manifest.training = types.SimpleNamespace(dataset="mnist", command="vae-edge train --preset mnist")
+    vae.manifest.training = types.SimpleNamespace(dataset="mnist", pictures={})
     lines = []
     events.read(["ink.png"], vae, say=lines.append)
     assert lines == ["images are dark on light, stub learned light on dark: --invert makes them so"]
@@ -165,10 +165,8 @@ def test_shades_that_a_bundle_does_not_know_are_told(files):
 
 def test_what_the_training_did_to_images_is_told_and_named_where_they_do_not_fit(files):
     vae, lines = knows(SHAPE), []
-    command = (
-        "vae-edge train --data a --invert --out START && vae-edge train --data own --resize 6x4 --grey --white 4095"
-    )
-    vae.manifest.training = types.SimpleNamespace(dataset="own", command=command)
+    pictures = {"resize": "6x4", "grey": "true", "white": "4095"}
+    vae.manifest.training = types.SimpleNamespace(dataset="own", pictures=pictures)
     assert treatments.trained(vae) == Treatment.parse("6x4", grey=True, white=4095)
     events.read(["grey.png"], vae, say=lines.append)
     assert lines == [
@@ -179,9 +177,11 @@ def test_what_the_training_did_to_images_is_told_and_named_where_they_do_not_fit
     lines.clear()
     events.read(["grey.png"], vae, treatment=Treatment.parse(grey=True, white=4095), say=lines.append)
     assert lines == []
-    for foreign in ("", "vae-edge train --white much", "python 'my script"):
-        vae.manifest.training.command = foreign
-        assert treatments.trained(vae) == Treatment.parse()
+    vae.manifest.training = None
+    assert treatments.trained(vae) == Treatment.parse()
+    for foreign in ({"white": "much"}, {"blur": "true"}):
+        with pytest.raises(InputError, match="in a way that this release does not know"):
+            Treatment.recorded(foreign)
 
 
 @pytest.mark.parametrize("name", ["grey.png", "bytes.npy", "images-idx3-ubyte.gz", "floats.npy"])

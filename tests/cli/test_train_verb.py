@@ -216,11 +216,11 @@ def test_help_groups_the_options(vae_edge):
     assert max(map(len, options.splitlines())) <= 80
 
 
-def test_the_recorded_command_tells_how_images_were_read(vae_edge, fit, folder):
+def test_a_bundle_says_how_images_were_read(vae_edge, fit, folder):
     options = ["--resize", "64x48", "--crop", "fit", "--grey", "--invert", "--ground", "#102030", "--white", "4095"]
     assert vae_edge("train", "--data", "my scans", *options, "--out", "run").exit_code == 0
     [call] = fit.calls
-    training = types.SimpleNamespace(command=call.command)
+    training = types.SimpleNamespace(pictures=call.config.treatment.record)
     vae = types.SimpleNamespace(manifest=types.SimpleNamespace(training=training))
     assert treatments.trained(vae) == call.config.treatment
     assert call.config.treatment.flags == "--resize 64x48 --crop fit --grey --invert --ground '#102030' --white 4095"

@@ -92,7 +92,7 @@ def test_a_graph_that_no_classifier_needs_is_refused(classifier):
 @pytest.mark.parametrize(
     "change",
     [
-        (b'"schema": 2', b'"schema": 3'),
+        (b'"schema": 3', b'"schema": 4'),
         (b'"features"', b'"futures"'),
         (b"{", b"["),
         (b'"classifier.onnx"', b'"../classifier.onnx"'),

@@ -180,7 +180,7 @@ def test_the_bytes_on_disk_are_the_canonical_ones(said, tiny):
 
 def test_a_newer_schema_says_to_upgrade(said):
     tree = json.loads(render(said)) | {"schema": SCHEMA + 1, "something": "new"}
-    with pytest.raises(ManifestError, match=r"reads up to 2: upgrade vae-edge"):
+    with pytest.raises(ManifestError, match=r"reads up to 3: upgrade vae-edge"):
         parse(json.dumps(tree).encode())
 
 
@@ -241,6 +241,8 @@ def test_a_newer_schema_says_to_upgrade(said):
         lambda tree: tree["graphs"]["decoder"]["outputs"][0].update(shape=["batch", 6, 4, None]),
         lambda tree: tree["graphs"]["decoder"]["outputs"][0].update(shape=["batch", 6, 4, 2]),
         lambda tree: tree["training"].update(binarize="fp8"),
+        lambda tree: tree["training"].update(pictures={"blur": "true"}),
+        lambda tree: tree["training"].update(pictures={"grey": True}),
         lambda tree: tree.update(precision="fp8"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Bundles of schema 1 go on working: the manifests that shipped with 0.1.0, and the tiny bundle's."""
+"""Bundles of earlier schemas go on working: the manifests that shipped, and the tiny bundle's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from vae_edge.runtime import VAE, ManifestError, probe
 from vae_edge.runtime.bundle import built_in, manifest, migration
 
-OLD = {path.stem: path for path in sorted((Path(__file__).parent / "schema1").glob("*.json"))}
+HERE = Path(__file__).parent
+OLD = {path.stem: path for path in sorted((HERE / "schema1").glob("*.json"))}
+EVERY = sorted(HERE.glob("schema?/*.json"))
 
 
 def folder(name: str, tiny: Path) -> Path:
@@ -19,24 +21,28 @@ def folder(name: str, tiny: Path) -> Path:
 
 
 def test_what_shipped_is_here():
-    assert set(OLD) == {"mnist", "mnist-large", "mnist-tiny", "tiny"}
+    names = {"mnist", "mnist-large", "mnist-tiny", "tiny"}
+    assert {f"{path.parent.name}/{path.stem}" for path in EVERY} == {
+        f"{schema}/{name}" for schema in ("schema1", "schema2") for name in names
+    }
 
 
-@pytest.mark.parametrize("name", OLD)
-def test_a_manifest_of_schema_1_says_what_it_said(name, tiny):
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_manifest_of_an_earlier_schema_says_what_it_said(path, tiny):
     """The re-sealed bundle differs by its digest and by figures that were measured since."""
-    old = manifest.parse(OLD[name].read_bytes())
-    new = manifest.parse((folder(name, tiny) / "manifest.json").read_bytes())
+    old = manifest.parse(path.read_bytes())
+    new = manifest.parse((folder(path.stem, tiny) / "manifest.json").read_bytes())
     assert old.schema == manifest.SCHEMA
     for field in ("event", "condition", "latent_size", "graphs", "posterior", "likelihood", "prior", "training"):
         assert getattr(old, field) == getattr(new, field), field
-    assert old.digest == json.loads(OLD[name].read_bytes())["digest"]
+    assert old.digest == json.loads(path.read_bytes())["digest"]
 
 
-def test_a_bundle_of_schema_1_runs(tiny, tmp_path):
+@pytest.mark.parametrize("schema", ["schema1", "schema2"])
+def test_a_bundle_of_an_earlier_schema_runs(tiny, tmp_path, schema):
     for file in tiny.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "manifest.json").write_bytes(OLD["tiny"].read_bytes())
+    (tmp_path / "manifest.json").write_bytes((HERE / schema / "tiny.json").read_bytes())
     vae = VAE.load(tmp_path)
     assert max(probe.check(vae).values()) < 1e-6
     assert (vae.generate(5, seed=1) == VAE.load(tiny).generate(5, seed=1)).all()
@@ -51,14 +57,21 @@ def test_an_autoencoder_of_schema_1_gives_points():
 
 
 def test_a_step_changes_nothing_that_it_was_given():
-    tree = json.loads(OLD["mnist"].read_bytes())
-    before = copy.deepcopy(tree)
-    assert migration.from_1(tree) == migration.from_1(tree)
-    assert tree == before
+    for schema, step in (("schema1", migration.from_1), ("schema2", migration.from_2)):
+        tree = json.loads((HERE / schema / "mnist.json").read_bytes())
+        before = copy.deepcopy(tree)
+        assert step(tree) == step(tree)
+        assert tree == before
 
 
-def test_each_byte_of_schema_1_is_guarded():
-    whole = OLD["tiny"].read_bytes()
+def test_a_model_without_training_is_of_the_next_schema_too():
+    tree = json.loads((HERE / "schema2" / "tiny.json").read_bytes()) | {"training": None}
+    assert migration.from_2(tree) == tree | {"schema": 3}
+
+
+@pytest.mark.parametrize("schema", ["schema1", "schema2"])
+def test_each_byte_of_an_earlier_schema_is_guarded(schema):
+    whole = (HERE / schema / "tiny.json").read_bytes()
     for at, byte in enumerate(whole):
         with pytest.raises(ManifestError):
             manifest.parse(whole[:at] + bytes([byte ^ 1]) + whole[at + 1 :])
@@ -72,6 +85,20 @@ def test_fields_that_schema_1_does_not_have_are_refused(edit):
     tree["digest"] = manifest.hashlib.sha256(blank).hexdigest()
     with pytest.raises(ManifestError, match="schema 1 has other fields"):
         manifest.parse(json.dumps(tree, indent=2, sort_keys=True).encode() + b"\n")
+
+
+@pytest.mark.parametrize("edit", [lambda tree: tree.update(extra=1), lambda tree: tree.pop("event")])
+def test_fields_that_schema_2_does_not_have_are_refused(edit):
+    tree = json.loads((HERE / "schema2" / "tiny.json").read_bytes())
+    edit(tree)
+    with pytest.raises(ManifestError, match="schema 2 has other fields"):
+        migration.migrate(tree)
+
+
+@pytest.mark.parametrize("schema", [0, 4, True, "3", None])
+def test_another_schema_is_refused(schema):
+    with pytest.raises(ManifestError, match="schema should be 1 to 3"):
+        migration.migrate({"schema": schema})
 
 
 def test_another_layout_of_schema_1_is_refused():

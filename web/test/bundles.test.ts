@@ -77,15 +77,18 @@ for (const name of SHIPPED) {
   });
 }
 
-test("bundles of schema 1 are read", async () => {
-  for (const name of [...SHIPPED, "tiny"]) {
-    const folder = name === "tiny" ? "tests/runtime/tiny" : `artifacts/${name}`;
-    const old = { ...filesOf(folder), ...{ "manifest.json": filesOf("tests/runtime/schema1")[`${name}.json`]! } };
-    const [before, now] = [await VAE.load(old), await VAE.load(filesOf(folder))];
-    const strip = ({ manifest: { digest, ...rest } }: VAE) => rest;
-    assert.deepEqual(strip(before), strip(now));
-  }
-});
+for (const schema of ["schema1", "schema2"]) {
+  test(`bundles of ${schema} are read`, async () => {
+    for (const [file, manifest] of Object.entries(filesOf(`tests/runtime/${schema}`))) {
+      const name = file.replace(".json", "");
+      const folder = name === "tiny" ? "tests/runtime/tiny" : `artifacts/${name}`;
+      const old = { ...filesOf(folder), "manifest.json": manifest };
+      const [before, now] = [await VAE.load(old), await VAE.load(filesOf(folder))];
+      const strip = ({ manifest: { digest, ...rest } }: VAE) => rest;
+      assert.deepEqual(strip(before), strip(now));
+    }
+  });
+}
 
 test("files are arrays, buffers or blobs, and what is written to them later does not matter", async () => {
   const files = filesOf("tests/runtime/tiny");

@@ -184,7 +184,8 @@ test("values that make no sense are refused", async () => {
   const vector = (fields: object) => ({ kind: "vector", size: int(24), names: [], shift: [], scale: [], ...fields });
   const output = (shape: unknown[], name = "other") => ({ name, dtype: "float32", shape, role: "" });
   const changes: Record<string, (tree: any) => void> = {
-    "schema 3": (t) => (t.schema = int(3)),
+    "schema 4": (t) => (t.schema = int(4)),
+    "pictures that are none": (t) => (t.training.pictures = []),
     "schema 0": (t) => (t.schema = int(0)),
     "a precision": (t) => (t.precision = "fp64"),
     "no latent": (t) => (t.latent_size = int(0)),

@@ -1,4 +1,4 @@
-/** The fields of a manifest of schema 2, and the type of each. */
+/** The fields of a manifest of schema 3, and the type of each. */
 
 import { either, float, integer, listOf, mapOf, objectOf, oneOf, orNull, string, wholeNumber } from "./fields.js";
 import type {
@@ -73,6 +73,7 @@ const training = objectOf<TrainingSpec>({
   command: string,
   commit: string,
   binarize: oneOf("none", "static", "dynamic"),
+  pictures: mapOf(string),
 });
 
 /** A tree of JSON as a manifest; throws ManifestError where a field is missing, unknown or of another type. */

@@ -8,17 +8,17 @@
 import { ManifestError } from "../errors.js";
 import { parseJson, type Json } from "./json.js";
 import { readManifest } from "./layout.js";
-import { migrate } from "./migration.js";
+import { migrate, SCHEMA } from "./migration.js";
 import type { Manifest } from "./schema.js";
 import { sha256 } from "./sha256.js";
-import { checkManifest, SCHEMA } from "./validation.js";
+import { checkManifest } from "./validation.js";
 
 export const MANIFEST = "manifest.json";
 export const MAX_MANIFEST_BYTES = 1 << 20;
 
 const DIGEST_LINE = /\n {2}"digest": "([0-9a-f]{64})"/g;
 
-/** The manifest in `data`, of schema 2 or 1; throws ManifestError where it is damaged or malformed. */
+/** The manifest in `data`, of schema 3, 2 or 1; throws ManifestError where it is damaged or malformed. */
 export async function parseManifest(data: Uint8Array): Promise<Manifest> {
   if (data.length > MAX_MANIFEST_BYTES) {
     throw new ManifestError(`the manifest has ${data.length} bytes, at most ${MAX_MANIFEST_BYTES} are read`);
@@ -28,7 +28,7 @@ export async function parseManifest(data: Uint8Array): Promise<Manifest> {
   if (typeof schema === "bigint" && schema > SCHEMA) {
     throw new ManifestError(`the manifest has schema ${schema}, this release reads up to ${SCHEMA}: upgrade vae-edge`);
   }
-  const manifest = readManifest(schema === BigInt(SCHEMA) ? tree : migrate(tree), "manifest");
+  const manifest = readManifest(migrate(tree), "manifest");
   checkManifest(manifest);
   return manifest;
 }

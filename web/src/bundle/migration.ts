@@ -1,7 +1,7 @@
 /**
- * Schema 2 for schema 1: images in, a diagonal normal posterior, a Bernoulli; a prior of three kinds.
+ * Manifests of earlier schemas: each step is a pure function from one tree of JSON to the next schema's.
  *
- * A pure function from one tree of JSON to the other; fields of a wrong type are left for the reader of schema 2.
+ * Fields of a wrong type are left for the reader of the last schema.
  */
 
 import { ManifestError } from "../errors.js";
@@ -10,14 +10,42 @@ import type { Json } from "./json.js";
 type Tree = Map<string, Json>;
 
 const KEPT = ["name", "producer", "versions", "latent_size", "precision", "probe", "metrics", "parity", "digest"];
-const FIELDS = [...KEPT, "schema", "image", "prior", "likelihood", "binarize", "encoder", "decoder", "training"];
+const FIELDS_1 = [...KEPT, "schema", "image", "prior", "likelihood", "binarize", "encoder", "decoder", "training"];
+const SPECS = ["posterior", "likelihood", "prior"];
+const FIELDS_2 = [...KEPT, "schema", "event", "condition", "graphs", ...SPECS, "training"];
 
-/** The tree of schema 2 for one of schema 1; throws ManifestError where it is none. */
+/** What the last step gives. */
+export const SCHEMA = 3;
+
+/** The tree of this release's schema for one of any schema; throws ManifestError where it is none. */
 export function migrate(tree: Tree): Tree {
-  if (tree.get("schema") !== 1n)
-    throw new ManifestError(`manifest: schema should be 1 or 2, it is ${String(tree.get("schema"))}`);
-  const odd = [...FIELDS.filter((key) => !tree.has(key)), ...[...tree.keys()].filter((key) => !FIELDS.includes(key))];
-  if (odd.length > 0) throw new ManifestError(`manifest: schema 1 has other fields: ${odd.join(", ").slice(0, 80)}`);
+  const steps: [bigint, readonly string[], (tree: Tree) => Tree][] = [
+    [1n, FIELDS_1, from1],
+    [2n, FIELDS_2, from2],
+  ];
+  for (const [schema, fields, step] of steps) {
+    if (tree.get("schema") !== schema) continue;
+    const odd = [...fields.filter((key) => !tree.has(key)), ...[...tree.keys()].filter((key) => !fields.includes(key))];
+    if (odd.length > 0) {
+      throw new ManifestError(`manifest: schema ${schema} has other fields: ${odd.join(", ").slice(0, 80)}`);
+    }
+    tree = step(tree);
+  }
+  if (tree.get("schema") !== BigInt(SCHEMA)) {
+    throw new ManifestError(`manifest: schema should be 1 to ${SCHEMA}, it is ${String(tree.get("schema"))}`);
+  }
+  return tree;
+}
+
+/** Schema 3 for schema 2: it says how pictures were read. */
+function from2(tree: Tree): Tree {
+  const training = tree.get("training")!;
+  const told: Json = training instanceof Map ? new Map<string, Json>([...training, ["pictures", new Map()]]) : training;
+  return new Map<string, Json>([...tree, ["schema", 3n], ["training", told]]);
+}
+
+/** Schema 2 for schema 1: images in, a diagonal normal posterior, a Bernoulli; a prior of three kinds. */
+function from1(tree: Tree): Tree {
   const image = part(tree, "image");
   const prior = part(tree, "prior");
   const latent = [tree.get("latent_size")!];

@@ -81,6 +81,7 @@ export interface TrainingSpec {
   readonly command: string;
   readonly commit: string;
   readonly binarize: "none" | "static" | "dynamic";
+  readonly pictures: Readonly<Record<string, string>>;
 }
 
 export type Precision = "fp32" | "fp16" | "int8";

@@ -5,7 +5,6 @@ import { problem } from "../distributions/registry.js";
 import { ManifestError } from "../errors.js";
 import type { ConditionSpec, DistributionSpec, EventSpec, FileSpec, GraphSpec, Manifest } from "./schema.js";
 
-export const SCHEMA = 2;
 const MAX_SIZE = 4096; // of an axis of an image, a vector, a latent or a condition
 
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
