@@ -66,6 +66,7 @@ lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/actionlint .github/workflows/*.yml
 
 wheel: $(VENV)/all.stamp
 	$(BIN)/python -m build --wheel
@@ -89,7 +90,7 @@ $(VENV)/edge.stamp: pyproject.toml constraints.txt
 
 $(VENV)/all.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[cpu,cli,train,test,docs,dev]'
+	$(PIP) --editable '.[cpu,cli,train,ray,test,docs,dev]'
 	touch $@ $(VENV)/edge.stamp
 
 pictures: $(VENV)/edge.stamp  ## the README's; MNIST's test images lie in $VAE_EDGE_DATA

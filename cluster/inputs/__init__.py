@@ -1,0 +1,1 @@
+"""Events that lie in files: Parquet, pictures, `.npz` and `.npy` arrays."""

@@ -1,0 +1,187 @@
+"""What users call: the runtime's verbs over a Ray cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import os
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.cluster.inputs.base import Source
+from vae_edge.cluster.inputs.resolve import source
+from vae_edge.cluster.running import Concurrency, Outcome, connect, run
+from vae_edge.cluster.tasks import Encode, Generate, Given, Reconstruct, Task
+from vae_edge.pictures.treatment import PLAIN, Treatment
+from vae_edge.runtime import VAE, conditions, heads, noise
+from vae_edge.runtime import bundle as bundles
+from vae_edge.runtime.bundle import Bundle
+from vae_edge.runtime.conditions import Label
+from vae_edge.runtime.errors import InputError
+
+__all__ = ["encode", "generate", "reconstruct"]
+
+Place = str | os.PathLike[str]
+
+
+def generate(
+    bundle: Place | Bundle,
+    *,
+    n: SupportsIndex,
+    out: Place,
+    head: str = "mean",
+    seed: int = 0,
+    start: int = 0,
+    label: Label | None = None,
+    condition: npt.ArrayLike | None = None,
+    concurrency: Concurrency = None,
+    resume: bool = False,
+    address: str | None = None,
+) -> Outcome:
+    """The outcome of writing n new events as Parquet: columns id, part and image, or row of a table's numbers.
+
+    Row i is event `start` + i of the seed's series, as `VAE.stream(n, head=head, seed=seed, start=start)` makes it on
+    one thread of the same kind of processor: to the bit, whatever the number of workers and whichever of them die.
+    Values are float32 lists in C order, whose shape stands in the column's metadata.
+
+    `bundle` is a name, a folder, or a `Bundle`; its bytes travel to the workers. `out` is a folder that all nodes see,
+    or a URI (s3://, gs://, hdfs://). Several labels (k,) or conditions (k, size) are taken in turn: the event of id i
+    takes i mod k. `concurrency` is how many workers there are, or (fewest, most), between which Ray scales; by default
+    up to the cluster's CPUs. Each has one CPU and one thread. `resume` goes on with the job that lies in `out`, and
+    makes what is missing. `address` is that of a Ray cluster, or 'local'; None is the one of $RAY_ADDRESS, or of this
+    machine. Raises InputError, BundleError, OutputError for a folder that is not empty, or RunError.
+    """
+    vae, count = _vae(bundle), _count(n)
+    heads.check(head)
+    seed, start = noise.check_seed(seed), noise.check_draws(start, count)
+    _ = vae.prior  # an autoencoder has none
+    task = Generate(count, head, seed, start, _given(vae, label, condition))
+    record = {"n": count, "head": head, "seed": seed, "start": start, "given": _told(task.given)}
+    return _run(vae, "generate", task, out, record, concurrency, resume, address)
+
+
+def encode(
+    bundle: Place | Bundle,
+    inputs: Place,
+    *,
+    out: Place,
+    label: Label | None = None,
+    condition: npt.ArrayLike | None = None,
+    column: str = "",
+    label_column: str = "",
+    keep: Sequence[str] = (),
+    treatment: Treatment = PLAIN,
+    concurrency: Concurrency = None,
+    resume: bool = False,
+    address: str | None = None,
+) -> Outcome:
+    """The outcome of writing q(z|x) of each event in `inputs` as Parquet: columns id, part, and its parameters by name.
+
+    `inputs` is a file or a folder of Parquet (also a URI), or a folder of pictures or of .npz and .npy files; all nodes
+    see it. Row i is that of event i of the files in the order of their names, as `VAE.encode` gives it for 256 events
+    from a multiple of 256 on. Of Parquet, `column` holds the events, lists of numbers or encoded pictures, and may be
+    left out where there is only one; a table's numbers are found by the bundle's names. `label_column` holds labels,
+    and the columns `keep` go into the output. `treatment` says how pictures are read; their names go along as `name`.
+
+    `bundle`, `out`, `label`, `condition`, `concurrency`, `resume` and `address` are those of `generate`. Raises what it
+    raises, or DataError.
+    """
+    vae = _vae(bundle)
+    found = source(vae, os.fspath(inputs), column=column, label_column=label_column, keep=keep, treatment=treatment)
+    task = Encode(found, _given(vae, label, condition, label_column))
+    return _run(vae, "encode", task, out, _read(found, task.given), concurrency, resume, address)
+
+
+def reconstruct(
+    bundle: Place | Bundle,
+    inputs: Place,
+    *,
+    out: Place,
+    head: str = "mode",
+    latent: str = "mean",
+    seed: int = 0,
+    label: Label | None = None,
+    condition: npt.ArrayLike | None = None,
+    column: str = "",
+    label_column: str = "",
+    keep: Sequence[str] = (),
+    treatment: Treatment = PLAIN,
+    concurrency: Concurrency = None,
+    resume: bool = False,
+    address: str | None = None,
+) -> Outcome:
+    """The outcome of writing each event of `inputs` through z and back as Parquet: columns id, part, and image or row.
+
+    `head`, `latent` and `seed` are those of `VAE.reconstruct`; event i takes draw i. `bundle`, `inputs`, `out`,
+    `column`, `label_column`, `keep`, `treatment`, `label`, `condition`, `concurrency`, `resume` and `address` are those
+    of `encode`. Raises what it raises.
+    """
+    vae = _vae(bundle)
+    heads.check(head)
+    if latent not in ("mean", "sample"):
+        raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")
+    seed = noise.check_seed(seed)
+    found = source(vae, os.fspath(inputs), column=column, label_column=label_column, keep=keep, treatment=treatment)
+    task = Reconstruct(found, _given(vae, label, condition, label_column), head, latent, seed)
+    record = {"head": head, "latent": latent, "seed": seed, **_read(found, task.given)}
+    return _run(vae, "reconstruct", task, out, record, concurrency, resume, address)
+
+
+def _vae(bundle: Place | Bundle) -> VAE:
+    """A VAE that brings its bundle's bytes along when it is pickled, on one thread."""
+    return VAE(bundle if isinstance(bundle, Bundle) else bundles.read(bundle), threads=1)
+
+
+def _run(
+    vae: VAE,
+    verb: str,
+    task: Task,
+    out: Place,
+    record: dict[str, Any],
+    concurrency: Concurrency,
+    resume: bool,
+    address: str | None,
+) -> Outcome:
+    connect(address)
+    record = {"verb": verb, "bundle": vae.manifest.name, "digest": vae.manifest.digest, **record}
+    return run(vae, task, os.fspath(out), record, concurrency, resume)
+
+
+def _read(found: Source, given: Given) -> dict[str, Any]:
+    return {**found.record(), "given": _told(given)}
+
+
+def _given(vae: VAE, label: Label | None, condition: npt.ArrayLike | None, label_column: str = "") -> Given:
+    """Labels or vectors that are taken in turn, checked."""
+    wanted = vae.manifest.condition
+    if label_column:
+        if label is not None or condition is not None or wanted is None or not wanted.is_label:
+            raise InputError("label_column is for a bundle that takes labels, and then no other label is given")
+        return Given()
+    several = label is not None and not isinstance(label, str) and np.ndim(label) > 0
+    count = len(label) if several else len(np.atleast_2d(np.asarray(condition))) if condition is not None else 1  # type: ignore[arg-type]
+    conditions.check(wanted, label, condition, count)
+    if wanted is None:
+        return Given()
+    if wanted.is_label:
+        assert label is not None
+        return Given("label", tuple(int(each) for each in conditions.indices(wanted, label, count)))
+    rows = np.atleast_2d(np.asarray(condition, np.float32))
+    return Given("condition", tuple(tuple(map(float, row)) for row in rows))
+
+
+def _told(given: Given) -> dict[str, Any]:
+    return dataclasses.asdict(given)
+
+
+def _count(n: SupportsIndex) -> int:
+    try:
+        count = operator.index(n)
+    except TypeError:
+        count = 0
+    if not 1 <= count <= noise.MAX_DRAW or isinstance(n, bool):
+        raise InputError(f"n should be a positive integer, it is {n!r:.60}")
+    return count
