@@ -1,8 +1,8 @@
 """The folder that a job writes: Ray's Parquet files, and a record of what their rows depend on.
 
-    out/_job.json        the record; begins with _, as readers of Parquet leave out what does
-    out/*.parquet        rows, in any order of files
-    out.checkpoint/      Ray's: which parts are written; gone when the job is done
+out/_job.json        the record; begins with _, as readers of Parquet leave out what does
+out/*.parquet        rows, in any order of files
+out.checkpoint/      Ray's: which parts are written; gone when the job is done
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Output:
         try:
             return cls(*locate(out))
         except (pa.ArrowInvalid, OSError) as error:
-            raise OutputError(f"{out}: not a place that can be written ({error}); give a folder, or s3://...") from error
+            raise OutputError(
+                f"{out}: not a place that can be written ({error}); give a folder, or s3://..."
+            ) from error
 
     @property
     def checkpoint(self) -> str:
@@ -55,7 +57,9 @@ class Output:
         """
         if resume and (found := self._read()) is not None:
             asked = json.loads(json.dumps(record))
-            if differing := sorted(key for key in asked.keys() | found.keys() - {"rows"} if asked.get(key) != found.get(key)):
+            if differing := sorted(
+                key for key in asked.keys() | found.keys() - {"rows"} if asked.get(key) != found.get(key)
+            ):
                 told = "; ".join(f"{key}: {found.get(key)!r:.60}, {asked.get(key)!r:.60}" for key in differing)
                 raise RunError(
                     f"{self.path}: was begun as another job ({told}; recorded, asked for): resume with the recorded "

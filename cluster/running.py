@@ -33,8 +33,10 @@ Concurrency = int | tuple[int, int] | None
 FILE_BYTES = 32 << 20  # of events in a file, before compression; a worker holds about three times as much
 
 # A worker has a CPU. Ray's reading and writing tasks ask for none: two workers on two CPUs would leave none for them,
-# and the job would wait for ever. What they do is little beside a network.
+# and the job would wait for ever. Instead there are few at a time, since each is a process: a task that reads hands
+# out numbers, and one that writes keeps up with two workers or more.
 _WORKER, _ELSE = 1, 0
+_WORKERS_A_READER, _WORKERS_A_WRITER = 16, 2
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def run(vae: VAE, task: Task, out: str, record: dict[str, Any], concurrency: Con
 
         source = Parts(ID, -(-task.count // PART), rows_of_a_file(vae) // PART)
         least, most = _workers(concurrency, source.blocks)
-        dataset = ray.data.read_datasource(source, num_cpus=_ELSE, override_num_blocks=source.blocks)
+        dataset = ray.data.read_datasource(
+            source, num_cpus=_ELSE, override_num_blocks=source.blocks, concurrency=-(-most // _WORKERS_A_READER)
+        )
         made = dataset.map_batches(
             Worker,
             fn_constructor_args=(vae, task),
@@ -91,7 +95,10 @@ def run(vae: VAE, task: Task, out: str, record: dict[str, Any], concurrency: Con
             num_cpus=_WORKER,
         )
         made.write_parquet(
-            output.path, filesystem=output.filesystem, ray_remote_args={"num_cpus": _ELSE}, concurrency=most,
+            output.path,
+            filesystem=output.filesystem,
+            ray_remote_args={"num_cpus": _ELSE},
+            concurrency=-(-most // _WORKERS_A_WRITER),
             compression="zstd",
         )
     rows, files = output.finish(task.count)

@@ -54,10 +54,10 @@ def _watch(nodes: Cluster, second: Any, n: int, out: Path, events: list[str]) ->
     from vae_edge.cluster.running import rows_of_a_file
     from vae_edge.runtime import VAE
 
-    expected = n / rows_of_a_file(VAE.load("mnist-tiny"))
+    expected = n / rows_of_a_file(VAE.load("mnist"))
     began = time.monotonic()
     _wait_for(out, expected / 4)
-    victims = [process for process in psutil.process_iter() if _is_worker(process)]
+    victims = [process for process in psutil.Process().children(recursive=True) if _is_worker(process)]
     os.kill(victims[0].pid, signal.SIGKILL)
     events.append(f"{time.monotonic() - began:.0f} s: killed a worker, one of {len(victims)}")
     _wait_for(out, expected / 2)
@@ -72,6 +72,6 @@ def _wait_for(out: Path, files: float) -> None:
 
 def _is_worker(process: psutil.Process) -> bool:
     try:
-        return "MapWorker(MapBatches(Worker))" in " ".join(process.cmdline()) and process.uids().real == os.getuid()
+        return "MapWorker(MapBatches(Worker))" in " ".join(process.cmdline())
     except psutil.Error:
         return False

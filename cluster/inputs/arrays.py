@@ -56,7 +56,9 @@ class _Reader:
             pieces.append(self._array(place)[start - first : last - first])
             start = last
         if len({(piece.dtype.kind, piece.shape[1:]) for piece in pieces}) > 1:
-            raise DataError(f"{', '.join(self._source.paths)}: arrays of several shapes or kinds; give them one at a time")
+            raise DataError(
+                f"{', '.join(self._source.paths)}: arrays of several shapes or kinds; give them one at a time"
+            )
         return Found(np.concatenate(pieces))
 
     def _array(self, place: int) -> npt.NDArray[Any]:

@@ -139,9 +139,7 @@ def _footer(filesystem: fs.FileSystem, path: str) -> pq.FileMetaData:
         raise DataError(f"{path}: not a file of Parquet ({error})") from error
 
 
-def _columns(
-    schema: pa.Schema, path: str, names: Sequence[str], column: str, others: set[str]
-) -> tuple[str, ...]:
+def _columns(schema: pa.Schema, path: str, names: Sequence[str], column: str, others: set[str]) -> tuple[str, ...]:
     """The columns that hold the event."""
     if column:
         return (column,)

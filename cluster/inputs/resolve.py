@@ -36,7 +36,9 @@ def source(
     kinds = {suffixes: found for suffixes, found in kinds.items() if found}
     if len(kinds) != 1:
         came = "several of them" if kinds else "none"
-        raise DataError(f"{place}: expected files of Parquet, pictures, .npz or .npy, found {came}; name a folder of one")
+        raise DataError(
+            f"{place}: expected files of Parquet, pictures, .npz or .npy, found {came}; name a folder of one"
+        )
     ((suffixes, found),) = kinds.items()
     names = getattr(vae.manifest.event, "names", ())
     if suffixes == PARQUET:
@@ -45,7 +47,9 @@ def source(
             treatment=treatment,
         )  # fmt: skip
     if not isinstance(filesystem, fs.LocalFileSystem):
-        raise InputError(f"{place}: pictures and arrays are read from folders that all nodes see; Parquet also from URIs")
+        raise InputError(
+            f"{place}: pictures and arrays are read from folders that all nodes see; Parquet also from URIs"
+        )
     if column or label_column or keep:
         raise InputError(f"{place}: column, label_column and keep are for Parquet: leave them out")
     if suffixes == ARRAYS:

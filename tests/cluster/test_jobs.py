@@ -133,7 +133,9 @@ def test_a_job_goes_on_where_it_was_cut_off(alone: VAE, tmp_path: Path, monkeypa
         stem = path.stem.removesuffix("-0")
         pq.write_table(pq.read_table(path, columns=["part"]), checkpoint / f"{stem}.parquet")
     half = written[20]
-    pq.write_table(pq.read_table(half, columns=["part"]), checkpoint / f"{half.stem.removesuffix('-0')}.pending.parquet")
+    pq.write_table(
+        pq.read_table(half, columns=["part"]), checkpoint / f"{half.stem.removesuffix('-0')}.pending.parquet"
+    )
     half.write_bytes(half.read_bytes()[:1000])
     for path in written[21:]:
         path.unlink()
