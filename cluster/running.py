@@ -83,6 +83,7 @@ def run(vae: VAE, task: Task, out: str, record: dict[str, Any], concurrency: Con
 
         source = Parts(ID, -(-task.count // PART), rows_of_a_file(vae) // PART)
         least, most = _workers(concurrency, source.blocks)
+        plain = ["id", ID]  # of thousands of numbers a row, a dictionary and the smallest tell nothing and take time
         dataset = ray.data.read_datasource(
             source, num_cpus=_ELSE, override_num_blocks=source.blocks, concurrency=-(-most // _WORKERS_A_READER)
         )
