@@ -268,8 +268,8 @@ _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 def _forget_after_fork() -> None:
     """Makes a forked child build sessions of its own.
 
-    The parent's sessions are kept without being used: to destroy one would wait for threads that the child does not
-    have.
+    The parent's sessions are kept without being used: destroying one joins threads that the child does not have, and
+    the child dies by SIGSEGV when it deletes a VAE or exits.
     """
     import ctypes
 

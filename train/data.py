@@ -18,7 +18,18 @@ from vae_edge.train import sources
 if TYPE_CHECKING:
     from vae_edge.train.config import Config
 
-__all__ = ["Binarisation", "Dataset", "Split", "Validation", "binarise", "load", "load_for"]
+__all__ = [
+    "Binarisation",
+    "Dataset",
+    "Split",
+    "Splits",
+    "Validation",
+    "binarise",
+    "load",
+    "load_for",
+    "read",
+    "read_for",
+]
 
 Split = Literal["train", "validation", "test", "all"]
 Binarisation = Literal["static", "dynamic"]
@@ -61,6 +72,62 @@ class Dataset:
         return self.events
 
 
+@dataclass(frozen=True)
+class Splits:
+    """A data set that was read once, and gives each of its splits. `load` says how it is split.
+
+    `found` is the set with its training and test part, and `validation` the rule for the validation split.
+    `changes_pixels` says that a treatment has made other images of it.
+    """
+
+    found: sources.Source
+    validation: Validation = "auto"
+    changes_pixels: bool = False
+
+    def split(self, split: Split) -> Dataset:
+        """One split, as a copy; raises DataError where it would be empty, InputError where there is no such split."""
+        _expect_split(split)
+        found = self.found
+        shuffle = found.has_test and not self._is_mnist and self.validation != "last"
+        events, labels = _select(found.parts, split, shuffle)
+        if not len(events):
+            raise DataError(f"{found.name}: too few {'rows' if events.ndim == 2 else 'images'} for a {split} split")
+        names = found.label_names if labels is not None else ()
+        published = "" if self.changes_pixels else found.published
+        return Dataset(found.name, np.ascontiguousarray(events), labels, found.sha256, names, found.columns, published)
+
+    def check_validation(self) -> None:
+        """Raises DataError where `validation` asks for a rule that the set does not follow."""
+        if self._is_mnist and self.validation == "shuffled":
+            raise DataError(
+                f"{self.found.name}: its last 5,000 training images validate: leave --validation shuffled out"
+            )
+        if not self.found.has_test and self.validation == "last":
+            raise DataError(
+                f"{self.found.name}: has no test split of its own, so it is shuffled as a whole before it is split: "
+                "leave --validation last out"
+            )
+
+    @property
+    def _is_mnist(self) -> bool:
+        return self.found.has_test and bool(self.found.published)
+
+
+def read(
+    source: str | Path,
+    data_dir: str | Path | None = None,
+    *,
+    download: bool = True,
+    label_column: str = "",
+    treatment: Treatment = PLAIN,
+    validation: Validation = "auto",
+    say: Say | None = None,
+) -> Splits:
+    """All splits of a data set; its files are read now, and not again. Parameters and errors are those of `load`."""
+    found = sources.find(source, data_dir, download=download, label_column=label_column, treatment=treatment, say=say)
+    return Splits(found, validation, treatment.changes_pixels)
+
+
 def load(
     source: str | Path,
     split: Split = "train",
@@ -79,35 +146,43 @@ def load(
     order; of MNIST and Fashion-MNIST always the last 5,000. A set without a test split is shuffled as a whole, and its
     last seventh tests. 'all' is every event. The column `label_column` of a .csv holds its labels. `treatment` is what
     is done to images, and `say` is told what was noticed in them. The published sets' files are looked for in
-    `data_dir`, and fetched where they are not found and `download` is true. Raises DataError, or InputError for a
-    `split` that there is not.
+    `data_dir`, and fetched where they are not found and `download` is true. Raises DataError, also where the set does
+    not follow the rule `validation`, or InputError for a `split` that there is not.
     """
-    if split not in ("train", "validation", "test", "all"):
-        raise InputError(f"split should be train, validation, test or all, it is {split!r}")
-    found = sources.find(source, data_dir, download=download, label_column=label_column, treatment=treatment, say=say)
-    is_mnist = found.has_test and bool(found.published)
-    if is_mnist and validation == "shuffled":
-        raise DataError(f"{source}: its last 5,000 training images validate: leave --validation shuffled out")
-    shuffle = found.has_test and not is_mnist and validation != "last"
-    events, labels = _select(found.parts, split, shuffle)
-    if not len(events):
-        raise DataError(f"{source}: too few {'rows' if events.ndim == 2 else 'images'} for a {split} split")
-    names = found.label_names if labels is not None else ()
-    published = "" if treatment.changes_pixels else found.published
-    return Dataset(found.name, np.ascontiguousarray(events), labels, found.sha256, names, found.columns, published)
+    _expect_split(split)
+    splits = read(
+        source,
+        data_dir,
+        download=download,
+        label_column=label_column,
+        treatment=treatment,
+        validation=validation,
+        say=say,
+    )
+    splits.check_validation()
+    return splits.split(split)
 
 
-def load_for(config: Config, split: Split, data_dir: str | Path | None = None, say: Say | None = None) -> Dataset:
-    """One split of the data set that a configuration names, its images treated as it says; raises DataError."""
-    return load(
+def read_for(config: Config, data_dir: str | Path | None = None, say: Say | None = None) -> Splits:
+    """All splits of the data set that a configuration names, its images treated as it says; raises DataError."""
+    return read(
         config.data,
-        split,
         data_dir,
         label_column=config.label_column,
         treatment=config.treatment,
         validation=config.validation,
         say=say,
     )
+
+
+def load_for(config: Config, split: Split, data_dir: str | Path | None = None) -> Dataset:
+    """One split of the data set that a configuration names, its images treated as it says; raises DataError."""
+    return read_for(config, data_dir).split(split)
+
+
+def _expect_split(split: str) -> None:
+    if split not in ("train", "validation", "test", "all"):
+        raise InputError(f"split should be train, validation, test or all, it is {split!r}")
 
 
 def binarise(images: npt.NDArray[np.uint8], how: Binarisation = "static", *, seed: int = 0) -> npt.NDArray[np.float32]:

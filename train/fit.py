@@ -68,19 +68,21 @@ def fit(
         else:
             config = config.absolute()
         data_dir = data_dir or (record.data_dir if resume else "") or None
-        training = data.load_for(record.config if resume else config, "train", data_dir, say)
+        splits = data.read_for(record.config if resume else config, data_dir, say)
+        training, validation = splits.split("train"), splits.split("validation")
         if resume:
             record.expect(training)
         else:
+            splits.check_validation()
             config = choice.resolve(config, training, say)
             record = _record(config, training, command)
         if data_dir is not None:
             record = dataclasses.replace(record, data_dir=str(Path(data_dir).absolute()))
         config = record.config
-        validation = data.load_for(config, "validation", data_dir)
+        del splits  # a copy of all events
         count = len(record.labels)
         stack.enter_context(replicas.naming_the_lost(strategy))
-        with replicas.scope(strategy, config.batch):
+        with replicas.scope(strategy, min(config.batch, len(training))):
             rows = events.as_input(record.event, training.events) if training.is_table else training.images
             feed = Feed(config, rows, events.one_hot(training.labels, count))
             model = VariationalAutoencoder(config, record.event_shape, count)

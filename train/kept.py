@@ -13,7 +13,7 @@ from vae_edge.train import data
 from vae_edge.train.data import Dataset
 from vae_edge.train.run import Record
 
-__all__ = ["keep", "load", "load_or_kept"]
+__all__ = ["keep", "load", "load_or_read"]
 
 Part = Literal["train", "validation"]
 
@@ -48,11 +48,15 @@ def load(run: Path, record: Record, split: Part) -> Dataset:
     return Dataset(record.dataset, events, labels, record.dataset_sha256, record.labels, columns)
 
 
-def load_or_kept(run: Path, record: Record, split: Part, data_dir: str | Path | None = None) -> Dataset:
-    """A split of the run's data where that still is what the run has learned from, else the events that it kept."""
+def load_or_read(run: Path, record: Record, split: Part, data_dir: str | Path | None = None) -> Dataset:
+    """The events of a split that the run kept, at most 1,000; where it kept none, that split of its data.
+
+    So the data is not read again for a few pictures. Raises DataError where there are neither kept events nor data,
+    RunError where the data is no longer what the run has learned from.
+    """
     try:
+        return load(run, record, split)
+    except (DataError, RunError):  # a run of release 0.1, or a damaged file
         found = data.load_for(record.config, split, data_dir or record.data_dir or None)
         record.expect(found)
-    except (DataError, RunError):
-        return load(run, record, split)
-    return found
+        return found

@@ -44,7 +44,7 @@ def draw(path: str | Path, data_dir: str | Path | None = None) -> list[Path]:
     """
     run = Run(Path(path))
     model, record, _ = load(run.path)
-    validation = kept.load_or_kept(run.path, record, "validation", data_dir)
+    validation = kept.load_or_read(run.path, record, "validation", data_dir)
     x = events.as_input(record.event, validation.events, record.config.binarize)
     label = events.one_hot(validation.labels, len(record.labels))
     generates = record.config.objective != "ae"

@@ -119,7 +119,7 @@ def _trained(epochs: int) -> dict[str, Any]:
     model.compile(keras.optimizers.Adam(2e-3))
     model.fit(images, images, batch_size=64, epochs=epochs, verbose=0)
     test = data.binarise(data.load("digits", "test").images)
-    kinds = zoo.convolutional(Path())
+    kinds = zoo.build()
     return {"encoder": encoder, "decoder": decoder, "examples": test} | {
         key: kinds[key] for key in ("posterior", "likelihood")
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +20,19 @@ if TYPE_CHECKING:
     from vae_edge.pictures.treatment import Treatment
     from vae_edge.runtime import VAE
     from vae_edge.runtime.bundle.manifest import Training
-    from vae_edge.train.data import Dataset
+    from vae_edge.train.data import Dataset, Splits, Validation
 
-__all__ = ["Reader", "binarisation", "conditions", "events", "recorded_name", "treatment"]
+__all__ = ["Reader", "binarisation", "conditions", "events", "recorded_name", "treatment", "validation"]
 
 NONE = "none"  # pixels as they are
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the splits of one data set; `how` its pixels are made black and white is 'static', 'dynamic' or 'none'.
+    """Reads one data set once, and gives its splits.
 
-    `treatment` is what is done to its images; `say` is told what is noticed in them.
+    `how` its pixels are made black and white is 'static', 'dynamic' or 'none'. `treatment` is what is done to its
+    images, `validation` the rule for its validation split; `say` is told what is noticed in the images.
     """
 
     source: str
@@ -38,20 +41,30 @@ class Reader:
     data_dir: Path | None
     label_column: str
     treatment: Treatment
+    validation: Validation
     say: Callable[[str], None]
+
+    @functools.cached_property
+    def splits(self) -> Splits:
+        """The data set as it was read; raises DataError."""
+        from vae_edge.train import data
+
+        splits = data.read(
+            self.source,
+            self.data_dir,
+            label_column=self.label_column,
+            treatment=self.treatment,
+            validation=self.validation,
+            say=self.say,
+        )
+        splits.check_validation()
+        return splits
 
     def read(self, split: str) -> Dataset:
         """A split, its grey pixels drawn as black or white where they are to be; raises DataError."""
         from vae_edge.train import data
 
-        dataset = data.load(
-            self.source,
-            split,  # type: ignore[arg-type]
-            self.data_dir,
-            label_column=self.label_column,
-            treatment=self.treatment,
-            say=self.say,
-        )
+        dataset = self.splits.split(split)  # type: ignore[arg-type]
         if self.how != "dynamic":  # the threshold is the bundle's own
             return dataset
         drawn = data.binarise(dataset.images, "dynamic", seed=self.seed) * 255
@@ -114,6 +127,32 @@ def treatment(vaes: Sequence[VAE], asked: Treatment) -> Treatment:
         flags = ", ".join(sorted({each.flags or "no option" for each in every}))
         raise InputError(f"these bundles were trained on images read with {flags}: evaluate them apart, or give one")
     return every[0]
+
+
+def validation(vaes: Sequence[VAE], asked: str | None) -> Validation:
+    """Which events of the training data validate for all bundles: as `asked`, or as they were trained.
+
+    The command line in a bundle's record says it; raises InputError where the bundles differ.
+    """
+    return _agreed("--validation", [asked or _recorded_validation(vae) for vae in vaes])  # type: ignore[return-value]
+
+
+def _recorded_validation(vae: VAE) -> str:
+    """The value of --validation in the command that began the training, of several joined by '&&'."""
+    training = vae.manifest.training
+    try:
+        words = shlex.split(training.command) if training is not None else []
+    except ValueError:  # not a command line of ours
+        return "auto"
+    found = begun = "auto"
+    for before, word in zip(["", *words], words, strict=False):
+        if word == "&&":
+            begun, found = found, "auto"
+        elif word == "--resume":  # goes on with the run of the command before
+            found = begun
+        elif before == "--validation" and word in ("shuffled", "last"):
+            found = word
+    return found
 
 
 def events(vae: VAE, dataset: Dataset) -> npt.NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,9 +19,6 @@ from vae_edge.cli.reading.treatments import asked as treatment_of
 from vae_edge.cli.reports import figures as tables
 from vae_edge.cli.reports import measuring
 from vae_edge.cli.writing import metrics
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["evaluate"]
 
@@ -48,6 +45,16 @@ def evaluate(
             help="Which part of the data set.",
         ),
     ] = "test",
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|shuffled|last",
+            callback=one_of("auto", "shuffled", "last"),
+            help="Which twelfth of the training data validates, where the data has a test split of its own: a fixed "
+            "shuffle's, or the last in order; as in train.",
+            show_default="as it was trained",
+        ),
+    ] = None,
     binarize: Annotated[
         str | None,
         typer.Option(
@@ -125,7 +132,16 @@ def evaluate(
 
     how = datasets.binarisation(vaes, binarize)
     treatment = treatment_of(resize, crop, grey, invert, ground, white)
-    reader = Reader(source, how, seed, data_dir, label_column, datasets.treatment(vaes, treatment), context.obj.say)
+    reader = Reader(
+        source,
+        how,
+        seed,
+        data_dir,
+        label_column,
+        datasets.treatment(vaes, treatment),
+        datasets.validation(vaes, validation),
+        context.obj.say,
+    )
     whole = reader.read(split) if data else reader.recorded(vaes, split)
     if write:
         metrics.check_writable(vaes, whole, split, limit, how, generated)

@@ -93,12 +93,12 @@ class RunData:
     """The data of a run: read where it lies, or where that is gone the events that the run kept."""
 
     def __init__(self, run: Path, record: Record, data_dir: str | Path | None, *, is_named: bool) -> None:
-        """Reads the test split; where the place was named by the user, what is wrong with it is an error."""
+        """Reads the data; where the place was named by the user, what is wrong with it is an error."""
         self.run, self.record, self.why = run, record, ""
-        self.data_dir = data_dir or record.data_dir or None
         self.test: Dataset | None = None
         try:
-            self.test = datasets.load_for(record.config, "test", self.data_dir)
+            self.splits = datasets.read_for(record.config, data_dir or record.data_dir or None)
+            self.test = self.splits.split("test")
             record.expect(self.test)
         except (DataError, RunError) as error:
             if is_named:
@@ -109,7 +109,7 @@ class RunData:
         """Training or validation events; raises DataError where nothing was kept either."""
         if self.test is None:
             return kept.load(self.run, self.record, split)
-        return datasets.load_for(self.record.config, split, self.data_dir)
+        return self.splits.split(split)
 
 
 def _training(record: Record, epoch: int) -> Training:

@@ -188,6 +188,34 @@ def test_images_can_be_drawn_instead_of_thresholded(vae_edge, trained, arguments
     assert static["elbo"] != dynamic["elbo"]
 
 
+@pytest.mark.parametrize(
+    ("command", "how"),
+    [
+        ("vae-edge train --data data.npz", "shuffled"),
+        ("vae-edge train --validation last --data data.npz", "last"),
+        ("vae-edge train --validation last --out RUN && vae-edge train --out RUN --resume --epochs 9", "last"),
+        ("vae-edge train --validation last --out START1 && vae-edge train --start START1", "shuffled"),
+        ("not 'ours", "shuffled"),
+    ],
+)
+def test_the_validation_split_is_the_one_of_the_training(vae_edge, trained, make_bundle, arguments, command, how):
+    training = dataclasses.replace(read(trained).manifest.training, command=command)
+    path = make_bundle(folder="validated", training=training)
+    own, asked, other = (
+        json.loads(vae_edge("evaluate", path, *arguments, "--split", "validation", "--json", *extra).stdout)["elbo"]
+        for extra in ([], ["--validation", how], ["--validation", {"shuffled": "last", "last": "shuffled"}[how]])
+    )
+    assert own == asked
+    assert own != other
+
+
+def test_a_validation_split_that_there_is_not_is_refused(vae_edge, tiny, folder, one_line):
+    np.save("whole.npy", np.zeros((70, *SHAPE), np.uint8))
+    done = vae_edge("evaluate", tiny, "--data", "whole.npy", "--split", "validation", "--validation", "last")
+    assert done.exit_code == 1
+    assert "whole.npy: has no test split of its own" in one_line(done.stderr)
+
+
 def test_figures_of_images_that_were_drawn_otherwise_are_not_written(vae_edge, trained, arguments, one_line):
     before = snapshot(trained)
     done = vae_edge("evaluate", trained, *arguments, "--binarize", "dynamic", "--write")

@@ -12,6 +12,8 @@ import pytest
 from vae_edge.pictures.treatment import Treatment
 from vae_edge.runtime.errors import DataError, InputError
 from vae_edge.train import data, mnist
+from vae_edge.train.config import Config
+from vae_edge.train.fit import fit
 
 
 @pytest.fixture(scope="session")
@@ -163,6 +165,19 @@ def test_own_data_sorted_by_class_validates_on_every_class(tmp_path: Path) -> No
     last = data.load(tmp_path / "set.npz", "validation", validation="last").images
     assert np.array_equal(last[:, 0, 0, 0], np.arange(110, 120))
     assert data.load(tmp_path / "set.npz", "train", validation="last").sha256 == train.sha256
+
+
+def test_the_last_of_data_that_is_shuffled_as_a_whole_is_refused(tmp_path: Path, small: Config) -> None:
+    images, _ = sorted_by_class()
+    np.save(tmp_path / "set.npy", images)
+    with pytest.raises(DataError, match=r"has no test split of its own.*leave --validation last out"):
+        data.load(tmp_path / "set.npy", "train", validation="last")
+    config = dataclasses.replace(small, data=str(tmp_path / "set.npy"), validation="last")
+    with pytest.raises(DataError, match="leave --validation last out"):
+        fit(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    # A run of release 0.1 has recorded it for all data.
+    assert len(data.load_for(config, "validation")) == 9
 
 
 def test_mnist_keeps_its_last_5000_by_whatever_name(mnist_folder: Path, tmp_path: Path) -> None:

@@ -101,6 +101,36 @@ def test_moved_images_do_not_block_finished_weights(trained: Path, home: Path) -
     assert Run(trained).record().config.data == str(home.parent / "else" / "pics")
 
 
+def test_a_folder_of_pictures_is_read_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    real = Image.open
+
+    def noted(file: Any, *arguments: Any, **options: Any) -> Any:
+        opened.append(str(file))
+        return real(file, *arguments, **options)
+
+    monkeypatch.setattr(Image, "open", noted)
+    assert vae_edge("train", "--data", "pics", *QUICK, "--out", "run").exit_code == 0
+    assert len(opened) == 90
+    opened.clear()
+    options = ["--precision", "int8", "--max-nats", 99]
+    assert vae_edge("export", "run", "--out", "bundle", *options).exit_code == 0
+    assert len(opened) == 90
+
+
+def test_pictures_of_a_run_that_kept_nothing_are_of_its_data(trained: Path, home: Path) -> None:
+    from vae_edge.train.pictures import draw
+
+    before = (trained / "reconstructions.png").read_bytes()
+    (trained / "kept.npz").unlink()
+    (trained / "reconstructions.png").unlink()
+    draw(trained)
+    assert (trained / "reconstructions.png").read_bytes() == before
+    shutil.rmtree(home / "pics")
+    with pytest.raises(DataError, match="no such data set"):
+        draw(trained)
+
+
 def test_a_named_place_must_hold_what_the_run_has_learned_from(trained: Path, home: Path) -> None:
     shutil.copytree(home / "pics", home / "others")
     (home / "others" / "000.png").unlink()
@@ -240,7 +270,7 @@ def test_an_interruption_while_the_data_is_read_says_that_no_run_lies_there(
     def stop(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vae_edge.train.data.load_for", stop)
+    monkeypatch.setattr("vae_edge.train.data.read_for", stop)
     done = vae_edge("train", "--data", "pics", "--out", "run")
     assert done.exit_code == 130
     assert "nothing was written" in done.stderr
@@ -250,14 +280,14 @@ def test_an_interruption_while_the_data_is_read_says_that_no_run_lies_there(
 
 def test_where_mnist_was_found_is_recorded(tmp_path: Path, small: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    load: Callable[..., Any] = fit_module.data.load_for
+    read: Callable[..., Any] = fit_module.data.read_for
 
-    def noted(config: Config, split: Any, data_dir: object = None, *rest: Any) -> Any:
+    def noted(config: Config, data_dir: object = None, *rest: Any) -> Any:
         asked.append(data_dir)
-        return load(config, split, None, *rest)
+        return read(config, None, *rest)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fit_module.data, "load_for", noted)
+    monkeypatch.setattr(fit_module.data, "read_for", noted)
     fit(dataclasses.replace(small, epochs=1), tmp_path / "run", data_dir="sets", verbose=0)
     assert Run(tmp_path / "run").record().data_dir == str(tmp_path / "sets")
     asked.clear()

@@ -205,6 +205,17 @@ def test_discretized_logistic_is_the_difference_of_scipy_s_distribution_function
     np.testing.assert_allclose(p.variance().ravel(), variance, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("loc", "scale"), [(128 / 255, 1e-4), (-0.4, 0.0135), (1.4, 0.0135)])
+def test_the_variance_of_nearly_certain_pixels_is_no_difference_of_large_numbers(loc, scale):
+    """One level has nearly all of the probability, within the range or at either end of it."""
+    p = DiscretizedLogistic(np.full((1, 1, 1), loc), scale)
+    log_p = np.array([p.log_prob(np.full((1, 1, 1), k / 255)) for k in range(256)])
+    k, mass = np.arange(256.0) - log_p.argmax(), np.exp(log_p)
+    assert 1e-18 < 1 - mass.max() < 1e-8
+    expected = (mass @ k**2 - (mass @ k) ** 2) / 255**2  # about the likeliest level nothing cancels
+    np.testing.assert_allclose(p.variance().item(), expected, rtol=1e-4)
+
+
 SCALES = 10.0 ** np.arange(-12, 9.1, 0.5)
 
 
