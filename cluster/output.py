@@ -25,7 +25,8 @@ RECORD = "_job.json"
 
 def locate(place: str) -> tuple[fs.FileSystem, str]:
     """The file system of a path or a URI (s3://, gs://, hdfs://, file://), and the path within it."""
-    return fs.FileSystem.from_uri(place if "://" in place else str(Path(place).absolute()))
+    filesystem, path = fs.FileSystem.from_uri(place if "://" in place else str(Path(place).absolute()))
+    return filesystem, path
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,8 @@ def run(vae: VAE, task: Task, out: str, record: dict[str, Any], concurrency: Con
             ray_remote_args={"num_cpus": _ELSE},
             concurrency=-(-most // _WORKERS_A_WRITER),
             compression="zstd",
+            use_dictionary=plain,
+            write_statistics=plain,
         )
     rows, files = output.finish(task.count)
     return Outcome(out, rows, rows - before, files, time.perf_counter() - began)

@@ -25,7 +25,9 @@ Columns = dict[str, npt.NDArray[Any]]
 class Task(Protocol):
     """A verb with its arguments, as it travels to the workers."""
 
-    count: int  # of events
+    @property
+    def count(self) -> int:
+        """How many events there are."""
 
     def open(self) -> Reader | None:
         """What reads the inputs; None where there are none."""
@@ -80,6 +82,7 @@ class _Reads:
 
     @property
     def count(self) -> int:
+        """How many events there are."""
         return self.source.count
 
     def open(self) -> Reader:

@@ -1,4 +1,4 @@
-"""python -m benchmarks.cluster kill|overhead|memory [--n N] [--bundle B] [--publish]: see README.md beside this file."""
+"""python -m benchmarks.cluster kill|cost|memory: see README.md beside this file."""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ class Reader(Protocol):
 class Source(Protocol):
     """Events in an order that does not change; travels to the workers, where each opens it for itself."""
 
-    count: int
+    @property
+    def count(self) -> int:
+        """How many events there are."""
 
     def open(self) -> Reader:
         """A reader from the first event on."""

@@ -164,7 +164,7 @@ def _storage(kind: pa.DataType) -> pa.DataType:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _is_picture(kind: pa.DataType) -> bool:
@@ -182,7 +182,7 @@ def _events(table: pa.Table, source: Parquet, start: int) -> npt.NDArray[Any]:
     if array.null_count:
         raise DataError(f"{where}: {array.null_count} are empty; leave those rows out")
     if _is_list(array.type):
-        flat = array.flatten().to_numpy(zero_copy_only=False)
+        flat: npt.NDArray[Any] = array.flatten().to_numpy(zero_copy_only=False)
         try:
             return flat.reshape(len(array), *source.shape)
         except ValueError as error:

@@ -29,7 +29,7 @@ KINDS = (PARQUET, ARRAYS, PICTURES)
 def source(
     vae: VAE, place: str, *, column: str, label_column: str, keep: Sequence[str], treatment: Treatment
 ) -> Source:
-    """The events at a file, a folder or a URI: of Parquet, of pictures, or of arrays. Raises DataError or InputError."""
+    """The events at a path or URI: of Parquet, of pictures, or of arrays. Raises DataError or InputError."""
     filesystem, path = locate(place)
     files = _files(filesystem, path)
     kinds = {suffixes: [file for file in files if PurePosixPath(file).suffix.lower() in suffixes] for suffixes in KINDS}

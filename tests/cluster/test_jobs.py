@@ -120,7 +120,7 @@ def test_a_job_goes_on_where_it_was_cut_off(alone: VAE, tmp_path: Path, monkeypa
     cluster.generate("mnist-tiny", n=n, head="mean", seed=1, start=10, out=out, concurrency=2)
     finished.set()
     thread.join()
-    assert killed and killed[0] >= 1  # Ray has begun them anew
+    assert sum(killed) >= 1  # Ray has begun them anew
     table = rows(out)
     assert table["id"].to_pylist() == list(range(10, 10 + n))
     assert np.array_equal(images(table, alone.event_shape), streamed(alone, n, head="mean", seed=1, start=10))
