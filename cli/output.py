@@ -28,6 +28,7 @@ DONE, FAILED, USAGE, CHECK_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 # A module that is missing, and the extra that brings it.
 _EXTRAS = {
     "PIL": "cli",
+    "pyarrow": "parquet",
     "numpy": "cpu",
     "onnxruntime": "cpu",
     "tensorflow": "train",

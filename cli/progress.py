@@ -48,6 +48,10 @@ class Progress:
             self.stream.write("\r")
             self.stream.flush()
 
+    def begin(self, total: int) -> None:
+        """So many are to be done in all."""
+        self.total = total
+
     def advance(self, count: int) -> None:
         """`count` more are done."""
         self.done += count

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae_edge.cluster.columns import table
-from vae_edge.cluster.tasks import PART, Task
+from vae_edge.batch import parquet
+from vae_edge.cluster.tasks import PART, PART_COLUMN, Task
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from vae_edge.runtime import VAE
 
-__all__ = ["ID", "Worker"]
-
-ID = "part"  # the column by which Ray knows what is done
+__all__ = ["Worker"]
 
 
 class Worker:
@@ -27,13 +23,16 @@ class Worker:
     """
 
     def __init__(self, vae: VAE, task: Task) -> None:
-        """`vae` travels without its session, which is made here."""
+        """`vae` travels without its session, which is made where it is first used; `task` says what to do with it."""
         self.vae, self.task = vae, task
         self.reader = task.open()
+        self.columns = task.columns(vae)
+        self.layout = parquet.schema(self.columns)
 
-    def __call__(self, numbers: pa.Table) -> Iterator[pa.Table]:
-        """A table for each part whose number is in the column `part`."""
-        for number in numbers[ID].to_pylist():
+    def __call__(self, numbers: Any) -> Iterator[Any]:
+        """An Arrow table for each part whose number is in the column `part` of the table `numbers`."""
+        for number in numbers[PART_COLUMN].to_pylist():
             here = slice(number * PART, min((number + 1) * PART, self.task.count))
-            columns = self.task.rows(self.vae, self.reader, here)
-            yield table({"id": columns.pop("id"), ID: np.full(here.stop - here.start, number, np.int64)} | columns)
+            batch = self.task.rows(self.vae, self.reader, here)
+            batch[PART_COLUMN] = np.full(here.stop - here.start, number, np.int64)
+            yield parquet.table(batch, self.columns, self.layout)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import operator
 import os
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.cluster.inputs.base import Source
-from vae_edge.cluster.inputs.resolve import source
+from vae_edge.batch.inputs import Source
+from vae_edge.cluster.inputs import source
 from vae_edge.cluster.running import Concurrency, Outcome, connect, run
 from vae_edge.cluster.tasks import Encode, Generate, Given, Reconstruct, Task
 from vae_edge.pictures.treatment import PLAIN, Treatment
@@ -41,11 +41,11 @@ def generate(
     resume: bool = False,
     address: str | None = None,
 ) -> Outcome:
-    """The outcome of writing n new events as Parquet: columns id, part and image, or row of a table's numbers.
+    """The outcome of writing n new events as Parquet: columns id, part and image, or those of a table's row.
 
-    Row i is event `start` + i of the seed's series, as `VAE.stream(n, head=head, seed=seed, start=start)` makes it on
+    The row of id i is event i of the seed's series, as `VAE.stream(n, head=head, seed=seed, start=start)` makes it on
     one thread of the same kind of processor: to the bit, whatever the number of workers and whichever of them die.
-    Values are float32 lists in C order, whose shape stands in the column's metadata.
+    An image is a tensor (H, W, C) of float32, which readers that know no tensors take for a list.
 
     `bundle` is a name, a folder, or a `Bundle`; its bytes travel to the workers. `out` is a folder that all nodes see,
     or a URI (s3://, gs://, hdfs://). Several labels (k,) or conditions (k, size) are taken in turn: the event of id i
@@ -65,39 +65,47 @@ def generate(
 
 def encode(
     bundle: Place | Bundle,
-    inputs: Place,
+    inputs: Place | Source,
     *,
     out: Place,
     label: Label | None = None,
     condition: npt.ArrayLike | None = None,
     column: str = "",
     label_column: str = "",
-    keep: Sequence[str] = (),
     treatment: Treatment = PLAIN,
     concurrency: Concurrency = None,
     resume: bool = False,
     address: str | None = None,
 ) -> Outcome:
-    """The outcome of writing q(z|x) of each event in `inputs` as Parquet: columns id, part, and its parameters by name.
+    """The outcome of writing q(z|x) of each event in `inputs` as Parquet: columns id, name, part and its parameters.
 
-    `inputs` is a file or a folder of Parquet (also a URI), or a folder of pictures or of .npz and .npy files; all nodes
-    see it. Row i is that of event i of the files in the order of their names, as `VAE.encode` gives it for 256 events
-    from a multiple of 256 on. Of Parquet, `column` holds the events, lists of numbers or encoded pictures, and may be
-    left out where there is only one; a table's numbers are found by the bundle's names. `label_column` holds labels,
-    and the columns `keep` go into the output. `treatment` says how pictures are read; their names go along as `name`.
+    `inputs` is a file or a folder of Parquet, .npy or .npz, or a folder of pictures, which all nodes see; or a source
+    of `vae_edge.batch.inputs`. Events are taken in the order of the files' names, and numbered so, where Parquet has no
+    `id` of its own. They are encoded as `VAE.encode` does 256 of them from a multiple of 256 on. Of Parquet, `column`
+    holds the images where there are several that might, and `label_column` the labels. `treatment` says how pictures
+    are read.
 
     `bundle`, `out`, `label`, `condition`, `concurrency`, `resume` and `address` are those of `generate`. Raises what it
     raises, or DataError.
     """
     vae = _vae(bundle)
-    found = source(vae, os.fspath(inputs), column=column, label_column=label_column, keep=keep, treatment=treatment)
+    found = _source(vae, inputs, treatment, column, label_column)
     task = Encode(found, _given(vae, label, condition, label_column))
-    return _run(vae, "encode", task, out, _read(found, task.given), concurrency, resume, address)
+    return _run(
+        vae,
+        "encode",
+        task,
+        out,
+        _read(found, task.given, treatment, column, label_column),
+        concurrency,
+        resume,
+        address,
+    )
 
 
 def reconstruct(
     bundle: Place | Bundle,
-    inputs: Place,
+    inputs: Place | Source,
     *,
     out: Place,
     head: str = "mode",
@@ -107,26 +115,25 @@ def reconstruct(
     condition: npt.ArrayLike | None = None,
     column: str = "",
     label_column: str = "",
-    keep: Sequence[str] = (),
     treatment: Treatment = PLAIN,
     concurrency: Concurrency = None,
     resume: bool = False,
     address: str | None = None,
 ) -> Outcome:
-    """The outcome of writing each event of `inputs` through z and back as Parquet: columns id, part, and image or row.
+    """The outcome of writing each event of `inputs` through z and back as Parquet: columns id, name, part and image.
 
-    `head`, `latent` and `seed` are those of `VAE.reconstruct`; event i takes draw i. `bundle`, `inputs`, `out`,
-    `column`, `label_column`, `keep`, `treatment`, `label`, `condition`, `concurrency`, `resume` and `address` are those
-    of `encode`. Raises what it raises.
+    A table's row has its own columns in place of the image. `head`, `latent` and `seed` are those of `VAE.reconstruct`;
+    event i of the inputs takes draw i. `bundle`, `inputs`, `out`, `column`, `label_column`, `treatment`, `label`,
+    `condition`, `concurrency`, `resume` and `address` are those of `encode`. Raises what it raises.
     """
     vae = _vae(bundle)
     heads.check(head)
     if latent not in ("mean", "sample"):
         raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")
     seed = noise.check_seed(seed)
-    found = source(vae, os.fspath(inputs), column=column, label_column=label_column, keep=keep, treatment=treatment)
+    found = _source(vae, inputs, treatment, column, label_column)
     task = Reconstruct(found, _given(vae, label, condition, label_column), head, latent, seed)
-    record = {"head": head, "latent": latent, "seed": seed, **_read(found, task.given)}
+    record = {"head": head, "latent": latent, "seed": seed, **_read(found, task.given, treatment, column, label_column)}
     return _run(vae, "reconstruct", task, out, record, concurrency, resume, address)
 
 
@@ -150,8 +157,16 @@ def _run(
     return run(vae, task, os.fspath(out), record, concurrency, resume)
 
 
-def _read(found: Source, given: Given) -> dict[str, Any]:
-    return {**found.record(), "given": _told(given)}
+def _source(vae: VAE, inputs: Place | Source, treatment: Treatment, column: str, label_column: str) -> Source:
+    """What `inputs` name, by a path that holds from any folder of a node."""
+    if isinstance(inputs, str | os.PathLike):
+        return source(vae, Path(inputs).absolute(), treatment, column, label_column)
+    return inputs
+
+
+def _read(found: Source, given: Given, treatment: Treatment, column: str, label_column: str) -> dict[str, Any]:
+    how = {"treatment": treatment.options, "column": column, "label_column": label_column}
+    return {"n": found.count, "inputs": found.state, "given": _told(given), **how}
 
 
 def _given(vae: VAE, label: Label | None, condition: npt.ArrayLike | None, label_column: str = "") -> Given:

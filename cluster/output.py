@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from vae_edge.runtime.errors import OutputError, RunError
@@ -84,6 +85,12 @@ class Output:
             return 0, 0
         found = pyarrow.dataset.dataset(files, filesystem=self.filesystem, format="parquet")
         return found.count_rows(), len(files)
+
+    def committed(self) -> int:
+        """How many rows Ray's checkpoint lists: those of files that were written as a whole."""
+        found = self.filesystem.get_file_info(fs.FileSelector(self.checkpoint, allow_not_found=True))
+        files = [each.path for each in found if not each.path.endswith(".pending.parquet")]
+        return sum(pq.read_metadata(path, filesystem=self.filesystem).num_rows for path in files)
 
     def finish(self, expected: int) -> tuple[int, int]:
         """Counts rows and files, and records that the job is done; raises RunError where rows are missing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 import time
@@ -12,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vae_edge.cluster.actor import ID, Worker
+from vae_edge.batch.columns import Columns, width
+from vae_edge.cluster.actor import Worker
 from vae_edge.cluster.output import Output
-from vae_edge.cluster.tasks import PART, Task
+from vae_edge.cluster.tasks import PART, PART_COLUMN, Task
 from vae_edge.runtime.errors import InputError, MissingExtra
 
 try:
@@ -30,12 +30,12 @@ __all__ = ["Concurrency", "Outcome", "connect", "rows_of_a_file", "run"]
 
 Concurrency = int | tuple[int, int] | None
 
-FILE_BYTES = 32 << 20  # of events in a file, before compression; a worker holds about three times as much
+FILE_BYTES = 32 << 20  # of rows in a file, before compression; a worker holds about three times as much
 
-# A worker has a CPU. Ray's reading and writing tasks ask for none: two workers on two CPUs would leave none for them,
-# and the job would wait for ever. Instead there are few at a time, since each is a process: a task that reads hands
-# out numbers, and one that writes keeps up with two workers or more.
-_WORKER, _ELSE = 1, 0
+# A worker keeps a CPU busy and asks for half of one. Where a node dies, Ray makes the rows that were lost with it by
+# the same actors, which must find room on the nodes that are left: without it the job waits for ever. Tasks that read
+# and write ask for no CPU, so that workers cannot keep them out; there are few at a time, since each is a process.
+_WORKER, _ELSE = 0.5, 0
 _WORKERS_A_READER, _WORKERS_A_WRITER = 16, 2
 
 
@@ -77,13 +77,15 @@ def run(vae: VAE, task: Task, out: str, record: dict[str, Any], concurrency: Con
     if output.begin(record, resume=resume):
         rows, files = output.count()
         return Outcome(out, rows, 0, files, time.perf_counter() - began)
-    before, _ = output.count()
+    before = output.committed()
     with _settings(output):
         from vae_edge.cluster.parts import Parts
 
-        source = Parts(ID, -(-task.count // PART), rows_of_a_file(vae) // PART)
+        columns = task.columns(vae)
+        source = Parts(PART_COLUMN, -(-task.count // PART), rows_of_a_file(columns) // PART)
         least, most = _workers(concurrency, source.blocks)
-        plain = ["id", ID]  # of thousands of numbers a row, a dictionary and the smallest tell nothing and take time
+        # Of thousands of numbers a row, a dictionary and the smallest tell nothing, and take as long as the rest.
+        plain = [column.name for column in columns if not column.shape]
         dataset = ray.data.read_datasource(
             source, num_cpus=_ELSE, override_num_blocks=source.blocks, concurrency=-(-most // _WORKERS_A_READER)
         )
@@ -108,9 +110,9 @@ def run(vae: VAE, task: Task, out: str, record: dict[str, Any], concurrency: Con
     return Outcome(out, rows, rows - before, files, time.perf_counter() - began)
 
 
-def rows_of_a_file(vae: VAE) -> int:
+def rows_of_a_file(columns: Columns) -> int:
     """How many rows a file has, a whole number of parts."""
-    return max(1, FILE_BYTES // (4 * math.prod(vae.event_shape) * PART)) * PART
+    return max(1, FILE_BYTES // (width(columns) * PART)) * PART
 
 
 def _workers(concurrency: Concurrency, blocks: int) -> tuple[int, int]:
@@ -131,7 +133,7 @@ def _settings(output: Output) -> Iterator[None]:
     before = {name: getattr(context, name) for name in names}
     context.target_max_block_size = None  # else a part may be cut in two, and one half be taken for all of it
     context.checkpoint_config = ray.data.checkpoint.CheckpointConfig(
-        id_column=ID, checkpoint_path=output.checkpoint, override_filesystem=output.filesystem
+        id_column=PART_COLUMN, checkpoint_path=output.checkpoint, override_filesystem=output.filesystem
     )
     context.enable_progress_bars = sys.stderr.isatty()
     context.print_on_execution_start = False

@@ -1,25 +1,27 @@
-"""What a worker does with one part of a job: its events in, the columns of its rows out."""
+"""What a worker does with one part of a job: its events in, its rows out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.batch.columns import Batch, Column, Columns, event_columns
+from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.model import BATCH_SIZE
 
 if TYPE_CHECKING:
-    from vae_edge.cluster.inputs.base import Reader, Source
+    from vae_edge.batch.inputs import Found, Reader, Source
     from vae_edge.runtime import VAE
 
-__all__ = ["PART", "Encode", "Generate", "Given", "Reconstruct", "Task", "name_of_event"]
+__all__ = ["PART", "PART_COLUMN", "Encode", "Generate", "Given", "Reconstruct", "Task"]
 
 PART = BATCH_SIZE  # events of a part: those of a batch of `VAE.stream`, so that graphs run in the same batches
+PART_COLUMN = "part"  # the column by which Ray knows what is done
 
-Columns = dict[str, npt.NDArray[Any]]
+_ID, _NAME, _PART = Column("id", "int64"), Column("name", "str"), Column(PART_COLUMN, "int64")
 
 
 class Task(Protocol):
@@ -29,11 +31,14 @@ class Task(Protocol):
     def count(self) -> int:
         """How many events there are."""
 
+    def columns(self, vae: VAE) -> Columns:
+        """The columns of a row."""
+
     def open(self) -> Reader | None:
         """What reads the inputs; None where there are none."""
 
-    def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Columns:
-        """The columns of some events' rows, `id` first: arrays (rows, ...)."""
+    def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Batch:
+        """The rows of some events, all but their part's number."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,7 @@ class Given:
             return {}
         if len(self.values) == 1:
             return {self.keyword: self.values[0]}
-        places = ids % len(self.values)
-        return {self.keyword: np.asarray(self.values)[places]}
+        return {self.keyword: np.asarray(self.values)[ids % len(self.values)]}
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,18 @@ class Generate:
     start: int
     given: Given
 
+    def columns(self, vae: VAE) -> Columns:
+        """id, part, and the event."""
+        return (_ID, _PART, *_event(vae))
+
     def open(self) -> None:
         """Nothing to read."""
 
-    def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Columns:
-        """id, and image or row."""
+    def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Batch:
+        """Some of the events."""
         ids = _ids(here) + self.start
         x = vae.generate(len(ids), head=self.head, seed=self.seed, start=int(ids[0]), **self.given.of(ids))
-        return {"id": ids, name_of_event(vae): x}
+        return {"id": ids} | _spread(vae, x)
 
 
 @dataclass(frozen=True)
@@ -89,44 +97,61 @@ class _Reads:
         """A reader of its own for each worker."""
         return self.source.open()
 
-    def _read(self, reader: Reader | None, here: slice) -> tuple[npt.NDArray[Any], Mapping[str, Any], Columns]:
-        """The events, what goes along to the VAE, and the columns that the row begins with."""
+    def _read(self, reader: Reader | None, here: slice) -> tuple[Found, dict[str, Any], Batch]:
+        """The events, what goes along to the VAE, and what the rows begin with."""
         assert reader is not None
-        ids = _ids(here)
-        found = reader.read(here.start, here.stop)
-        given = self.given.of(ids) if found.labels is None else {"label": found.labels}
-        return found.events, given, {"id": ids, **found.kept}
+        found, places = reader.read(here.start, here.stop), _ids(here)
+        given = self.given.of(places) if self.given.keyword or found.labels is None else {"label": found.labels}
+        return found, given, {"id": found.kept.get("id", places), "name": np.array(found.names)}
 
 
 @dataclass(frozen=True)
 class Encode(_Reads):
     """`VAE.encode`: the parameters of q(z|x), under their names."""
 
-    def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Columns:
-        """id, what was kept of the input, and the posterior's parameters."""
-        events, given, columns = self._read(reader, here)
-        q = vae.encode(events, **given)
-        return columns | {name: getattr(q, name) for name in q.parameters}
+    def columns(self, vae: VAE) -> Columns:
+        """id, name, part, and the posterior's parameters."""
+        spec = vae.manifest.posterior
+        shapes = registry.family(spec.family, "posterior").parameter_shapes(spec.event_shape, spec.constants)
+        return (_ID, _NAME, _PART, *(Column(name, "float32", shape) for name, shape in shapes.items()))
+
+    def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Batch:
+        """The posteriors of some of the events."""
+        found, given, batch = self._read(reader, here)
+        q = vae.encode(found.events, **given)
+        return batch | {name: getattr(q, name) for name in q.parameters}
 
 
 @dataclass(frozen=True)
 class Reconstruct(_Reads):
-    """`VAE.reconstruct`."""
+    """`VAE.reconstruct`; event i takes draw i of the seed."""
 
     head: str
     latent: str
     seed: int
 
-    def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Columns:
-        """id, what was kept of the input, and image or row."""
-        events, given, columns = self._read(reader, here)
-        x = vae.reconstruct(events, head=self.head, latent=self.latent, seed=self.seed, start=here.start, **given)
-        return columns | {name_of_event(vae): x}
+    def columns(self, vae: VAE) -> Columns:
+        """id, name, part, and the event."""
+        return (_ID, _NAME, _PART, *_event(vae))
+
+    def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Batch:
+        """Some of the events, through z and back."""
+        found, given, batch = self._read(reader, here)
+        x = vae.reconstruct(found.events, head=self.head, latent=self.latent, seed=self.seed, start=here.start, **given)
+        return batch | _spread(vae, x)
 
 
-def name_of_event(vae: VAE) -> str:
-    """The name of the column that holds events: 'image', or 'row' of a table."""
-    return "image" if len(vae.event_shape) == 3 else "row"
+def _event(vae: VAE) -> Columns:
+    event = vae.manifest.event
+    return event_columns("image", event.shape, getattr(event, "names", ()), "float32")
+
+
+def _spread(vae: VAE, events: npt.NDArray[np.float32]) -> Batch:
+    """Events as columns: an image in one, a row of a table in one for each number."""
+    columns = _event(vae)
+    if events.ndim == 4:
+        return {columns[0].name: events}
+    return {column.name: events[:, place] for place, column in enumerate(columns)}
 
 
 def _ids(here: slice) -> npt.NDArray[np.int64]:

@@ -21,16 +21,18 @@ class Notices:
 
     pictures: int = 0
     highest: int = 0
-    _names: dict[str, list[str]] = field(default_factory=dict)  # kind -> the pictures
+    _found: dict[str, tuple[str, int]] = field(default_factory=dict)  # kind -> the first picture, and how many
     _lines: list[str] = field(default_factory=list)
 
     def note(self, kind: str, name: object) -> None:
         """One more picture, `name`, of a `kind`: it is 'transparent', holds 'frames', or is 'stretched'."""
-        self._names.setdefault(kind, []).append(str(name))
+        first, count = self._found.get(kind, (str(name), 0))
+        self._found[kind] = first, count + 1
 
     def add(self, line: str) -> None:
-        """A line of its own, on an array file."""
-        self._lines.append(line)
+        """A line of its own, on an array file; it is told once."""
+        if line not in self._lines:
+            self._lines.append(line)
 
     def check(self, name: object, treatment: Treatment) -> None:
         """Raises DataError where 16-bit pictures would all come out black, as 12 bits in a file of 16 do.
@@ -56,10 +58,11 @@ class Notices:
             "stretched": ("is", "are", f"stretched to {size} pixels", f"--crop {FIT} cuts the margins instead"),
         }  # fmt: skip
         for kind, (one, many, text, remedy) in texts.items():
-            if names := self._names.get(kind):
+            if kind in self._found:
+                first, count = self._found[kind]
                 if self.pictures == 1:
-                    say(f"{names[0]} {one} {text}: {remedy}")
+                    say(f"{first} {one} {text}: {remedy}")
                 else:
-                    say(f"{len(names):,} of {self.pictures:,} pictures {many} {text} (first {names[0]}): {remedy}")
+                    say(f"{count:,} of {self.pictures:,} pictures {many} {text} (first {first}): {remedy}")
         for line in self._lines:
             say(line)

@@ -11,14 +11,14 @@ import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from vae_edge.runtime import locks
 from vae_edge.runtime.errors import OutputError, VaeEdgeError
 
-__all__ = ["filling", "replacing", "sync", "write_bytes"]
+__all__ = ["filling", "into", "replacing", "sync", "write_bytes"]
 
 _AS_IT_WAS = "what was there is as it was"
 _TOKEN = "[0-9a-f]{8}"
@@ -47,18 +47,34 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 def filling(folder: Path) -> Iterator[Callable[[str, bytes], None]]:
     """Writes many files into one folder: a function of a name and the file's bytes, each whole or absent.
 
+    Otherwise as `into`.
+    """
+    with into(folder) as create:
+
+        def write(name: str, data: bytes) -> None:
+            with create(name) as file:
+                file.write(data)
+
+        yield write
+
+
+@contextmanager
+def into(folder: Path) -> Iterator[Callable[[str], AbstractContextManager[BinaryIO]]]:
+    """Makes many files in one folder: a function of a name that gives a new file as `replacing` does.
+
     Leftovers are looked for once, and the folder is synced once, at the end: work does not grow with what lies there.
     Raises OutputError.
     """
     folder = Path(os.path.realpath(folder))
     _remove_leftovers(folder, ".+")
 
-    def write(name: str, data: bytes) -> None:
+    @contextmanager
+    def create(name: str) -> Iterator[BinaryIO]:
         target = folder / name
         with _reported(target) as state, _replacing(target, state, sync_folder=False) as file:
-            file.write(data)
+            yield file
 
-    yield write
+    yield create
     try:
         sync(folder)
     except OSError as error:

@@ -16,6 +16,8 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.cluster import check
 from vae_edge import cluster as jobs
+from vae_edge.batch.columns import Column
+from vae_edge.cluster.running import rows_of_a_file
 
 __all__ = ["killed"]
 
@@ -51,10 +53,8 @@ def killed(n: int, bundle: str, out: Path) -> dict[str, Any]:
 
 
 def _watch(nodes: Cluster, second: Any, n: int, out: Path, events: list[str]) -> None:
-    from vae_edge.cluster.running import rows_of_a_file
-    from vae_edge.runtime import VAE
 
-    expected = n / rows_of_a_file(VAE.load("mnist"))
+    expected = n / rows_of_a_file((Column("image", "float32", (28, 28, 1)),))
     began = time.monotonic()
     _wait_for(out, expected / 4)
     victims = [process for process in psutil.Process().children(recursive=True) if _is_worker(process)]

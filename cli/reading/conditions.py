@@ -40,6 +40,9 @@ Condition = Annotated[
 ]
 
 
+MAX_RECORDED = 100  # labels, or vectors, that are listed one by one
+
+
 @dataclass(frozen=True)
 class Given:
     """What the VAE's methods are given beside events or latents, as their keyword arguments.
@@ -61,9 +64,20 @@ class Given:
         return {self.keyword: self.rows[np.arange(start, start + count) % len(self.rows)]}
 
     @property
+    def record(self) -> dict[str, Any]:
+        """What a job writes down of it: the labels' numbers or the vectors; of more than a hundred their hash."""
+        if not self.keyword:
+            return {}
+        if len(self.rows) <= MAX_RECORDED:
+            return {self.keyword: self.rows.tolist()}
+        import hashlib
+
+        return {self.keyword: f"SHA-256 {hashlib.sha256(self.rows.data).hexdigest()}"}
+
+    @property
     def document(self) -> dict[str, Any]:
         """What a verb's JSON says of it: the labels' numbers or the vectors, where there are no more than a hundred."""
-        return {self.keyword: self.rows} if self.keyword and len(self.rows) <= 100 else {}
+        return {self.keyword: self.rows} if self.keyword and len(self.rows) <= MAX_RECORDED else {}
 
 
 def resolve(

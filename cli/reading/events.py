@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,8 +25,6 @@ __all__ = ["Events", "LabelColumn", "read", "read_one"]
 LabelColumn = Annotated[
     str, typer.Option("--label-column", metavar="NAME", help="The column of a .csv that holds the rows' labels.")
 ]
-
-_LIGHT_ON_DARK = ("mnist", "digits", "fashion-mnist")  # data sets of which this is known
 
 
 @dataclass(frozen=True)
@@ -95,41 +93,16 @@ def read(
 def _read_images(files: list[Path | Held], vae: VAE, treatment: Treatment, say: Callable[[str], None]) -> Events:
     import numpy as np
 
-    from vae_edge.cli.reading import images, treatments
+    from vae_edge.cli.reading import images, remarks, treatments
     from vae_edge.pictures.notices import Notices
 
     notices, other = Notices(), treatments.missing(vae, treatment)
     parts = images.read(files, vae.event_shape, treatment, notices, other.flags)  # type: ignore[arg-type]
-    values, name = np.concatenate(parts), vae.manifest.name
+    values = np.concatenate(parts)
     notices.tell(say, treatment)
-    if lacking := replace(other, resize=None).flags:  # images of the right size need no scaling
-        say(f"{name} was trained on images read with {lacking}: give that here too, if these are like those")
-    elif not treatment.invert and _is_inverted(vae, values):
-        say(f"{plural(vae.event_shape)} are dark on light, {name} learned light on dark: --invert makes them so")
-    elif _are_halved(vae, values):
-        say(f"{plural(vae.event_shape)} are grey, {name} knows black and white: what is above a half becomes white")
+    remarks.tell(vae, values, treatment, other, say)
     labels = images.labels(files) if vae.labels else None
     return Events(values, labels, tuple(images.names(files, [len(part) for part in parts])))
-
-
-def _is_inverted(vae: VAE, values: npt.NDArray[Any]) -> bool:
-    """Whether images are ink on paper, and the bundle's are known to be light on dark."""
-    from vae_edge.train.contrast import is_dark_on_light
-
-    training = vae.manifest.training
-    if training is None or training.dataset not in _LIGHT_ON_DARK or values.shape[-1] != 1:
-        return False
-    scale = 1 if values.dtype == "uint8" else 255
-    return is_dark_on_light(values[..., 0] * scale)
-
-
-def _are_halved(vae: VAE, values: npt.NDArray[Any]) -> bool:
-    """Whether grey images lose their shades to a bundle of black and white."""
-    from vae_edge.train.choice import is_black_and_white
-
-    if vae.manifest.event.threshold is None or values.dtype != "uint8":  # type: ignore[union-attr]
-        return False
-    return not is_black_and_white(values)
 
 
 def _read_rows(files: list[Path | Held], vae: VAE, label_column: str, treatment: Treatment) -> Events:

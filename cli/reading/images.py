@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["labels", "names", "read"]
 
+_NO_LABELS = ("id", "name", "names")  # what an .npz of ours holds beside its images
+
 
 def read(
     files: Sequence[Path | Held],
@@ -30,10 +32,11 @@ def read(
     Raises DataError, or InputError where they do not fit the VAE; `hint` are the options that its training had.
     """
     from vae_edge.pictures.files import read_images
+    from vae_edge.pictures.fitting import fit
 
     if tables := [file for file in files if file.suffix.lower() == ".csv"]:
         raise InputError(f"{tables[0]}: a table, this VAE knows images: give pictures, IDX files, .npy or .npz")
-    parts = [_fit(read_images(file, treatment, notices), file, image_shape, hint) for file in files]
+    parts = [fit(read_images(file, treatment, notices), file, image_shape, hint) for file in files]
     if len({part.dtype.kind for part in parts}) > 1:
         every = ", ".join(map(str, files))
         raise InputError(f"{every}: some hold whole numbers and some fractions; give them one at a time")
@@ -75,36 +78,15 @@ def _labels(file: Path | Held) -> Any:
         places = [picture.relative_to(file).parts for picture in picture_paths(file)]
         return [place[0] for place in places] if all(len(place) > 1 for place in places) else None
     if file.suffix.lower() == ".npz":
-        arrays = list(read_arrays(file).values())
-        sizes = {len(array) for array in arrays if array.ndim >= 3}
-        flat = [array for array in arrays if array.ndim == 1 and array.dtype.kind in "iuU" and {len(array)} == sizes]
-        return flat[0] if len(flat) == 1 else None
+        arrays = read_arrays(file)
+        sizes = {len(array) for array in arrays.values() if array.ndim >= 3}
+        flat = {
+            name: array
+            for name, array in arrays.items()
+            if array.ndim == 1 and array.dtype.kind in "iuU" and {len(array)} == sizes and name not in _NO_LABELS
+        }
+        return next(iter(flat.values())) if len(flat) == 1 else None
     if not isinstance(file, Path):
         return None
     beside = file.with_name(file.name.replace("images-idx3", "labels-idx1"))
     return read_idx(unpack(beside), beside) if beside != file and beside.exists() else None
-
-
-def _fit(images: npt.NDArray[Any], file: object, image_shape: tuple[int, int, int], hint: str) -> npt.NDArray[Any]:
-    """`images` in the VAE's shape: a grey picture saved as RGB loses its two copies, nothing else is changed."""
-    height, width, channels = image_shape
-    if images.shape == (*image_shape, 1):  # one image (H, W, C), which a reader takes for H images of (W, C)
-        images = images.reshape(1, *image_shape)
-    if images.shape[1:] == (channels, height, width) != image_shape:
-        images = images.transpose(0, 2, 3, 1)  # channels first, where only the VAE's shape tells
-    if images.shape[1:] == (height, width, 3) and channels == 1:
-        if not (images == images[..., :1]).all():
-            raise InputError(f"{file}: colours, but this VAE knows grey images: give {hint or '--grey'}")
-        images = images[..., :1]
-    if images.shape[1:] != image_shape:
-        remedy = "they do not fit"
-        if images.shape[1:3] != (height, width):
-            size = f"{height}" if height == width else f"{height}x{width}"
-            remedy = f"as its training had, give {hint}" if hint else f"give --resize {size} --crop fit"
-        raise InputError(f"{file}: images of {_size(images.shape[1:])}, this VAE knows {_size(image_shape)}: {remedy}")
-    return images
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    height, width, channels = shape
-    return f"{height}x{width} pixels, {channels} {'channel' if channels == 1 else 'channels'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,18 +22,21 @@ from vae_edge.cli.options import (
     load,
 )
 from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
+from vae_edge.cli.rows import cluster
+from vae_edge.cli.rows.cluster import Ray
+from vae_edge.cli.rows.destination import Dtype, Format, RowsPerShard, RowsTo
 from vae_edge.cli.writing.destination import Destination, Force, Out
 from vae_edge.cli.writing.folder import Pieces
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from vae_edge.cli.output import Console
     from vae_edge.runtime import VAE
 
 __all__ = ["generate"]
 
 MAX_IMAGES = 10**12
-MAX_RECORDED = 100  # labels, or vectors, that a folder's record lists; of more it holds the hash
 
 
 def generate(
@@ -43,9 +45,12 @@ def generate(
         int, typer.Option("--n", "-n", min=1, max=MAX_IMAGES, metavar="N", help="How many images, or rows of a table.")
     ] = 64,
     out: Out = None,
+    format: Format = None,
+    rows_per_shard: RowsPerShard = None,
+    dtype: Dtype = None,
     force: Force = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Make the pictures that are missing in FOLDER/, of the same draws.")
+        bool, typer.Option("--resume", help="Make the pictures or shards that are missing in FOLDER/, no others.")
     ] = False,
     head: Head = "mean",
     seed: Seed = 0,
@@ -62,6 +67,7 @@ def generate(
     threads: Threads = None,
     columns: Columns = None,
     scale: Scale = None,
+    ray: Ray = None,
 ) -> None:
     """Write new images, or rows of a table, decoded from draws of the prior.
 
@@ -71,6 +77,12 @@ def generate(
     its sample, its mean and its mode below each other; .npz holds three arrays, .npy one of (3, N, ...), .csv three
     lines an event. --out is generated.png where it is left out, of a table generated.csv. The pictures of a folder are
     named by I; one that holds files is refused without --force or --resume.
+
+    With --format, FOLDER/ holds shards of rows, each whole or absent, with the index _index.json: its draw's number
+    `id`, and the image or the table's columns. --resume goes on after an interruption, and makes no row twice.
+    FILE.parquet and FILE.tar hold the same rows in one file.
+
+    With --ray, the workers of a cluster write such rows as Parquet into FOLDER/, where they are not in order.
 
     A conditional bundle is told what to make by --label: several are taken in turn, `all` stands for each one that
     there is.
@@ -82,14 +94,24 @@ def generate(
       vae-edge generate --n 1000000 --head sample --out digits.npy
       vae-edge generate --n 100 --head sample --out pictures/
       vae-edge generate --n 200 --head sample --out pictures/ --resume
+      vae-edge generate --n 10000000 --head sample --out shards/ --format parquet
+      vae-edge generate --n 10000000 --head sample --out shards/ --format parquet --resume
       vae-edge generate --bundle ./my-labels --label 7 --out sevens.png
       vae-edge generate --bundle ./my-labels --label all --n 100 --out each.png
       vae-edge generate --bundle ./my-table --head sample --n 1000 --out rows.csv
     """
-    asked = Destination.asked(out, force=force, resume=resume)
+    if ray:
+        _generate_on(ray, context, n, head, seed, start, label, labels, condition, bundle, resume)
+        return
+    rows_to = RowsTo.asked(out, format, rows_per_shard, dtype, force=force, resume=resume)
+    asked = None if rows_to else Destination.asked(out, force=force, resume=resume)
     began = time.perf_counter()
     vae = load(bundle, provider, provider_option, threads)
     shape = vae.event_shape
+    if rows_to:
+        given = resolve(vae, label, labels, condition)
+        _generate_rows(context.obj, rows_to, vae, n, heads(head), seed, start, given)
+        return
     destination = Destination.choose(asked, "generated", shape)
     given = resolve(vae, label, labels, condition)
     if columns is None and 1 < len(given.rows) <= 32:
@@ -131,14 +153,47 @@ def generate(
     )
 
 
+def _generate_on(
+    ray: str,
+    context: typer.Context,
+    n: int,
+    head: str,
+    seed: int,
+    start: int,
+    label: str | None,
+    labels: str | None,
+    condition: str | None,
+    bundle: str,
+    resume: bool,
+) -> None:
+    from vae_edge import cluster as jobs
+
+    out = cluster.check(context, "n", "head", "seed", "start")
+    vae = load(bundle, "auto", [], 1)
+    given = cluster.given_of(vae, label, labels, condition)
+    done = jobs.generate(
+        vae.bundle, n=n, out=out, head=head, seed=seed, start=start, resume=resume, address=ray, **given
+    )
+    cluster.tell(context.obj, vae, "generate", done)
+
+
+def _generate_rows(
+    console: Console, to: RowsTo, vae: VAE, n: int, chosen: tuple[str, ...], seed: int, start: int, given: Given
+) -> None:
+    from vae_edge.cli.rows.jobs import Generate, recorded
+
+    began = time.perf_counter()
+    _ = vae.prior  # an autoencoder has none, which is said before anything is written
+    job = Generate(vae, chosen, seed, start, given, to.pixels(vae.event_shape))
+    record = recorded(vae, verb="generate", heads=chosen, seed=seed, start=start, **given.record)
+    written = to.write("generate", job.columns, n, record, job.batches)
+    to.tell(console, vae, n, written, time.perf_counter() - began, job.columns, record | given.document)
+
+
 def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given) -> dict[str, Any]:
     """What a draw's picture depends on, beside its index."""
     record = {"bundle": vae.manifest.name, "digest": vae.manifest.digest, "heads": list(chosen), "seed": seed}
-    if given.keyword:
-        rows = given.rows
-        is_short = len(rows) <= MAX_RECORDED
-        record[given.keyword] = rows.tolist() if is_short else f"SHA-256 {hashlib.sha256(rows.data).hexdigest()}"
-    return record
+    return record | given.record
 
 
 def _told(written: int, n: int, shape: tuple[int, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,11 +27,17 @@ from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, res
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
 from vae_edge.cli.reading.treatments import asked as treatment_of
+from vae_edge.cli.rows import cluster
+from vae_edge.cli.rows.cluster import Ray
+from vae_edge.cli.rows.destination import Dtype, Format, ImageColumn, Resume, RowsPerShard, RowsTo
 from vae_edge.cli.writing.destination import STDOUT, Destination, Force, Out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from vae_edge.cli.output import Console
+    from vae_edge.cli.rows.jobs import Encode, Reconstruct
+    from vae_edge.pictures.treatment import Treatment
     from vae_edge.runtime import VAE
 
 __all__ = ["encode", "reconstruct"]
@@ -41,7 +48,8 @@ Images = Annotated[
     list[str],
     typer.Argument(
         metavar="IMAGES...",
-        help="Picture files, folders of them, IDX files (.gz too), .npy or .npz arrays; of a table .csv, .npy or .npz. "
+        help="Picture files, folders of them, IDX files (.gz too), .npy or .npz arrays; of a table .csv, .npy or .npz; "
+        "of both Parquet, and folders of it. "
         "-: one of these on stdin.",
     ),
 ]
@@ -55,7 +63,11 @@ def reconstruct(
     context: typer.Context,
     images: Images,
     out: Out = None,
+    format: Format = None,
+    rows_per_shard: RowsPerShard = None,
+    dtype: Dtype = None,
     force: Force = False,
+    resume: Resume = False,
     head: Head = "mode",
     latent: Annotated[
         str,
@@ -77,6 +89,7 @@ def reconstruct(
     label: Label = None,
     labels: Labels = None,
     label_column: LabelColumn = "",
+    column: ImageColumn = "",
     condition: Condition = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
@@ -84,6 +97,7 @@ def reconstruct(
     threads: Threads = None,
     columns: Columns = None,
     scale: Scale = None,
+    ray: Ray = None,
 ) -> None:
     """Write images above their reconstructions.
 
@@ -96,6 +110,9 @@ def reconstruct(
     training did to its images is told. The pictures of a folder keep their names, FILE:INDEX is the name of an image in
     a file of several; an .npz holds them as `names`.
 
+    With --format, FOLDER/ holds shards of rows with an index, and FILE.parquet one file of them: `id`, `name` and the
+    reconstruction, of any number of images: folders, Parquet and .npy are then read a piece at a time.
+
     A conditional bundle takes the labels that come with the data (a folder's subfolders, the labels file beside an IDX
     file, an array (n,) in an .npz, --label-column of a .csv), those of --labels, or --label: one for all, or one each.
 
@@ -104,17 +121,35 @@ def reconstruct(
       vae-edge reconstruct three.png seven.png --out pairs.png
       vae-edge reconstruct t10k-images-idx3-ubyte.gz --limit 16 --head all --out heads.png
       vae-edge reconstruct scans/ --resize 28 --crop fit --grey --invert --out reconstructed/
+      vae-edge reconstruct parquet/ --format parquet --out back/
       vae-edge reconstruct images.npy --latent sample --seed 1 --out reconstructed.npz
       vae-edge reconstruct three.png seven.png --bundle ./my-labels --label 3,7 --out pairs.png
       vae-edge reconstruct rows.csv --bundle ./my-table --head mean --out back.csv
     """
     from vae_edge.cli.reading.events import read
 
-    asked = Destination.asked(out, force=force)
+    if ray:
+        how = {"head": head, "latent": latent, "seed": seed}
+        treatment = treatment_of(resize, crop, grey, invert, ground, white)
+        _run_on(ray, context, "reconstruct", images, bundle, treatment, column, label_column, resume, how)
+        return
+    rows_to = RowsTo.asked(out, format, rows_per_shard, dtype, force=force, resume=resume)
+    if resume and not rows_to:
+        raise typer.BadParameter("is for shards: give --format, and --out FOLDER/", param_hint="--resume")
+    asked = None if rows_to else Destination.asked(out, force=force)
     treatment = treatment_of(resize, crop, grey, invert, ground, white)
     vae = load(bundle, provider, provider_option, threads)
     console = context.obj
     shape = vae.event_shape
+    if rows_to:
+        from vae_edge.cli.rows.inputs import Stream
+        from vae_edge.cli.rows.jobs import Reconstruct
+
+        stream = Stream(vae, images, start, limit, treatment, column, label_column, console.say)
+        given = _of_options(vae, label, labels, condition, stream.count)
+        job = Reconstruct(vae, stream, given, heads(head), latent, seed, rows_to.pixels(shape))
+        _write_rows(console, rows_to, job, "reconstruct", heads=heads(head), latent=latent, seed=seed)
+        return
     destination = Destination.choose(asked, "reconstructed", shape)
     found = read(images, vae, start, limit, label_column, treatment, console.say)
     given = resolve(vae, label, labels, condition, n=len(found), found=found.labels)
@@ -154,11 +189,15 @@ def encode(
         typer.Option(
             "--out",
             "-o",
-            metavar="FILE",
-            help="FILE.npz or FILE.json; -: stdout, as JSON.",
+            metavar="FILE|FOLDER/",
+            help="FILE.parquet, FILE.npz or FILE.json; -: stdout, as JSON. FOLDER/ with --format.",
             show_default="stdout",
         ),
     ] = None,
+    format: Format = None,
+    rows_per_shard: RowsPerShard = None,
+    force: Force = False,
+    resume: Resume = False,
     resize: Resize = "",
     crop: Crop = "",
     grey: Grey = False,
@@ -170,11 +209,13 @@ def encode(
     label: Label = None,
     labels: Labels = None,
     label_column: LabelColumn = "",
+    column: ImageColumn = "",
     condition: Condition = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
     threads: Threads = None,
+    ray: Ray = None,
 ) -> None:
     """Write the parameters of the posterior q(z|x) of each image or row, under their names.
 
@@ -182,11 +223,17 @@ def encode(
     lower triangular T of N(loc, T T'); an autoencoder loc alone. `names` holds the events' names, in the same order.
     Labels are given as to `reconstruct`, and images are read as it reads them.
 
+    FILE.parquet, and the shards of FOLDER/ with --format, hold a row each: `id`, `name` and the parameters. Folders,
+    Parquet and .npy are then read a piece at a time, so that memory does not grow with N; --resume makes the shards
+    that are missing.
+
     \b
     Examples:
       vae-edge encode t10k-images-idx3-ubyte.gz --out posteriors.npz
       vae-edge encode three.png
       vae-edge encode - < three.png
+      vae-edge encode parquet/ --out codes.parquet
+      vae-edge encode my-pictures/ --out codes/ --format parquet
       vae-edge encode photos/ --bundle ./my-photos --resize 64 --crop fit --out posteriors.npz
       vae-edge encode seven.png --bundle ./my-labels --label 7
       vae-edge encode rows.csv --bundle ./my-table --out posteriors.npz
@@ -200,13 +247,32 @@ def encode(
     from vae_edge.runtime import atomic
     from vae_edge.runtime.bundle import npz
 
+    if ray:
+        treatment = treatment_of(resize, crop, grey, invert, ground, white)
+        _run_on(ray, context, "encode", images, bundle, treatment, column, label_column, resume, {})
+        return
+    rows_to = RowsTo.asked(out, format, rows_per_shard, force=force, resume=resume)
+    treatment = treatment_of(resize, crop, grey, invert, ground, white)
+    if rows_to:
+        from vae_edge.cli.rows.inputs import Stream
+        from vae_edge.cli.rows.jobs import Encode
+
+        vae = load(bundle, provider, provider_option, threads)
+        stream = Stream(vae, images, start, limit, treatment, column, label_column, context.obj.say)
+        given = _of_options(vae, label, labels, condition, stream.count)
+        if rows_to.kind == "tar":
+            raise typer.BadParameter("a tar is for pictures: write Parquet or .npz", param_hint="--format")
+        _write_rows(context.obj, rows_to, Encode(vae, stream, given), "encode")
+        return
+    if resume or force:
+        flag = "--resume" if resume else "--force"
+        raise typer.BadParameter("is for shards: give --format, and --out FOLDER/", param_hint=flag)
     out = None if out == STDOUT else out
     suffix = Path(out).suffix.lower() if out else ".json"
     if suffix not in {".npz", ".json"}:
-        raise typer.BadParameter(f"expected FILE.npz or FILE.json, got {out!r}", param_hint="--out")
+        raise typer.BadParameter(f"expected FILE.parquet, FILE.npz or FILE.json, got {out!r}", param_hint="--out")
     if out:
         Destination(Path(out), "arrays").check()
-    treatment = treatment_of(resize, crop, grey, invert, ground, white)
     vae = load(bundle, provider, provider_option, threads)
     console = context.obj
     found = read(images, vae, start, limit, label_column, treatment, console.say)
@@ -241,6 +307,53 @@ def encode(
     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
     console.say(f"wrote {out}: {shapes} of {counted(n, vae.event_shape)}, on {vae.provider}")
     console.result(report | {"out": out})
+
+
+def _run_on(
+    ray: str,
+    context: typer.Context,
+    verb: str,
+    images: list[str],
+    bundle: str,
+    treatment: Treatment,
+    column: str,
+    label_column: str,
+    resume: bool,
+    how: dict[str, Any],
+) -> None:
+    from vae_edge import cluster as jobs
+
+    out = cluster.check(context, "images", "resize", "crop", "grey", "invert", "ground", "white", "column",
+                        "label_column", *how)  # fmt: skip
+    if len(images) != 1:
+        raise typer.BadParameter("give one file or folder, which all nodes see", param_hint="IMAGES")
+    vae = load(bundle, "auto", [], 1)
+    options = context.params
+    given = cluster.given_of(vae, options["label"], options["labels"], options["condition"])
+    done = getattr(jobs, verb)(
+        vae.bundle, images[0], out=out, treatment=treatment, column=column, label_column=label_column, resume=resume,
+        address=ray, **how, **given,
+    )  # fmt: skip
+    cluster.tell(context.obj, vae, verb, done)
+
+
+def _of_options(vae: VAE, label: str | None, labels: str | None, condition: str | None, n: int) -> Given:
+    """What options give beside the events; nothing where the events bring labels themselves."""
+    wanted = vae.manifest.condition
+    if label is labels is condition is None and wanted is not None and wanted.is_label:
+        return Given()
+    return resolve(vae, label, labels, condition, n=n)
+
+
+def _write_rows(console: Console, to: RowsTo, job: Encode | Reconstruct, verb: str, **options: Any) -> None:
+    from vae_edge.cli.rows.jobs import recorded
+
+    began = time.perf_counter()
+    vae, stream = job.vae, job.stream
+    record = recorded(vae, verb=verb, **options, **stream.record(), **job.given.record)
+    written = to.write(verb, job.columns, stream.count, record, job.batches)
+    stream.end()
+    to.tell(console, vae, stream.count, written, time.perf_counter() - began, job.columns, record)
 
 
 def _chunks(events: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:

@@ -24,7 +24,7 @@ import pytest
         (["genrate"], "Did you mean 'generate'"),
         (["reconstruct"], "Missing argument"),
         (["reconstruct", "a.png", "--latent", "max"], "expected one of mean, sample, got 'max'"),
-        (["encode", "a.png", "--out", "q.txt"], "expected FILE.npz or FILE.json, got 'q.txt'"),
+        (["encode", "a.png", "--out", "q.txt"], "expected FILE.parquet, FILE.npz or FILE.json, got 'q.txt'"),
         (["interpolate", "a.png"], "Missing argument"),
         (["interpolate", "a.png", "b.png", "--steps", "1"], "expected a whole number from 2 to 100,000, got '1'"),
         (["verify", "--tolerance", "-1"], "expected a number, 0 or more, got '-1'"),

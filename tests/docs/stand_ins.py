@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -67,6 +69,9 @@ def write(folder: Path) -> None:
         _write_idx(folder / "data" / name, images)
     shutil.copy(folder / "data" / "mnist" / "t10k-images-idx3-ubyte.gz", folder)
     np.save(folder / "images.npy", grey[:20])
+    (folder / "parquet").mkdir()
+    rows = {"id": np.arange(20), "image": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(grey[:20]))}
+    pq.write_table(pa.table(rows), folder / "parquet" / "a.parquet")
     for name, image in (("three.png", grey[0]), ("seven.png", grey[1])):
         Image.fromarray(image[..., 0]).save(folder / name)
     _write_pictures(folder / "my-pictures", list(grey[:20, :, :, 0]))

@@ -13,20 +13,9 @@ ELSEWHERE = {"out/site/", "public/mnist/"}  # what a reader makes
 
 
 def everything() -> set[str]:
-    rooms = (
-        "runtime",
-        "pictures",
-        "cluster",
-        "train",
-        "export",
-        "cli",
-        "web/src",
-        "docs",
-        "tests",
-        "benchmarks",
-        "examples",
-    )
-    paths = [path for room in rooms for path in (ROOT / room, *(ROOT / room).rglob("*"))]
+    rooms = ("runtime", "batch", "cluster", "pictures", "train", "export", "cli")
+    others = ("web/src", "docs", "tests", "benchmarks", "examples")
+    paths = [path for room in rooms + others for path in (ROOT / room, *(ROOT / room).rglob("*"))]
     paths += [*ROOT.iterdir(), ROOT / "typings" / "vae_edge"]
     return {f"/{path.relative_to(ROOT).as_posix()}{'/' if path.is_dir() else ''}" for path in paths}
 

@@ -1,1 +1,0 @@
-"""Events that lie in files: Parquet, pictures, `.npz` and `.npy` arrays."""
