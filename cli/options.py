@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HEADS",
+    "MAX_MEMBERS",
     "MAX_SEED",
     "Bundle",
     "Columns",
     "Device",
     "DeviceOptions",
     "Head",
+    "Member",
+    "Members",
     "Scale",
     "Seed",
     "Threads",
@@ -31,6 +34,7 @@ __all__ = [
 ]
 
 MAX_SEED = 2**64 - 1
+MAX_MEMBERS = 4096  # of one call: each takes a session
 
 
 def one_of(*choices: str) -> Callable[[str | None], str | None]:
@@ -68,6 +72,22 @@ Seed = Annotated[
         max=MAX_SEED,
         metavar="S",
         help="The same seed gives the same noise, whatever the batch or machine.",
+    ),
+]
+Member = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=2**63 - 1, metavar="K", help="Decode by member K, of uncertain weights.", show_default="their means"
+    ),
+]
+Members = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MAX_MEMBERS,
+        metavar="M",
+        help="Of uncertain weights: image I is decoded by member I mod M.",
+        show_default="the weights' means",
     ),
 ]
 Device = Annotated[

@@ -38,7 +38,7 @@ def build(wired: Wired, reading: Reading, opset: int) -> tuple[onnx.ModelProto, 
 
 
 def _split(reading: Reading) -> dict[str, tuple[str, int, list[str]]]:
-    """Outputs of which parts are meant: a name -> the model's key, the axis, and the names of all parts."""
+    """The outputs that are to be split: a new name -> the model's key, the axis, and the names of all parts."""
     found: dict[str, tuple[str, int, list[str]]] = {}
     for parameter in reading.parameters:
         if (part := parameter.part) is not None:
@@ -61,7 +61,7 @@ def _arranged(model: onnx.ModelProto, name: str, layout: Layout) -> onnx.ModelPr
 
 
 def _last_operator(model: onnx.ModelProto, output: str) -> str:
-    """The operator that an output ends in, but for what moves numbers."""
+    """The last operator before an output, leaving out those that only move numbers."""
     made = {name: node for node in model.graph.node for name in node.output}
     moves = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
     node: onnx.NodeProto | None = made.get(output)

@@ -1,4 +1,4 @@
-"""Makes a bundle of the inspection's findings: proves it, measures it, seals it, and puts it in place in one step."""
+"""Makes a bundle of the inspection's findings: checks parity, measures, seals, and puts the folder in place at once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from vae_edge.export import card, draft, folder, parity, replacing, variant
+from vae_edge.export import card, draft, folder, parity, replacing, scoring, variant
 from vae_edge.export.draft import Draft
 from vae_edge.export.inspection import prepared
 from vae_edge.export.request import Findings, Request
+from vae_edge.export.scoring import Fitted
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle.manifest import FP32, PRECISIONS, Manifest, Training, seal
 from vae_edge.runtime.errors import InputError
@@ -49,6 +50,7 @@ class Options:
     metrics: Callable[[VAE, Progress], dict[str, float]] = lambda vae, progress: {}
     run: dict[str, object] = dataclasses.field(default_factory=dict)  # of the run, for the card
     progress: Progress = _silent
+    scores: Callable[[VAE, Progress], Fitted | None] = lambda vae, progress: None
 
 
 def expect(out: Path, options: Options) -> None:
@@ -70,12 +72,16 @@ def make(out: Path, request: Request, found: Findings, sets: Sets, options: Opti
     assert found.events is not None
     events, conditions = prepared(found.events, found.likelihood), found.conditions
     with folder.staged(out) as staging:
-        made = draft.draft(found, name=name, producer=versions[0], versions=versions[1], training=options.training,
-                           max_elements=request.max_elements)  # fmt: skip
+        made = draft.draft(request, found, name=name, producer=versions[0], versions=versions[1],
+                           training=options.training)  # fmt: skip
         vae = draft.open_vae(made, staging, request.max_elements)
         options.progress("compare with the model", 0)
         reference = _reference(found)
         measured = parity.measure(reference, vae, events, conditions)
+        if request.uncertain is not None and found.placed is not None:
+            with request.uncertain.holding(draft.member_of(vae, request.uncertain, found.placed)):
+                of_member = parity.measure(reference, vae, events, conditions, member=draft.MEMBER)
+            measured = {name: max(value, of_member[name]) for name, value in measured.items()}
         made = draft.with_probe(made, vae, reference, found)
         metrics: dict[str, float] = {}
         if options.precision != FP32:
@@ -87,9 +93,12 @@ def make(out: Path, request: Request, found: Findings, sets: Sets, options: Opti
             vae = draft.open_vae(made, staging, request.max_elements)
         probe.check(vae)
         metrics |= options.metrics(vae, options.progress)
-        manifest = seal(dataclasses.replace(made.manifest, metrics=metrics, parity=measured))
-        text = card.render(manifest, options.run)
-        dataclasses.replace(made, manifest=manifest, files=made.files | {"CARD.md": text.encode()}).write(staging)
+        fitted = options.scores(vae, options.progress)
+        scores = None if fitted is None else fitted.scores
+        manifest = seal(dataclasses.replace(made.manifest, metrics=metrics, parity=measured, scores=scores))
+        files = made.files | ({} if fitted is None else {scoring.FILE: fitted.data})
+        files |= {"CARD.md": card.render(manifest, options.run).encode()}
+        dataclasses.replace(made, manifest=manifest, files=files).write(staging)
     return manifest
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from vae_edge.export import figures, variant
 from vae_edge.export.planning import condition_line, event_line
 from vae_edge.runtime.bundle.manifest import Image, Manifest, Spec, Training
 
-__all__ = ["render"]
+__all__ = ["render", "with_scores"]
+
+_SCORES = "## Scores"
+_SECTION = re.compile(rf"^{_SCORES}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_LIMITS = "## Limits\n"
 
 _POSTERIORS = {
     "normal": "a normal over {size} latent dimensions, each on its own",
@@ -48,10 +53,49 @@ An event: {event_line(manifest.event)}.
 | graph | weights | multiply-adds an event | bytes |
 |---|---|---|---|
 {rows}
-
+{_weights(manifest)}
 {_origin(manifest, options)}
-{figures.section(manifest)}## Limits
-{_limits(manifest)}
+{figures.section(manifest)}{_scores(manifest)}{_LIMITS}{_limits(manifest)}
+"""
+
+
+def with_scores(text: str, manifest: Manifest) -> str:
+    """A card whose section on scores is that of the manifest: in the place of the old one, or before the limits."""
+    section = _scores(manifest)
+    if _SECTION.search(text):
+        return _SECTION.sub(lambda _: section, text, count=1)
+    before, limits, after = text.partition(_LIMITS)
+    return f"{before}{section}{limits}{after}" if limits else f"{text.rstrip()}\n\n{section}".rstrip() + "\n"
+
+
+def _scores(manifest: Manifest) -> str:
+    """The section on scores; '' without a fit."""
+    scores = manifest.scores
+    if scores is None:
+        return ""
+    what = "images" if isinstance(manifest.event, Image) else "rows"
+    of = f" of {scores.dataset}" if scores.dataset else ""
+    without = scores.threshold_without_label
+    unlabelled = f" ({without:.3f} where no label is given)" if without is not None else ""
+    statistics = ", ".join(scores.statistics) + (" and the code" if scores.codes else "")
+    return f"""{_SCORES}
+`vae.score` and `vae-edge score` call an event unusual whose score is above {scores.threshold:.3f}{unlabelled}:
+of {scores.held_out:,} {what}{of} that were held out, a share of {scores.false_positive_rate:.2%} had a higher one.
+The score is -log of the density of {statistics},
+a mixture of {scores.components} normals; of {scores.events:,} training {what}, with {scores.draws} draws of z each.
+
+    {scores.command or "(by a program)"}
+
+"""
+
+
+def _weights(manifest: Manifest) -> str:
+    if (said := manifest.deviations) is None:
+        return ""
+    return f"""
+The decoder's weights are uncertain: {said.file.name} ({said.file.bytes:,} bytes) holds their standard
+deviations. A call that names no member takes their
+means; member k of the ensemble has draw k of them, the same on every machine.
 """
 
 

@@ -10,18 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.export import graphs
+from vae_edge.export.deviations import Placed, Uncertain
 from vae_edge.export.inspection import prepared
 from vae_edge.export.parameters import LOSSY
 from vae_edge.export.parity import Reference
-from vae_edge.export.request import Findings
+from vae_edge.export.request import Findings, Request
 from vae_edge.export.wiring import Wired
-from vae_edge.runtime import VAE, events, probe
-from vae_edge.runtime.bundle import Bundle, guard, priors, reading
-from vae_edge.runtime.bundle.manifest import FP32, SCHEMA, File, Manifest, Spec, Training, render, seal
+from vae_edge.runtime import VAE, events, members, noise, probe
+from vae_edge.runtime.bundle import Bundle, deviations, guard, priors, reading
+from vae_edge.runtime.bundle.manifest import FP32, SCHEMA, Deviations, File, Manifest, Spec, Training, render, seal
 
-__all__ = ["PROBES", "Draft", "draft", "open_vae", "with_probe"]
+__all__ = ["MEMBER", "PROBES", "Draft", "draft", "member_of", "open_vae", "with_probe"]
 
 PROBES = 4  # events
+MEMBER = 1  # of an ensemble: the one that is compared with the model
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -29,13 +31,13 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """A manifest and the files that it vouches for."""
+    """A manifest and the files that it lists."""
 
     manifest: Manifest
     files: dict[str, bytes]
 
     def with_file(self, name: str, data: bytes) -> Draft:
-        """The same with a probe of these bytes."""
+        """The same draft with `data` as its probe."""
         manifest = seal(dataclasses.replace(self.manifest, probe=File.of(name, data)))
         return Draft(manifest, self.files | {name: data})
 
@@ -45,8 +47,8 @@ class Draft:
             (folder / name).write_bytes(data)
 
 
-def draft(found: Findings, *, name: str, producer: str, versions: dict[str, str], training: Training | None,
-          max_elements: int = guard.MAX_ELEMENTS_ALIVE) -> Draft:  # fmt: skip
+def draft(request: Request, found: Findings, *, name: str, producer: str, versions: dict[str, str],
+          training: Training | None) -> Draft:  # fmt: skip
     """The bundle of the findings, in fp32, without figures; its probe is still empty."""
     assert found.events is not None
     assert found.posterior is not None
@@ -60,12 +62,17 @@ def draft(found: Findings, *, name: str, producer: str, versions: dict[str, str]
     described = {}
     for part, wired in (("encoder", found.encoder), ("decoder", found.decoder)):
         file = f"{part}.onnx"
-        files[file], described[part] = graphs.describe(found.graphs[part], file, _roles(wired), max_elements)
+        files[file], described[part] = graphs.describe(found.graphs[part], file, _roles(wired), request.max_elements)
     prior = Spec(found.prior.family, (found.latent_size,))
     if found.prior.arrays is not None:
         files["prior.npz"] = priors.render(found.prior.arrays)
         constants = {"components": float(found.prior.components)}
         prior = dataclasses.replace(prior, constants=constants, file=File.of("prior.npz", files["prior.npz"]))
+    said = None
+    if found.placed is not None:
+        assert request.uncertain is not None
+        files["weights.npz"] = deviations.render(request.uncertain.scale[found.placed.places])
+        said = Deviations(File.of("weights.npz", files["weights.npz"]), found.placed.names)
     files["probe.npz"] = b"\0"
     manifest = Manifest(
         schema=SCHEMA,
@@ -79,9 +86,11 @@ def draft(found: Findings, *, name: str, producer: str, versions: dict[str, str]
         posterior=found.posterior.spec(),
         likelihood=found.likelihood.spec(),
         prior=prior,
+        deviations=said,
         precision=FP32,
         probe=File.of("probe.npz", files["probe.npz"]),
         training=training,
+        scores=None,
         metrics={},
         parity={},
         digest="",
@@ -97,10 +106,22 @@ def open_vae(
     return VAE(bundle, provider="cpu", max_elements=max_elements, threads=threads)
 
 
+def member_of(vae: VAE, uncertain: Uncertain, placed: Placed) -> Float32:
+    """The weights of member MEMBER for the model itself, (P,), in the order of its variables.
+
+    Its noise is the runtime's; means and deviations are the model's own, so that one in the wrong place shows.
+    """
+    posterior = vae.model.members.posterior
+    eps = noise.normals(members.SEED, noise.Purpose.WEIGHT, MEMBER, 1, len(posterior.loc))[0]
+    weights: Float32 = placed.back(eps) * uncertain.scale + uncertain.loc
+    return weights
+
+
 def with_probe(made: Draft, vae: VAE, reference: Reference, found: Findings) -> Draft:
     """The draft with its probe: a few examples and latents with what the user's own function makes of them.
 
-    A logit that the model gives as a probability is what the graph gives: float32 keeps too few digits of it.
+    Where the model gives probabilities, the probe holds the graph's own logits: a float32 probability has too few
+    digits for its logit.
     """
     assert found.events is not None
     manifest = made.manifest

@@ -82,7 +82,7 @@ def with_threshold(events: Events, family: str) -> tuple[Events, str]:
 
 
 def condition_of(said: OneHot | Index | Vector | None) -> Condition | None:
-    """What a manifest says of a condition."""
+    """The condition as a manifest holds it."""
     if said is None:
         return None
     if isinstance(said, Vector):
@@ -95,7 +95,7 @@ def condition_of(said: OneHot | Index | Vector | None) -> Condition | None:
 
 
 def conditions_of(condition: Condition | None, given: npt.ArrayLike | None, n: int) -> Array | None:
-    """The condition of each of n examples, as the runtime gives it to a graph; labels are all of them in turn."""
+    """The conditions of n examples, as the runtime gives them to a graph; without `given` each label in turn."""
     if condition is None:
         if given is not None:
             raise InputError("conditions= needs condition=: OneHot(n), Index(n) for labels, Vector(n) for numbers")

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from vae_edge.export import folder
-from vae_edge.runtime import bundle
-from vae_edge.runtime.bundle import manifest
+from vae_edge.export import resealing
 from vae_edge.runtime.bundle.manifest import Manifest
-from vae_edge.runtime.errors import IntegrityError
 from vae_edge.runtime.evaluation.metrics import ERROR, FLOOR, METRICS, MODE, NLL_SAMPLES
 
 __all__ = ["section", "write"]
@@ -62,23 +58,13 @@ def write(path: str | Path, metrics: Mapping[str, float], digest: str) -> Manife
     `digest` is that of the manifest that was measured: a bundle that has changed since is left alone (IntegrityError).
     All that is there before is whole until the new bundle takes its place (OutputError).
     """
-    found = bundle.read(path)
-    if found.manifest.digest != digest:
-        raise IntegrityError(f"{found.folder}: another bundle than the one that was measured; evaluate it again")
-    said = manifest.seal(dataclasses.replace(found.manifest, metrics=dict(found.manifest.metrics) | dict(metrics)))
-    with folder.staged(found.folder) as staging:
-        for file in found.folder.iterdir():
-            if file.is_dir() and not file.is_symlink():
-                shutil.copytree(file, staging / file.name, symlinks=True)
-            elif file.name not in found.files:
-                shutil.copy2(file, staging / file.name, follow_symlinks=False)
-        for name, data in (found.files | {bundle.MANIFEST: manifest.render(said)}).items():
-            (staging / name).write_bytes(data)
-        card = staging / "CARD.md"
-        if card.is_file() and not card.is_symlink():
-            text = card.read_text(encoding="utf-8")
-            card.write_text(_SECTION.sub(lambda _: section(said), text, count=1), encoding="utf-8")
-    return said
+    return resealing.reseal(
+        path,
+        digest,
+        lambda said: dataclasses.replace(said, metrics=dict(said.metrics) | dict(metrics)),
+        {},
+        lambda said, text: _SECTION.sub(lambda _: section(said), text, count=1),
+    )
 
 
 def _place(name: str) -> int:

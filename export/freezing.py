@@ -21,14 +21,14 @@ _RANDOM = re.compile("Random|Multinomial|TruncatedNormal|^Rng|^Stateful(Standard
 
 
 def prune(graph: GraphDef, results: Sequence[str], inputs: int) -> GraphDef:
-    """What the results depend on by their values, and all inputs; the results get names of ours."""
+    """The nodes whose values the results depend on, and all inputs; the results get our names."""
     for node in (*graph.node, *graph.library.function):
         _forget(node)
     for index, result in enumerate(results):
         node = graph.node.add(name=f"{PREFIX}_output_{index}", op="Identity", input=[result])
         node.attr["T"].type = tf.float32.as_datatype_enum
     graph = _inlined(graph, len(results))
-    for node in graph.node:  # what only has to run before (assertions, a generator's state) is no value
+    for node in graph.node:  # control inputs (assertions, a generator's state) carry no value
         node.input[:] = [name for name in node.input if not name.startswith("^")]
     nodes = {node.name: node for node in graph.node}
     kept = {f"{PREFIX}_input_{index}" for index in range(inputs)}
@@ -82,7 +82,7 @@ def layer_of(node_name: str) -> str:
 
 
 def _inlined(graph: GraphDef, results: int) -> GraphDef:
-    """The graph with the bodies of called functions in the place of the calls; freezing leaves those for XLA."""
+    """The graph with each function call replaced by the function's body; freezing leaves calls that XLA compiles."""
     if not any(node.op in ("PartitionedCall", "StatefulPartitionedCall") for node in graph.node):
         return graph
     config = tf.compat.v1.ConfigProto()
@@ -98,7 +98,7 @@ def _inlined(graph: GraphDef, results: int) -> GraphDef:
 
 
 def _forget(node: Any) -> None:
-    """Drops where a node has to run, and that XLA compiles it, which would keep a function out of the graph."""
+    """Drops a node's device and its XLA mark, which would keep a function from being inlined."""
     for attribute in ("_class", "_XlaMustCompile"):
         if attribute in node.attr:
             del node.attr[attribute]

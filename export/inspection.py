@@ -1,6 +1,6 @@
 """Finds out what a model is: event, condition, posterior, likelihood, prior, graphs; and the problems with it.
 
-Every step runs that can, so that a user sees all problems at once.
+Each step that can run does, so that a user sees all problems at once.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
-from vae_edge.export import building, events, parameters, priors, vetoes, wiring
+from vae_edge.export import building, deviations, events, parameters, priors, vetoes, wiring
 from vae_edge.export.parameters import Reading
 from vae_edge.export.request import Findings, Request
 from vae_edge.export.sources.members import Members
@@ -155,6 +156,8 @@ def _build(request: Request, found: Findings) -> None:
             continue
         try:
             model, remarks, ends = building.build(wired, reading, request.opset)
+            if name == "decoder" and request.uncertain is not None:
+                model, found.placed = _placed(request, wired, reading)
         except (InputError, UnsafeBundle) as error:
             found.problems.append(f"the {source.label}: {error}")
             continue
@@ -163,6 +166,12 @@ def _build(request: Request, found: Findings) -> None:
         found.problems += [problem for problem in said if problem.split(" ")[0] not in told]
         found.notes += remarks
         found.graphs[name] = model
+
+
+def _placed(request: Request, wired: Wired, reading: Reading) -> tuple[onnx.ModelProto, deviations.Placed]:
+    """The decoder's graph, and where its uncertain weights stand in it."""
+    assert request.uncertain is not None
+    return deviations.place(request.uncertain, lambda: building.build(wired, reading, request.opset)[0])
 
 
 def _default_prior(prior: Any, found: Findings) -> Any:
@@ -187,7 +196,7 @@ def _some(array: Array, n: int) -> Array:
 
 
 class _Collected:
-    """A block whose InputError becomes a problem, so that what does not depend on it is looked at too."""
+    """A block whose InputError becomes a problem of the findings, so that the steps that do not need it go on."""
 
     def __init__(self, found: Findings) -> None:
         self._problems = found.problems

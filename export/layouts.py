@@ -1,4 +1,4 @@
-"""How a model arranges its numbers, and how a bundle does: flat, channels first, or with an axis missing."""
+"""From a model's layout of numbers (flat, channels first, an axis missing) to the bundle's, and back."""
 
 from __future__ import annotations
 

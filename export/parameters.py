@@ -52,7 +52,7 @@ class Parameter:
 
     def ours(self, theirs: Array) -> Array:
         """What the bundle holds for what the model gives."""
-        with np.errstate(all="ignore"):  # what is not finite is refused by name
+        with np.errstate(all="ignore"):  # NaN and infinity are refused later, by name
             return PARAMETERS[self.how].forward(theirs.astype(np.float64)).astype(np.float32)
 
     def back(self, ours: Array) -> npt.NDArray[np.float64]:
@@ -184,7 +184,7 @@ def _ways(kind: type[Distribution], given: Mapping[str, Given]) -> dict[str, tup
 
 
 def _halves(given: dict[str, Given], members: Members) -> dict[str, Given]:
-    """Where the model has one output and several are counted, its equal parts along the last axis are meant."""
+    """Equal parts along the last axis of the only output, where a statement counts several outputs."""
     counted = [value for value in given.values() if isinstance(value, int)]
     if len(members.tensors) != 1 or len(counted) < 2:
         return given

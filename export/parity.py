@@ -1,6 +1,6 @@
 """The parity gate: the bundle, run by the runtime, against the user's own function.
 
-It is the function that is called, never the graph that was made of it. What it gives is compared as it gives it: a
+The function itself is called, never the graph that was made of it. Its outputs are compared in its own terms: a
 probability with a probability, a log-variance with a log-variance.
 """
 
@@ -51,11 +51,11 @@ class Reference:
 
 
 def measure(reference: Reference, vae: VAE, examples: Array, conditions: Array | None,
-            tolerance: float = TOLERANCE) -> dict[str, float]:  # fmt: skip
+            tolerance: float = TOLERANCE, member: int | None = None) -> dict[str, float]:  # fmt: skip
     """max |difference| / max(1, |value|) by output: over the examples, their posteriors' means, draws of the prior.
 
-    `examples` are prepared events. Raises CheckFailed where one is above `tolerance` or not a number; the message says
-    where.
+    `examples` are prepared events. With a `member`, its decoder is compared with what the model gives at that moment.
+    Raises CheckFailed where one is above `tolerance` or not a number; the message says where.
     """
     worst = dict.fromkeys(reference.parameters, 0.0)
     parameters = reference.parameters
@@ -71,6 +71,7 @@ def measure(reference: Reference, vae: VAE, examples: Array, conditions: Array |
             worst[name] = max(worst[name], difference)
 
     manifest, model = vae.manifest, vae.model
+    decoder = model.decoder if member is None else model.members.session(member)
     encoded, decoded = ([*spec.outputs.values()] for spec in (manifest.posterior, manifest.likelihood))
     latents: list[tuple[str, Array, Array | None]] = []
     for at in range(0, len(examples), BATCH):
@@ -83,7 +84,7 @@ def measure(reference: Reference, vae: VAE, examples: Array, conditions: Array |
         latents.append(("posterior mean", loc.ours(theirs[loc.tensor]), given))
     latents += _draws(vae, conditions)
     for start, (what, z, given) in zip(_starts(latents), latents, strict=True):
-        hold(start, what, reference.decode(z, given), model.decoder.run(z, given), decoded)
+        hold(start, what, reference.decode(z, given), decoder.run(z, given), decoded)
     return worst
 
 
@@ -102,7 +103,7 @@ def _draws(vae: VAE, conditions: Array | None) -> Iterator[tuple[str, Array, Arr
 
 
 def _starts(latents: list[tuple[str, Array, Array | None]]) -> list[int]:
-    """Of each batch the index of its first latent among those of its kind."""
+    """For each batch, the index of its first latent among the latents of its kind."""
     seen: dict[str, int] = {}
     starts = []
     for what, z, _ in latents:

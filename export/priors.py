@@ -1,4 +1,4 @@
-"""A prior as its user has it: 'normal', 'none', or a TFP distribution, which becomes the arrays of a mixture."""
+"""A user's prior: 'normal', 'none', or a TFP distribution, which is stored as the arrays of a mixture."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def mixture(weights: Array, loc: Array, scale_tril: Array, how: str) -> Prior:
     """A mixture of weights (K,), loc (K, L), scale_tril (K, L, L); raises InputError where it is none."""
     weights = np.asarray(weights, np.float64)
     arrays = priors.arrays(weights / weights.sum(), loc, scale_tril)
-    Mixture(arrays["weights"], loc, scale_tril)  # says what is wrong with it
+    Mixture(arrays["weights"], loc, scale_tril)  # raises InputError for what is no mixture
     return Prior(Mixture.family, len(weights), arrays, how)
 
 

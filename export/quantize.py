@@ -1,4 +1,4 @@
-"""A graph or a prior in fewer bits, by ONNX Runtime's own converters; what that costs is `variant`'s concern.
+"""A graph or a prior in fewer bits, by ONNX Runtime's own converters; `variant` measures what that costs.
 
 In int8 (static QDQ) weights are rounded per channel and activations per tensor, their ranges taken from calibration
 inputs. Standard operators alone are written; ONNX Runtime fuses them to integer convolutions when it makes a session.
@@ -131,8 +131,8 @@ def _round(values: Array, axis: int) -> tuple[npt.NDArray[np.int8], Array]:
 def _shrink(graph: onnx.GraphProto, name: str, axis: int) -> None:
     """Stores the weights `name` of a layer that computes in float as int8, with a step for each output on `axis`.
 
-    By Cast and Mul, which ONNX Runtime computes once, when it makes the session: a DequantizeLinear that feeds no
-    integer operator it computes again in each run.
+    They are read by Cast and Mul, which ONNX Runtime computes once, when it makes the session. It would compute a
+    DequantizeLinear that feeds no integer operator again in each run.
     """
     weight = next(weight for weight in graph.initializer if weight.name == name)
     small, step = _round(numpy_helper.to_array(weight), axis)
@@ -146,7 +146,7 @@ def _shrink(graph: onnx.GraphProto, name: str, axis: int) -> None:
 
 
 def _sort(graph: onnx.GraphProto) -> None:
-    """Puts each node behind those that make what it reads, as ONNX wants it."""
+    """Sorts the nodes so that each comes after those whose outputs it reads, as ONNX requires."""
     waiting, known = list(graph.node), {"", *(value.name for value in (*graph.input, *graph.initializer))}
     del graph.node[:]
     while waiting:

@@ -9,7 +9,15 @@ from vae_edge.runtime.errors import BundleError, OutputError
 
 __all__ = ["FILES", "expect_ours"]
 
-FILES = {"manifest.json", "encoder.onnx", "decoder.onnx", "prior.npz", "probe.npz", "CARD.md"}  # all that a bundle has
+FILES = {
+    "manifest.json",
+    "encoder.onnx",
+    "decoder.onnx",
+    "prior.npz",
+    "probe.npz",
+    "scores.npz",
+    "CARD.md",
+}  # all that a bundle has
 
 
 def expect_ours(out: Path, name: str, training: Training | None, precision: str, force: bool) -> None:

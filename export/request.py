@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from vae_edge.export.deviations import Placed, Uncertain
 from vae_edge.export.events import Events
 from vae_edge.export.parameters import Reading
 from vae_edge.export.priors import Prior
@@ -37,11 +38,12 @@ class Request:
     event: Image | Vector | None = None
     opset: int = 17
     max_elements: int = guard.MAX_ELEMENTS_ALIVE
+    uncertain: Uncertain | None = None  # the decoder's weights, where they have a posterior
 
 
 @dataclass
 class Findings:
-    """What inspection finds out, step by step; a step that failed leaves None, and says why in `problems`."""
+    """What inspection has found, step by step. A step that failed leaves None, and the reason in `problems`."""
 
     problems: list[str]
     warnings: list[str]
@@ -58,3 +60,4 @@ class Findings:
     latent_size: int | None = None
     latents: npt.NDArray[np.float32] | None = None  # posterior means of the first examples
     graphs: dict[str, onnx.ModelProto] | None = None
+    placed: Placed | None = None  # where the decoder's uncertain weights are in its graph

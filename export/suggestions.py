@@ -1,4 +1,4 @@
-"""What to say where nothing can be inferred: the statement to add, with the model's own names."""
+"""Which statement a user should add where nothing can be inferred, with the model's own names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SPREAD = {
 
 
 def nothing_said(role: str, members: Members) -> str:
-    """Why the `role` is unknown, and the statements that would say it."""
+    """Why the `role` is unknown, and the statements that would define it."""
     given = members.described()
     if role == "posterior":
         options = _posterior(members)

@@ -89,17 +89,18 @@ def trace(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs: O
 def _check_names(inputs: Sequence[TensorSpec], outputs: Sequence[str]) -> None:
     names = [*(spec.name for spec in inputs), *outputs]
     if not outputs or not all(names) or len(set(names)) != len(names):
-        raise InputError(f"inputs and outputs should have names, each another, and be one or more; they are {names}")
+        raise InputError(f"inputs and outputs should have names that all differ, and be one or more; they are {names}")
 
 
 def _traced(function: Callable[..., Any], inputs: Sequence[TensorSpec], outputs: Outputs) -> Any:
-    refused: list[InputError] = []  # TensorFlow puts an error of its own in the place of ours
+    refused: list[InputError] = []  # TensorFlow replaces our error by one of its own
+    cast, pick = map(tf.autograph.experimental.do_not_convert, (_cast, _pick))  # AutoGraph is for the user's code alone
 
     def named(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        arguments = [_cast(tensor, spec) for tensor, spec in zip(tensors, inputs, strict=True)]
+        arguments = [cast(tensor, spec) for tensor, spec in zip(tensors, inputs, strict=True)]
         results = function(*arguments)
         try:
-            results = _pick(results, outputs)
+            results = pick(results, outputs)
         except InputError as error:
             refused.append(error)
             raise
@@ -187,7 +188,7 @@ def _run(graph: GraphDef, inputs: Sequence[TensorSpec], outputs: Sequence[str]) 
         tf.import_graph_def(graph, name="")
     values = []
     config = tf.compat.v1.ConfigProto()
-    config.graph_options.rewrite_options.disable_meta_optimizer = True  # it fuses what this TensorFlow then cannot run
+    config.graph_options.rewrite_options.disable_meta_optimizer = True  # it fuses into operators that cannot run here
     with tf.compat.v1.Session(graph=scope, config=config) as session:
         for batch in _BATCHES:
             fed = {f"{PREFIX}_input_{index}:0": np.zeros((batch, *spec.shape), spec.graph_dtype)

@@ -38,9 +38,9 @@ Run = Callable[[Array, Array | None], list[Array]]
 def make(whole: VAE, draft: Draft, folder: Path, precision: str, calibration: Events, test: Events) -> Draft:
     """The draft of `whole` in 'fp16' or 'int8'; `calibration` and `test` are prepared events with their conditions.
 
-    Ranges of int8 are what the calibration events give, the first CALIBRATION of them: the decoder's by a draw of each
-    one's posterior, and as many of the prior. The probe holds the bundle's own outputs; what may differ from them on
-    another machine is measured on the test events. Raises InputError for a conditional model in int8.
+    The ranges of int8 come from the first CALIBRATION calibration events; those of the decoder from a draw of each
+    event's posterior, and as many draws of the prior. The probe holds the new bundle's own outputs; how far another
+    machine may differ from them is measured on the test events. Raises InputError for a conditional model in int8.
     """
     said, files = draft.manifest, dict(draft.files)
     if precision == "int8" and said.condition is not None:
@@ -170,7 +170,7 @@ def _spread(vae: VAE, encoder: Run, decoder: Run, test: Events) -> list[float]:
 
 
 def about(manifest: Manifest) -> str:
-    """What a card and the command line say of a precision: what it is for, and what it is not."""
+    """What the card and the command line say of a precision: what it suits, and what it does not."""
     return {
         "fp32": "",
         "fp16": "float16 halves the bytes, and is meant for GPUs. On x86 it is no faster than fp32 (1.00 to 1.03 of "

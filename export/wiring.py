@@ -1,4 +1,4 @@
-"""How events, latents and conditions reach a model's inputs: which is which, in which shape and dtype."""
+"""Which of a model's inputs takes the event, the latent or the condition, and in which shape and dtype."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Slot:
     role: str
 
     def to_own(self, array: Array) -> Array:
-        """What the model reads for an array as the bundle has it."""
+        """An array of the bundle's layout in the model's own layout and dtype."""
         moved = self.layout.to_own(array)
         kind = np.dtype(self.own.dtype)
         return (np.rint(moved) if kind.kind in "iu" else moved).astype(kind)
@@ -137,7 +137,7 @@ def wire(source: Source, role: str, shape: tuple[int, ...], own_shape: tuple[int
 
 
 def _filled(spec: TensorSpec, own_shape: tuple[int, ...]) -> TensorSpec:
-    """The input with its free sizes (-1) those of the examples."""
+    """The input with the examples' sizes in place of its free ones (-1)."""
     if -1 in spec.shape:
         sizes = own_shape if len(own_shape) == len(spec.shape) else (0,) * len(spec.shape)
         shape = tuple(given if size == -1 else size for size, given in zip(spec.shape, sizes, strict=True))

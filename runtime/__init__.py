@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         VaeEdgeError,
     )
     from vae_edge.runtime.heads import HEADS
+    from vae_edge.runtime.scoring.scorer import Score
     from vae_edge.runtime.vae import VAE
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "OutputError",
     "ProviderError",
     "RunError",
+    "Score",
     "UnsafeBundle",
     "VaeEdgeError",
 ]
@@ -79,6 +81,7 @@ _HOMES = {
     "Mixture": "distributions",
     "MultivariateNormalTriL": "distributions",
     "Normal": "distributions",
+    "Score": "scoring.scorer",
 }
 
 

@@ -5,18 +5,19 @@ Arguments have been checked by `vae.VAE`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import events, parallel
-from vae_edge.runtime.bundle import Bundle, guard
+from vae_edge.runtime.bundle import Bundle, deviations, guard
 from vae_edge.runtime.bundle.manifest import Spec
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.errors import InputError, UnsafeBundle
+from vae_edge.runtime.members import Members
 from vae_edge.runtime.noise import Purpose
 from vae_edge.runtime.session import PROVIDERS, Session, check_threads
 
@@ -57,8 +58,9 @@ class Model:
             "threads": 1 if in_parts else self.threads,  # of an operator
         }
         decoder, encoder = manifest.decoder, manifest.encoder
-        outputs = tuple(manifest.likelihood.outputs.values())
-        self.decoder = Session("decoder", bundle[decoder.file], decoder, outputs, provider=provider, **options)
+        given = tuple(manifest.likelihood.outputs.values())
+        self.decoder = Session("decoder", bundle[decoder.file], decoder, given, provider=provider, **options)
+        self._members = _members(bundle, self.decoder, given, options, max_elements)
         outputs = tuple(manifest.posterior.outputs.values())
         # lazy: programs that only generate never build it
         self.encoder = Session(
@@ -84,9 +86,20 @@ class Model:
         parameters = _parameters(spec, outputs)
         return self._posterior.from_parameters(parameters, spec.constants, spec.event_shape, Purpose.POSTERIOR)
 
-    def decode(self, z: Float32, condition: Array | None) -> Distribution:
-        """p(x|z) of latents (B, L)."""
-        return self.likelihood(self._run(self.decoder, "decoder", len(z), z.__getitem__, condition))
+    @property
+    def members(self) -> Members:
+        """The ensemble of a decoder whose weights are uncertain; raises InputError where they are points."""
+        if self._members is None:
+            raise InputError(
+                f"{self.bundle.manifest.name!r} has no members, its weights are points: leave member and members "
+                "out, or use a bundle that was trained with --weights uncertain"
+            )
+        return self._members
+
+    def decode(self, z: Float32, condition: Array | None, member: int | None = None) -> Distribution:
+        """p(x|z) of latents (B, L), by the means of the weights, or by one member's."""
+        session = self.decoder if member is None else self.members.session(member)
+        return self.likelihood(self._run(session, "decoder", len(z), z.__getitem__, condition))
 
     def likelihood(self, outputs: list[Float32]) -> Distribution:
         """p(x|z) of the decoder's outputs, which are in the order of the manifest's spec."""
@@ -97,13 +110,25 @@ class Model:
             parameters = {"loc": parameters["loc"] * scale + shift, "scale": parameters["scale"] * scale}
         return self._likelihood.from_parameters(parameters, spec.constants, spec.event_shape, Purpose.PIXEL)
 
-    def render(self, n: int, latents: Inputs, head: str, seed: int, start: int, condition: Array | None) -> Float32:
-        """The events that a head makes of latents, float32 (n, *event_shape); `latents` gives those of one part."""
+    def render(self, n: int, latents: Inputs, head: str, seed: int, start: int, condition: Array | None, *,
+               member: int | None = None, members: int | None = None) -> Float32:  # fmt: skip
+        """The events that a head makes of latents, float32 (n, *event_shape); `latents` gives those of one part.
+
+        The decoder is that of the weights' means, or one `member`, or of event i member (start + i) mod `members`.
+        """
+        session = self.decoder if member is None else self.members.session(member)
+        ensemble = None if members is None else self.members
+
+        def run(part: slice, given: Array | None) -> list[Float32]:
+            if ensemble is None:
+                return session.run(latents(part), given)
+            return ensemble.run(latents(part), given, start + part.start, members or 1)
+
         # Allocate first: where n events do not fit in memory, the list of their parts might not fit either.
         out = self._empty(n) if n > BATCH_SIZE else None
-        parts = self._parts(n, "decoder")
+        parts = self._parts(n, "decoder", parallel.LARGEST if ensemble is None else BATCH_SIZE)
         if len(parts) == 1 and self._likelihood.writes_in_place:
-            outputs = self.decoder.run(latents(slice(0, n)), condition)
+            outputs = run(parts[0], condition)
             whole = next((each for each in outputs if each.shape == (n, *self.event.shape)), None)
             pixels = self._empty(n) if whole is None else whole
             self.likelihood(outputs).write(head, pixels, seed=seed, start=start)
@@ -112,11 +137,26 @@ class Model:
 
         def render(part: slice) -> None:
             given = None if condition is None else condition[part]
-            p = self.likelihood(self.decoder.run(latents(part), given))
+            p = self.likelihood(run(part, given))
             p.write(head, pixels[part], seed=seed, start=start + part.start)
 
         parallel.each(parts, self._workers, render)
         return pixels
+
+    def each_part(self, n: int, draws: int, work: Callable[[slice], None]) -> None:
+        """Calls `work` with parts of n events, on several threads; `draws` latents of each event fill a decoder's run.
+
+        `work` decodes by `decode_part`, which stays on its thread.
+        """
+        size = max(1, self._batches["decoder"] // draws)
+        parallel.each([slice(at, min(at + size, n)) for at in range(0, n, size)], self._workers, work)
+
+    def decode_part(self, z: Float32, condition: Array | None) -> Iterator[tuple[slice, list[Float32]]]:
+        """The decoder's outputs for latents (n, L), in runs that hold no more than they may, each with its rows."""
+        size = self._batches["decoder"]
+        for at in range(0, len(z), size):
+            rows = slice(at, min(at + size, len(z)))
+            yield rows, self.decoder.run(z[rows], None if condition is None else condition[rows])
 
     def _run(self, session: Session, name: str, n: int, inputs: Inputs, condition: Array | None) -> list[Float32]:
         """A graph's outputs for n events."""
@@ -133,14 +173,31 @@ class Model:
         parallel.each(parts, self._workers, run)
         return outputs
 
-    def _parts(self, n: int, name: str) -> list[slice]:
-        return parallel.parts(n, self._workers, self.bundle.costs[name].multiply_adds, self._batches[name])
+    def _parts(self, n: int, name: str, largest: int = parallel.LARGEST) -> list[slice]:
+        cost = self.bundle.costs[name].multiply_adds
+        return parallel.parts(n, self._workers, cost, self._batches[name], largest)
 
     def _empty(self, n: int) -> Float32:
         try:
             return np.empty((n, *self.event.shape), np.float32)
         except (MemoryError, ValueError) as error:
             raise InputError(f"{n:,} events do not fit in memory: use VAE.stream") from error
+
+
+def _members(bundle: Bundle, decoder: Session, outputs: tuple[str, ...], options: dict[str, Any],
+             max_elements: int) -> Members | None:  # fmt: skip
+    """The ensemble of a bundle with deviations, on the decoder's provider."""
+    said, graph = bundle.manifest.deviations, bundle.manifest.decoder
+    if said is None:
+        return None
+
+    def build(data: bytes) -> Session:
+        # Weights may be what a graph makes sizes of: a member has to cost what the manifest's decoder costs.
+        if guard.check(data, graph.file.name, max_elements=max_elements) != bundle.costs["decoder"]:
+            raise UnsafeBundle(f"{graph.file.name}: a member costs more to run than the decoder does; do not use it")
+        return Session("decoder", data, graph, outputs, provider=decoder.provider, lazy=True, **options)
+
+    return Members(deviations.parse(said, bundle[said.file], bundle[graph.file]), build)
 
 
 def _parameters(spec: Spec, outputs: list[Float32]) -> dict[str, Float32]:

@@ -12,22 +12,23 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 
-__all__ = ["HEAVY", "each", "parts"]
+__all__ = ["HEAVY", "LARGEST", "each", "parts"]
 
 # In multiply-adds, of which a core makes about 10^11 a second. Their order of magnitude is what counts.
 HEAVY = 30_000_000  # from here on one event is work for several threads: they share each operator instead
 _WORTH = 10_000_000  # a part of less takes little longer than to wake a thread for it
 
-_MOST = 64  # events of a part: small enough for a cache, and for threads to end at about the same time
+LARGEST = 64  # events of a part: small enough for a cache, and for threads to end at about the same time
 
 
-def parts(n: int, threads: int, cost: int, batch: int) -> list[slice]:
+def parts(n: int, threads: int, cost: int, batch: int, largest: int = LARGEST) -> list[slice]:
     """The parts of a call of n events, in order, which `threads` take in turn; `cost` is an event's multiply-adds.
 
-    A call that is not worth a second thread is in parts of `batch` events, the most that a session may run at once.
+    A call that is not worth a second thread is in parts of `batch` events, the most that a session may run at once; of
+    any other, a part has `largest` events at most.
     """
     worth = min(batch, -(-_WORTH // max(1, cost)))
-    size = batch if threads == 1 or n < 2 * worth else max(worth, min(batch, _MOST, -(-n // threads)))
+    size = batch if threads == 1 or n < 2 * worth else max(worth, min(batch, largest, -(-n // threads)))
     return [slice(at, min(at + size, n)) for at in range(0, n, size)]
 
 

@@ -22,9 +22,11 @@ from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError
+from vae_edge.runtime.members import check_count, check_member
 from vae_edge.runtime.model import BATCH_SIZE, Model
 from vae_edge.runtime.noise import Purpose
 from vae_edge.runtime.origin import Origin
+from vae_edge.runtime.scoring.scorer import Score, Scorer
 
 __all__ = ["BATCH_SIZE", "VAE"]
 
@@ -40,7 +42,9 @@ class VAE:
     float32's rounding: a sampled pixel rarely differs.
 
     A conditional model also takes `label`, by name or number, one for all events or one each; or `condition`, real
-    numbers (size,) or (B, size). One VAE may be used from many threads, and in forked children.
+    numbers (size,) or (B, size). Where the decoder's weights are uncertain (`has_members`), `member` k is a decoder
+    whose weights are draw k of theirs, the same on every machine; without it they are the means. One VAE may be used
+    from many threads, and in forked children.
 
     `VAE.load` makes one from a folder or a name; `bundle` here is one that is read already, and the other arguments are
     those of `load`.
@@ -132,6 +136,10 @@ class VAE:
     def _condition(self) -> Condition | None:
         return self.bundle.manifest.condition
 
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return Scorer(self.model, self._prior)
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _OPENED}
 
@@ -190,6 +198,11 @@ class VAE:
         return condition.names if condition is not None and condition.is_label else ()
 
     @property
+    def has_members(self) -> bool:
+        """Whether the decoder's weights are uncertain, so that there are members 0, 1, ... up to 2**63."""
+        return self.manifest.deviations is not None
+
+    @property
     def prior(self) -> Normal | Mixture:
         """p(z), of batch_shape () and event_shape (L,); raises InputError for an autoencoder, which has none."""
         if self._prior is None:
@@ -218,16 +231,23 @@ class VAE:
         return self.model.encode(checked, conditions.check(self._condition, label, condition, len(checked)))
 
     def decode(
-        self, z: npt.ArrayLike, *, label: Label | None = None, condition: npt.ArrayLike | None = None
+        self,
+        z: npt.ArrayLike,
+        *,
+        label: Label | None = None,
+        condition: npt.ArrayLike | None = None,
+        member: SupportsIndex | None = None,
     ) -> Distribution:
         """p(x|z) of each latent vector, batch_shape (B,) and event_shape that of x; `z` is real numbers (B, L).
+
+        `member` is the decoder to use, of a bundle that has members.
 
         Its `log_prob` takes images as `encode` does, bool, float in [0, 1] or uint8, and prepares them as `prepare`
         does; where the likelihood is normal, floats may lie outside of [0, 1] too. Raises InputError.
         """
         z = self._latents(z)
         given = conditions.check(self._condition, label, condition, len(z))
-        p = self.model.decode(z, given)
+        p = self.model.decode(z, given, None if member is None else check_member(member))
         event, likelihood = self.manifest.event, self.manifest.likelihood
         if not isinstance(event, Image):
             return p
@@ -242,22 +262,24 @@ class VAE:
         start: int = 0,
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
+        members: SupportsIndex | None = None,
     ) -> Float32:
         """n new events, float32 (n, *event_shape): events `start` to `start` + n of the seed's series.
 
         `head` is 'sample', 'mean' or 'mode'; for all three, of the same z, decode once:
-        `p = vae.decode(vae.prior.sample(n, seed=0))`, then `p.sample(seed=0)`, `p.mean()` and `p.mode()`. Raises
-        InputError, also for a model without a prior.
+        `p = vae.decode(vae.prior.sample(n, seed=0))`, then `p.sample(seed=0)`, `p.mean()` and `p.mode()`. With
+        `members` of them, event i is decoded by member i mod `members`. Raises InputError, also for a model without a
+        prior.
         """
         n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
-        prior = self.prior
+        prior, several = self.prior, self._several(members)
         heads.check(head)
         given = conditions.check(self._condition, label, condition, n)
 
         def latents(part: slice) -> Float32:
             return prior.sample(part.stop - part.start, seed=seed, start=start + part.start)
 
-        return self.model.render(n, latents, head, seed, start, given)
+        return self.model.render(n, latents, head, seed, start, given, members=several)
 
     def stream(
         self,
@@ -269,15 +291,17 @@ class VAE:
         batch_size: int = BATCH_SIZE,
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
+        members: SupportsIndex | None = None,
     ) -> Iterator[Float32]:
         """The events of `generate` in batches, float32 (b, *event_shape), b <= batch_size.
 
-        The series begins at event `start`. Memory does not grow with n. Raises InputError at the call, not at the first
-        batch.
+        The series begins at event `start`, and `members` take turns as in `generate`. Memory does not grow with n.
+        Raises InputError at the call, not at the first batch.
         """
         n, size = _count("n", n), _count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
         self.prior, heads.check(head)  # raises now, not at the first batch
+        several = self._several(members)
         given = conditions.check(self._condition, label, condition, n)
 
         def batch(at: int) -> Float32:
@@ -287,7 +311,7 @@ class VAE:
                 return self.prior.sample(part.stop - part.start, seed=seed, start=start + at + part.start)
 
             rows = None if given is None else given[here]
-            return self.model.render(here.stop - at, latents, head, seed, start + at, rows)
+            return self.model.render(here.stop - at, latents, head, seed, start + at, rows, members=several)
 
         return (batch(at) for at in range(0, n, size))
 
@@ -301,12 +325,14 @@ class VAE:
         start: int = 0,
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
+        member: SupportsIndex | None = None,
     ) -> Float32:
         """Each event through z and back, float32 (B, *event_shape).
 
         `x` as `prepare` takes it; `latent` says what z is, the 'mean' of q(z|x) or a 'sample' of it. Event i takes
-        draw `start` + i. Raises InputError.
+        draw `start` + i. `member` is the decoder to use, of a bundle that has members. Raises InputError.
         """
+        only = None if member is None else check_member(member)
         if latent not in ("mean", "sample"):
             raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")
         heads.check(head)
@@ -316,7 +342,7 @@ class VAE:
         given = conditions.check(self._condition, label, condition, len(checked))
         q = self.model.encode(checked, given)
         z = q.mean() if latent == "mean" else q.sample(seed=seed, start=start)
-        return self.model.render(len(z), z.__getitem__, head, seed, start, given)
+        return self.model.render(len(z), z.__getitem__, head, seed, start, given, member=only)
 
     def interpolate(
         self,
@@ -344,6 +370,30 @@ class VAE:
         given = conditions.check(self._condition, label, condition, steps)
         return self.model.render(steps, z.__getitem__, head, seed, 0, given)
 
+    def score(
+        self,
+        x: npt.ArrayLike,
+        *,
+        label: Label | None = None,
+        condition: npt.ArrayLike | None = None,
+        draws: int | None = None,
+        seed: int = 0,
+    ) -> Score:
+        """How unlike its training data the model finds each event: statistics, a map of surprise, and one value.
+
+        `x` as `prepare` takes it. `draws` is how many z of each posterior are decoded, by default as many as the
+        bundle's fit took, or 16 without one. An event's score does not depend on the others, nor on its place among
+        them: all share their noise. A conditional model is given `label` or `condition`; without a label each event is
+        scored under the one that makes it likeliest. Raises InputError.
+        """
+        return self._scorer.score(events.check(x, self.manifest.event), label, condition, draws, seed)
+
+    def _several(self, members: SupportsIndex | None) -> int | None:
+        if members is None:
+            return None
+        self.model.members  # noqa: B018 - raises where there are none
+        return check_count(members)
+
     def _latents(self, z: npt.ArrayLike) -> Float32:
         try:
             array = np.asarray(z)
@@ -363,7 +413,7 @@ class VAE:
         return narrow
 
 
-_OPENED = ("bundle", "model", "_prior", "_condition")
+_OPENED = ("bundle", "model", "_prior", "_condition", "_scorer")
 
 
 @lru_cache(maxsize=2)  # a worker opens a VAE once, however many tasks bring it

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import probe
-from vae_edge.runtime.bundle import guard, manifest
+from vae_edge.runtime.bundle import deviations, guard, manifest, reading
 from vae_edge.runtime.bundle.manifest import Condition, File, Graph, Image, Spec, Tensor, Vector
 
-__all__ = ["DIGITS", "KINDS", "NAMES", "Model", "build", "make"]
+__all__ = ["DIGITS", "KINDS", "NAMES", "Model", "build", "make", "uncertain"]
 
 L = 3  # the size of z
 OPSET = 18
@@ -96,9 +96,11 @@ class Model:
             posterior=self.posterior,
             likelihood=self.likelihood,
             prior=Spec("normal", (L,)),
+            deviations=None,
             precision="fp32",
             probe=File("probe.npz", 1, "0" * 64),
             training=None,
+            scores=None,
             metrics={},
             parity={},
             digest="",
@@ -264,6 +266,30 @@ def make(name: str, event: Image | Vector, likelihood: Spec, condition: Conditio
     )
     numbers = sum(int(np.prod(shape)) for shape in model._decoded().values())
     return dataclasses.replace(model, image=weights(2, L + extra + 1, numbers))
+
+
+def uncertain(bundle: str | Path, folder: Path, share: float = 0.1) -> Path:
+    """A copy of a bundle in `folder`, in which the decoder's weights are uncertain.
+
+    A kernel or bias has deviations of up to `share` of its numbers' own, each another.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    found = reading.read(bundle)
+    graph = onnx.load_model_from_string(found[found.manifest.decoder.file]).graph
+    kinds = (onnx.TensorProto.FLOAT,)
+    arrays = {w.name: numpy_helper.to_array(w) for w in graph.initializer if w.data_type in kinds and len(w.dims)}
+    scales = [
+        share * array.std() * (weights(place, array.size) + 1) / 2 for place, array in enumerate(arrays.values(), 7)
+    ]
+    data = deviations.render(np.concatenate(scales))
+    said = manifest.Deviations(File.of("weights.npz", data), tuple(arrays))
+    whole = manifest.seal(dataclasses.replace(found.manifest, name=folder.name, deviations=said))
+    folder.mkdir(parents=True)
+    for name, content in (found.files | {"weights.npz": data, "manifest.json": manifest.render(whole)}).items():
+        (folder / name).write_bytes(content)
+    return folder
 
 
 def weights(seed: int, *shape: int) -> Array:

@@ -1,4 +1,4 @@
-"""Chooses the likelihood and the network where a configuration leaves them to the data, and says so."""
+"""Chooses the likelihood and the network by the data where a configuration says "auto", and reports the choice."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["is_black_and_white", "resolve"]
 MOST_GREY = 0.1  # of all pixels; MNIST has 0.08, photographs and drawings in pencil 0.3 and more
 LEAST_EXPLAINED = 0.85  # of the variance, by above or below a half; of MNIST 0.93, of photographs up to 0.84
 DARK, BRIGHT = 32, 224  # the lowest and the highest eighth of the range
-_INK = ("mnist", "digits")  # learned as black and white by tradition; digits are greyer than the rule lets by
+_INK = ("mnist", "digits")  # black and white by tradition; digits have more grey than MOST_GREY allows
 LARGE = 1 << 22  # a categorical's logits of one batch
 
 Say = Callable[[str], None]
 
 
 def resolve(config: Config, training: Dataset, say: Say) -> Config:
-    """The configuration with the likelihood and the network that the data ask for, where it says 'auto'.
+    """The configuration with each 'auto' replaced by the likelihood or network that suits the data.
 
-    `say` is given a line for each choice, one where pixels that are not black and white are made so, and one for each
-    thing that an option would mend. Raises DataError where the configuration and the data do not go together.
+    `say` gets a line for each choice, a line where grey pixels are made black and white, and a line for each problem of
+    the images that an option would solve. Raises DataError where the configuration does not fit the data.
     """
     name = training.name
     if config.conditional and training.labels is None:
@@ -63,11 +63,12 @@ def resolve(config: Config, training: Dataset, say: Say) -> Config:
 
 
 def is_black_and_white(images: npt.NDArray[np.uint8]) -> bool:
-    """Whether pixels (n, H, W, 1) uint8 are ink on paper: grey only along its edges.
+    """Whether pixels (n, H, W, 1) uint8 are like ink on paper, grey only along the edges of strokes.
 
-    So at most a tenth of them is grey, and no more than are dark or are bright: a night sky has few grey pixels too,
-    but fewer bright ones still. And being above a half explains nearly all of the variance, as it does not where all is
-    dark (Otsu 1979). Images of several channels are never black and white.
+    At most a tenth of the pixels may be grey, and there may be no more grey pixels than dark ones, nor than bright
+    ones: a night sky has few grey pixels, but even fewer bright ones. And a threshold at a half has to explain nearly
+    all of the variance (Otsu 1979), which it does not where all pixels are dark. Images of several channels are never
+    black and white.
     """
     if images.shape[-1] != 1:
         return False

@@ -1,7 +1,7 @@
 """The network of the digit classifier, and how it learns; `vae_edge.export.classifier` makes the files that ship.
 
 A small convolutional network on binarised MNIST. `evaluate` compares generated digits with real ones in its
-penultimate layer; its outputs say of which class they are, and how surely.
+penultimate layer; its outputs give the class of a digit, and how certain that is.
 """
 
 from __future__ import annotations

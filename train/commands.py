@@ -1,4 +1,4 @@
-"""The command line that a run records, as a bundle may hold it: no folder of the machine that it ran on."""
+"""The command line of a run in the form that a bundle holds: without the folders of the machine that it ran on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AND = "&&"  # between the commands of a run that began with the weights of anot
 
 
 def without_folders(command: str) -> str:
-    """The command with the data's name in place of its path, and the last part alone of every absolute path."""
+    """The command with the data's name in place of its path, and of every absolute path only the last part."""
     return " ".join(word if word == _AND else shlex.quote(word) for word in _named(shlex.split(command)))
 
 

@@ -74,6 +74,14 @@ class Config:
     )
     encoder_width: int = _option(0, "The encoder's width; 0: that of the decoder.")
     encoder_depth: int = _option(0, "The encoder's depth; 0: that of the decoder.")
+    weights: Literal["point", "uncertain"] = _option(
+        "point",
+        "The decoder's weights. uncertain: a normal posterior over each (Bayes by backprop), so that the bundle is an "
+        "ensemble of decoders, and also tells what the model does not know; better where data is scarce.",
+    )
+    weights_beta: float = _option(
+        1.0, "Weight of the KL of uncertain weights, whose bound has 1; below it they are surer of themselves."
+    )
     objective: Literal["elbo", "beta", "iwae", "ae"] = _option(
         "elbo",
         "elbo; beta: the KL term times --beta; iwae: the importance-weighted bound of --samples draws, with doubly "
@@ -110,7 +118,7 @@ class Config:
         for name in ("latent", "width", "samples", "components", "epochs", "batch"):
             self._expect(getattr(self, name) >= 1, name, "1 or more")
         none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "warmup", "free_bits", "ramp", "clip")
-        for name in (*none_below_zero, "shift", "patience", "seed"):
+        for name in (*none_below_zero, "weights_beta", "shift", "patience", "seed"):
             self._expect(getattr(self, name) >= 0, name, "0 or more")
         self._expect(self.latent <= 4096, "latent", "4096 or less")
         self._expect(self.seed < 2**31, "seed", "below 2**31")
@@ -122,8 +130,11 @@ class Config:
         self._expect(
             self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
         )
+        certain = self.weights == "point" or self.objective != "iwae"
+        self._expect(certain, "weights", "point with objective iwae, whose draws of one event share their weights")
+        self._expect(self.weights_beta == 1 or self.weights == "uncertain", "weights_beta", "1 with weights of points")
         self._expect(self.warmup > 0 or self.free_bits == 0, "free_bits", "0 without a warmup")
-        # What has no effect must be the default, but for components: a preset's stay where --prior normal is given.
+        # An option without effect must have its default, except components: a preset's stay beside --prior normal.
         self._expect(self.objective == "iwae" or self.samples == 5, "samples", "5 unless the objective is iwae")
         self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "200 unless the schedule is cosine")
         self.treatment  # noqa: B018 - raises where one of its options makes no sense
@@ -145,12 +156,12 @@ class Config:
         return self.data not in NAMES
 
     def absolute(self) -> Self:
-        """The same with the path of the data as it is from any folder of this machine."""
+        """The same configuration with an absolute path of the data, which holds in any folder of this machine."""
         return dataclasses.replace(self, data=str(_absolute(self.data))) if self.is_path else self
 
     @property
     def data_name(self) -> str:
-        """What others may be told of `data`: the name of a set, or the last part of its path."""
+        """The name of the data set, or the last part of its path: what a bundle may say of `data`."""
         return _absolute(self.data).name if self.is_path else self.data
 
     def to_json(self) -> str:
@@ -161,7 +172,8 @@ class Config:
     def from_json(cls, text: str) -> Self:
         """The configuration of a `text` that `to_json` wrote; raises InputError on an unknown field or a wrong value.
 
-        What release 0.1 did not record had one value: the likelihood was a Bernoulli's, and the last events validated.
+        Release 0.1 did not record two fields, as they had one value each: the likelihood was a Bernoulli, and the last
+        events were the validation split.
         """
         try:
             return cls(**({"likelihood": "bernoulli", "validation": "last"} | json.loads(text)))
@@ -169,7 +181,7 @@ class Config:
             raise InputError(f"not a configuration of this release: {error}") from error
 
     def settled(self, recorded: Config) -> Config:
-        """The same with what a run has recorded where this says 'auto'."""
+        """The same configuration with the recorded value in place of each 'auto'."""
         left = [name for name in ("likelihood", "network", "validation") if getattr(self, name) == "auto"]
         chosen = {name: getattr(recorded, name) for name in left}
         return dataclasses.replace(self, **chosen)

@@ -16,7 +16,7 @@ GROUND, FRAME = 0.5, 0.7  # the least share of all pixels, and of the outermost,
 
 
 def remarks(images: npt.NDArray[np.uint8], name: str, treatment: Treatment) -> list[str]:
-    """A line for each thing about images (n, H, W, C) uint8 that an option mends."""
+    """A line for each problem of the images (n, H, W, C) uint8 that an option solves."""
     lines = []
     low, high = int(images.min()), int(images.max())
     if low == high:
@@ -39,7 +39,7 @@ def remarks(images: npt.NDArray[np.uint8], name: str, treatment: Treatment) -> l
 
 
 def is_dark_on_light(images: npt.NDArray[np.uint8]) -> bool:
-    """Whether grey images (n, H, W) show something dark on a light ground, which their frame is nearly all of."""
+    """Whether grey images (n, H, W) show something dark on a light ground: nearly all of their frame is light."""
     frame = np.concatenate([part.ravel() for part in (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])])
     is_light = (images >= LIGHT).mean() >= GROUND and (frame >= LIGHT).mean() >= FRAME
     return bool(is_light and (images < LIGHT / 2).any())

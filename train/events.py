@@ -44,7 +44,7 @@ def as_input(event: Image | Vector, values: npt.NDArray[Any], how: Binarisation 
 
 
 def log_scale(event: Image | Vector) -> float:
-    """log |d row / d input|: a log-density of a row in its own units is lower by it than that of the input."""
+    """log |d row / d input|, by which a row's log-density in its own units is lower than that of the input."""
     return math.fsum(map(math.log, event.scale)) if isinstance(event, Vector) else 0.0
 
 

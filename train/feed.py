@@ -1,7 +1,7 @@
 """Feeds the step: which events a batch holds, and how images are binarised and moved; a function of (seed, step) alone.
 
-The events stay in memory, images as uint8, and travel to the step as indices. Nothing here depends on what ran before,
-so that a run which was cut off goes on with the very batches and the very noise that it would have had.
+The events stay in memory, images as uint8, and a step gets indices. Nothing here depends on what ran before, so a run
+that was cut off goes on with the same batches and the same noise as if it had not been.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Feed", "Stream", "seeds"]
 
 
 class Stream(IntEnum):
-    """What a seed is for; the numbers belong to the runs that were recorded with them."""
+    """What a seed is for. Keep the numbers: recorded runs depend on them."""
 
     ORDER = 0
     NOISE = 1
@@ -28,6 +28,8 @@ class Stream(IntEnum):
     BINARISE = 3
     VALIDATE = 4
     CODES = 5
+    WEIGHTS = 6
+    VALIDATE_WEIGHTS = 7
 
 
 def seeds(seed: int, stream: Stream, step: tf.Tensor) -> tf.Tensor:

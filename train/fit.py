@@ -39,20 +39,21 @@ def fit(
     verbose: int = 1,
     say: Callable[[str], None] | None = None,
 ) -> Path:
-    """Learns a model into the run folder `out`, and returns its path.
+    """Learns a model into the run folder `out`, and returns the folder's path.
 
-    After each epoch the run is whole: the process may die at any moment, and `resume` goes on with the same weights,
-    batches and noise as if it had not (to the bit on one CPU). Resumed with other `epochs` a run ends sooner or later,
-    its step size falling as if it had been begun so; `patience` and the place of its data may differ too, nothing else.
-    The weights begin as the best ones of the run `start`, which must be of the same network and prior, or else at
-    random. `strategy` 'mirrored' shares a batch among all GPUs (or logical CPUs), 'multi-worker' among the workers of
-    TF_CONFIG, which all call this with the same arguments and see the same folder; the first of them writes. The
-    weights are those of one process, to 1e-5, but with free bits, which look at each share by itself. `verbose`: 0
-    silent, 1 a line an epoch and a bar within, 2 the line alone. What the configuration leaves to the data is chosen,
-    recorded, and told to `say` (a line on stderr). `command` is the command line that the record is to name, and
-    `data_dir` where the files of a published set lie. The folder is locked meanwhile. Raises DataError, or RunError: a
-    run lies there or none, what is resumed had another configuration or other data, another training writes there, a
-    worker was lost, or the bound is no number; InputError for a strategy that this process or the batch does not fit.
+    After each epoch the run on disk is complete: the process may die at any moment, and `resume` goes on with the same
+    weights, batches and noise as if it had not (bit for bit on one CPU). A resumed run may have other `epochs`; its
+    step size then falls as if it had been started with them. `patience` and the place of the data may change too,
+    nothing else. The weights start as the best ones of the run `start`, which must have the same network and prior;
+    without it they are random. `strategy` 'mirrored' shares a batch among all GPUs (or logical CPUs), 'multi-worker'
+    among the workers of TF_CONFIG, which all call this with the same arguments and see the same folder; the first of
+    them writes. The weights are those of one process, to 1e-5, except with free bits, which look at each share by
+    itself. `verbose` 0 is silent, 1 prints a line an epoch and a progress bar, 2 the line alone. What the configuration
+    leaves to the data is chosen, recorded, and passed to `say` as a line (by default to stderr). `command` is the
+    command line to record, and `data_dir` the folder with the files of a published set. The folder is locked meanwhile.
+    Raises DataError. Raises RunError where `out` holds a run already, or none to resume, where the resumed run had
+    another configuration or other data, where another training writes there, where a worker was lost, or where the
+    bound is not a number; InputError for a strategy that this process or the batch does not fit.
     """
     writes = replicas.is_chief(strategy)
     run, say = Run(Path(out)), (say or _say) if writes else _be_silent
@@ -88,7 +89,7 @@ def fit(
             model = VariationalAutoencoder(config, record.event_shape, count)
             if start is not None and not resume:
                 before = _take_weights(model, record.labels, Path(start))
-                folder = f"START{before.count(' && ') + 1}"  # a run that has a start of its own names that too
+                folder = f"START{before.count(' && ') + 1}"  # a start may have a start of its own
                 record = dataclasses.replace(record, command=f"{into(before, folder)} && {command} --start {folder}")
             learner = Learner(model, feed, events.log_scale(record.event))
         held_out = events.as_input(record.event, validation.events, config.binarize)
@@ -154,7 +155,7 @@ def _be_silent(line: str) -> None:
 
 
 def _expect_epochs_left(run: Run, config: Config) -> None:
-    """Raises RunError where a run that is to be extended has done more, or was ended by its patience."""
+    """Raises RunError where a run to extend has done more epochs already, or was stopped by its patience."""
     checkpoint = run.load("checkpoint")
     if checkpoint is None or config.epochs == run.record().config.epochs:
         return

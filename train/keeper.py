@@ -1,4 +1,4 @@
-"""Keeps a run while it is learned: validates after each epoch, and writes the best weights and the checkpoint."""
+"""Saves a run during training: validates after each epoch, and writes the best weights and the checkpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Keeper"]
 
 
 class Keeper(keras.callbacks.Callback):
-    """After each epoch: validates, keeps the best weights and the state of the run, and stops when patience ends."""
+    """After each epoch: validates, saves the best weights and the run's state, and stops when patience has run out."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Keeper(keras.callbacks.Callback):
 
     @property
     def last_epoch(self) -> int:
-        """The epoch to stop after: those done already where patience has ended, else all."""
+        """The epoch to stop after: the last one done where patience has run out, else the last of all."""
         return self.epoch if self.is_stale else self.learner.config.epochs
 
     def resume(self) -> None:
-        """Takes up the checkpoint; without one, the run begins anew."""
+        """Loads the checkpoint; without one, the run starts from the beginning."""
         checkpoint = self.run.load("checkpoint")
         if checkpoint is not None:
             arrays, note = checkpoint
@@ -54,7 +54,7 @@ class Keeper(keras.callbacks.Callback):
             self.rows, self.best, self.best_epoch = note["rows"], note["best"], note["best_epoch"]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Best weights first, checkpoint last: what dies in between is repeated, and comes out the same."""
+        """Writes the best weights first, the checkpoint last: a run that dies in between repeats the epoch exactly."""
         with self.learner.averaged():
             self.learner.fit_prior()
             logs |= self.learner.validate(self.held_out, self.labels)
@@ -78,12 +78,12 @@ class Keeper(keras.callbacks.Callback):
             self.learner.stop_training = True
 
     def save(self) -> None:
-        """Writes the checkpoint: all that `resume` takes up."""
+        """Writes the checkpoint that `resume` loads."""
         note = {"rows": self.rows, "best": self.best, "best_epoch": self.best_epoch}
         self.run.save("checkpoint", [v.numpy() for v in self.learner.state], note)
 
     @property
     def is_stale(self) -> bool:
-        """Whether patience has ended."""
+        """Whether patience has run out."""
         patience = self.learner.config.patience
         return 0 < patience <= self.epoch - self.best_epoch

@@ -1,4 +1,4 @@
-"""Some events that a run keeps beside its weights, so that it can be exported where its data has been moved."""
+"""Some events that a run keeps beside its weights, so that it can be exported when its data is gone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["keep", "load", "load_or_read"]
 Part = Literal["train", "validation"]
 
 MOST = {"train": 1024, "validation": 1000}  # what int8 is calibrated on, and what a precision's loss is measured on
-LEAST, MAX_BYTES = 64, 1 << 24  # of a split, before it is packed: large images keep fewer
+LEAST, MAX_BYTES = 64, 1 << 24  # events and bytes of a split, uncompressed: of large images fewer are kept
 
 
 def keep(run: Path, splits: dict[Part, Dataset]) -> None:

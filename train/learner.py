@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import keras
 import numpy as np
@@ -16,18 +16,19 @@ from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed, Stream, seeds
 from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.objective import Terms, importance_weighted, resampled, terms
+from vae_edge.train.weights import drawn
 
 __all__ = ["Learner", "evenly"]
 
 VALIDATION_BATCH = 500
-CODES = 60_000  # at most so many events' codes tell the mixture prior, taken evenly from all of them
+CODES = 60_000  # the mixture prior is fitted to the codes of at most so many events, taken evenly from all
 EM_STEPS = 2  # of the mixture prior after each epoch
 
 
 class Learner(keras.Model):
-    """A model with what it takes to learn it; `fit` feeds it the indices of events.
+    """A model with its feed, optimizer and moving averages; `fit` feeds it the indices of events.
 
-    `log_scale` is what the figures of a table's rows lie lower by in the rows' own units than in standard ones.
+    `log_scale` is subtracted from the log-densities of a table's rows, which are reported in the rows' own units.
     """
 
     def __init__(self, model: VariationalAutoencoder, feed: Feed, log_scale: float = 0.0) -> None:
@@ -36,7 +37,9 @@ class Learner(keras.Model):
         self.model = model
         self.feed = feed
         self.config: Config = model.config
-        names = ("elbo", "reconstruction", "kl", *(("bound",) if self.config.objective == "iwae" else ()))
+        self.is_uncertain = self.config.weights == "uncertain"
+        names = ("elbo", "reconstruction", "kl", *(("bound",) if self.config.objective == "iwae" else ()),
+                 *(("weights_kl",) if self.is_uncertain else ()))  # fmt: skip
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.averages = [
             keras.Variable(v.numpy(), trainable=False, aggregation="only_first_replica", name=f"average_{i}")
@@ -77,8 +80,11 @@ class Learner(keras.Model):
                 loss = -tf.reduce_mean(bound)
                 values = self._values(both, bound)
             else:
-                both = terms(self.model, x, noise, free_bits, label)
+                with self._drawn(Stream.WEIGHTS, step):
+                    both = terms(self.model, x, noise, free_bits, label)
                 loss = tf.reduce_mean(config.beta * warm * (both.kl + both.excess) - both.reconstruction)
+                if self.is_uncertain:  # the bound of the whole set has it once, a step a share
+                    loss += config.weights_beta * warm * self._weights_kl()
                 values = self._values(both)
             loss /= self.replicas  # their gradients are summed
         weights = self.model.trainable_variables
@@ -103,7 +109,7 @@ class Learner(keras.Model):
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """For its length the model holds the moving averages of its weights, if there are any."""
+        """A block in which the model has the moving averages of its weights, if there are any."""
         kept = [weight.numpy() for weight in self.model.trainable_variables]
         for weight, average in zip(self.model.trainable_variables, self.averages, strict=False):
             weight.assign(average.numpy())
@@ -114,7 +120,7 @@ class Learner(keras.Model):
                 weight.assign(value)
 
     def fit_prior(self) -> None:
-        """Fits a mixture prior to the codes of training events, where there is one; EM goes on from where it was."""
+        """Fits a mixture prior, if there is one, to codes of training events; EM starts from the present mixture."""
         prior = self.model.mixture
         if prior is None:
             return
@@ -122,7 +128,7 @@ class Learner(keras.Model):
         starts = range(0, len(chosen), VALIDATION_BATCH)
         z = np.concatenate([self._codes(tf.constant(chosen[at : at + VALIDATION_BATCH])).numpy() for at in starts])
         parts = prior.parts
-        if not parts.loc.any():  # as they were made, all one normal
+        if not parts.loc.any():  # the initial mixture: all components are one normal
             parts = mixture.begin(z, len(parts.weights), self.config.seed)
         for _ in range(EM_STEPS):
             parts = mixture.improve(z, parts)
@@ -163,7 +169,9 @@ class Learner(keras.Model):
             bound, both = importance_weighted(self.model, x, noise, self.config.samples, label=label)
             values = self._values(both, bound)
         else:
-            values = self._values(terms(self.model, x, noise, label=label))
+            with self._drawn(Stream.VALIDATE_WEIGHTS, number):
+                both = terms(self.model, x, noise, label=label)
+            values = self._values(both)
         return tf.reduce_sum(tf.stack(values), -1)
 
     def _values(self, both: Terms, *bound: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -172,11 +180,21 @@ class Learner(keras.Model):
         if self.log_scale:  # log p(row) = log p(standard row) - log |d row / d standard row|
             reconstruction -= self.log_scale
             bound = tuple(each - self.log_scale for each in bound)
+        if self.is_uncertain:
+            bound = (tf.fill(tf.shape(both.kl), self._weights_kl()),)
         return (reconstruction - both.kl, reconstruction, both.kl, *bound)
+
+    def _weights_kl(self) -> tf.Tensor:
+        """An event's share of KL(q(w) || p(w)), in nats, ()."""
+        return self.model.weights_kl() / self.feed.size
+
+    def _drawn(self, stream: Stream, step: tf.Tensor) -> AbstractContextManager[None]:
+        """A block in which uncertain weights are drawn."""
+        return drawn(seeds(self.config.seed, stream, step)) if self.is_uncertain else nullcontext()
 
 
 def evenly(n: int, most: int) -> npt.NDArray[np.int32]:
-    """The places of all of n events, or of `most` of them taken evenly: data may lie sorted by class."""
+    """The indices of all n events, or of `most` of them at even distances, since data may be sorted by class."""
     size = min(n, most)
     return (np.arange(size) * n // size).astype(np.int32)
 

@@ -19,7 +19,7 @@ __all__ = ["Parts", "begin", "improve"]
 Float32 = npt.NDArray[np.float32]
 
 _NOWHERE = 1e-6  # codes with a smaller responsibility are left out of a component's covariance
-SHRINKAGE = 50.0  # how many codes' worth of the pooled covariance each component's is drawn to
+SHRINKAGE = 50.0  # each component's covariance is shrunk towards the pooled one, as if by so many codes
 FLOOR = 1e-3  # added to each variance, so that no component falls onto a point
 
 

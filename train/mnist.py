@@ -192,9 +192,9 @@ def _download(name: str, published: Published, searched: str) -> bytes:
 
 
 def _fetch(url: str) -> bytes:
-    """What lies at `url`, at most `MAX_DOWNLOAD` bytes; raises DataError where it is more, cut off or dripping.
+    """The content at `url`, at most `MAX_DOWNLOAD` bytes; raises DataError where it is more, cut off or too slow.
 
-    A thread receives, so that whatever a server draws out, its headers too, is seen from here.
+    Another thread receives it, so that this one notices whatever a server delays, even its headers.
     """
     received, failures, gone = bytearray(), list[str](), threading.Event()
 
@@ -209,11 +209,11 @@ def _fetch(url: str) -> bytes:
             if missing:
                 raise DataError(f"cut off, {missing:,} bytes of {len(received) + missing:,} are missing")
         except Exception as error:
-            failures.append(" ".join(str(error).split()))  # its words alone: its frames would keep the socket
+            failures.append(" ".join(str(error).split()))  # the message alone: the traceback would keep the socket open
             if isinstance(error, HTTPError):
                 error.close()
 
-    thread = threading.Thread(target=receive, daemon=True)  # where it is left behind, it holds no exit up
+    thread = threading.Thread(target=receive, daemon=True)  # a thread that is left behind does not delay the exit
     thread.start()
     before = 0
     try:

@@ -21,6 +21,7 @@ from vae_edge.train.config import Config
 from vae_edge.train.likelihoods import families
 from vae_edge.train.likelihoods.outputs import PARAMETERS
 from vae_edge.train.mixture import Parts
+from vae_edge.train.weights import uncertain_layers
 
 tfd = tfp.distributions
 
@@ -71,6 +72,10 @@ class VariationalAutoencoder(keras.Model):
         parameters = self.decoder(self._inputs(z, label))
         parameters = [parameters] if len(self.parameters) == 1 else parameters
         return families.distribution(self.config.likelihood, parameters, self.event_axes)
+
+    def weights_kl(self) -> tf.Tensor:
+        """KL(q(w) || p(w)) of the decoder's uncertain weights, in nats of the whole set, (); see `weights`."""
+        return tf.add_n([layer.kl() for layer in uncertain_layers(self.decoder)])
 
     def _inputs(self, x: tf.Tensor, label: tf.Tensor | None) -> Any:
         if (label is not None) != bool(self.labels):

@@ -10,6 +10,7 @@ which costs a sixteenth at 64 channels, of a kind that a processor is better at:
 beside 28. Blocks of 64 channels and their halves come in whole vector registers.
 
 A table's rows take multilayer perceptrons. A conditional model's networks have the label, one-hot, as a second input.
+The decoder's weights may be uncertain (`weights`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from keras import layers, ops
 from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
 from vae_edge.train.likelihoods.outputs import Output, outputs
+from vae_edge.train.weights import POINT, Kit, UncertainKit
 
 __all__ = ["decoder", "encoder"]
 
@@ -44,10 +46,10 @@ def encoder(config: Config, event_shape: Shape, labels: int = 0) -> keras.Model:
     kind = _kind(config.network if config.encoder_network == "same" else config.encoder_network, event_shape)
     width, depth = config.encoder_width or config.width, config.encoder_depth or config.depth
     if kind == "mlp":
-        x = _perceptron(_beside(layers.Flatten()(event), label), width, depth)
+        x = _perceptron(_beside(layers.Flatten()(event), label), width, depth, POINT)
     else:
         x = _convolutions(event, kind, width, depth)
-    x = _beside(_gated(x, label), label)
+    x = _beside(_gated(x, label, POINT), label)
     loc = layers.Dense(config.latent, name="loc")(x)
     if config.objective == "ae":
         scale = layers.Lambda(ops.zeros_like, name="scale")(loc)
@@ -65,15 +67,16 @@ def decoder(config: Config, event_shape: Shape, labels: int = 0) -> keras.Model:
     z = keras.Input((config.latent,), name="z")
     label = keras.Input((labels,), name="label") if labels else None
     kind = _kind(config.network, event_shape)
+    kit = UncertainKit() if config.weights == "uncertain" else POINT
     wanted = outputs(config.likelihood, event_shape)
     if kind == "mlp":
         # A layer draws its seed where it is made: the last ones first, as runs were recorded with.
-        last = [_dense(output, event_shape) for output in wanted]
-        x = _gated(_perceptron(layers.Flatten()(_beside(z, label)), config.width, config.depth), label)
+        last = [_dense(output, event_shape, kit) for output in wanted]
+        x = _gated(_perceptron(layers.Flatten()(_beside(z, label)), config.width, config.depth, kit), label, kit)
         parameters = [make(x) for make in last]
     else:
-        x = _grid(z, label, config, kind, event_shape)
-        parameters = [_painted(x, output, event_shape) for output in wanted]
+        x = _grid(z, label, config, kind, event_shape, kit)
+        parameters = [_painted(x, output, event_shape, kit) for output in wanted]
     single = parameters[0] if len(parameters) == 1 else parameters
     return keras.Model(z if label is None else [z, label], single, name="decoder")
 
@@ -92,7 +95,7 @@ def _beside(x: keras.KerasTensor, label: keras.KerasTensor | None) -> keras.Kera
     return x if label is None else layers.Concatenate()([x, label])
 
 
-def _gated(x: keras.KerasTensor, label: keras.KerasTensor | None) -> keras.KerasTensor:
+def _gated(x: keras.KerasTensor, label: keras.KerasTensor | None, kit: Kit) -> keras.KerasTensor:
     """Features (B, n), each times (1 + a weight of the label), Perez et al. 2018: each label has features of its own.
 
     With the label beside z and beside the last features alone, z goes on telling the class: after 6 epochs of MNIST 66
@@ -100,44 +103,44 @@ def _gated(x: keras.KerasTensor, label: keras.KerasTensor | None) -> keras.Keras
     """
     if label is None:
         return x
-    weight = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer="zeros")(label)
+    weight = kit.dense(x.shape[-1], use_bias=False, kernel_initializer="zeros")(label)
     return layers.Add()([x, layers.Multiply()([x, weight])])
 
 
 def _grid(
-    z: keras.KerasTensor, label: keras.KerasTensor | None, config: Config, kind: str, image_shape: Shape
+    z: keras.KerasTensor, label: keras.KerasTensor | None, config: Config, kind: str, image_shape: Shape, kit: Kit
 ) -> keras.KerasTensor:
     """The decoder's features on the grid of patches."""
     rows, columns = -(-image_shape[0] // PATCH), -(-image_shape[1] // PATCH)
     # A dense layer shares no weights. Where blocks are cheap, half of the channels are enough (benchmarks/quality/
     # search.md).
     first = max(1, config.width // 2) if kind == "separable" else config.width
-    x = layers.Dense(first * rows * columns, activation="relu")(_beside(z, label))
-    x = _gated(x, label)
+    x = kit.dense(first * rows * columns, activation="relu")(_beside(z, label))
+    x = _gated(x, label, kit)
     x = layers.Permute((2, 3, 1))(layers.Reshape((first, rows, columns))(x))
     # With a convolution first, ONNX Runtime keeps its blocked layout through all blocks, which is faster. It cannot
     # where a residual sum reads the dense layer.
-    x = layers.Conv2D(config.width, 1, activation="relu")(x)
-    return _blocks(x, kind, config.width, config.depth)
+    x = kit.conv(config.width, 1, activation="relu")(x)
+    return _blocks(x, kind, config.width, config.depth, kit)
 
 
-def _painted(x: keras.KerasTensor, output: Output, image_shape: Shape) -> keras.KerasTensor:
+def _painted(x: keras.KerasTensor, output: Output, image_shape: Shape, kit: Kit) -> keras.KerasTensor:
     """One output of features on the grid: each cell paints its own patch.
 
     A 3x3 convolution here costs a tenth of the decoder, and is better spent on width.
     """
     height, width, channels = image_shape
-    x = layers.Conv2D(channels * output.numbers * PATCH**2, 1, bias_initializer=_constant(output.bias))(x)
+    x = kit.conv(channels * output.numbers * PATCH**2, 1, bias_initializer=_constant(output.bias))(x)
     x = DepthToSpace(PATCH)(x if output.activation is None else output.activation()(x))
     if (surplus := (-height % PATCH, -width % PATCH)) != (0, 0):
         x = layers.Cropping2D(((0, surplus[0]), (0, surplus[1])))(x)
     return x if output.numbers == 1 else layers.Reshape((*image_shape, output.numbers))(x)
 
 
-def _dense(output: Output, event_shape: Shape) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+def _dense(output: Output, event_shape: Shape, kit: Kit) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
     """What makes one output of a perceptron's features."""
     shape = event_shape if output.numbers == 1 else (*event_shape, output.numbers)
-    dense = layers.Dense(math.prod(shape), bias_initializer=_constant(output.bias))
+    dense = kit.dense(math.prod(shape), bias_initializer=_constant(output.bias))
 
     def make(x: keras.KerasTensor) -> keras.KerasTensor:
         x = layers.Reshape(shape)(dense(x))
@@ -150,9 +153,9 @@ def _constant(value: float) -> keras.Initializer:
     return keras.initializers.Constant(value)
 
 
-def _perceptron(x: keras.KerasTensor, width: int, depth: int) -> keras.KerasTensor:
+def _perceptron(x: keras.KerasTensor, width: int, depth: int, kit: Kit) -> keras.KerasTensor:
     for _ in range(depth):
-        x = layers.Dense(width, activation="relu")(x)
+        x = kit.dense(width, activation="relu")(x)
     return x
 
 
@@ -160,24 +163,24 @@ def _convolutions(x: keras.KerasTensor, kind: str, width: int, depth: int) -> ke
     if (missing := (-x.shape[1] % PATCH, -x.shape[2] % PATCH)) != (0, 0):
         x = layers.ZeroPadding2D(((0, missing[0]), (0, missing[1])))(x)
     x = layers.Conv2D(width, PATCH, strides=PATCH, activation="relu")(x)
-    x = _blocks(x, kind, width, depth)
+    x = _blocks(x, kind, width, depth, POINT)
     if kind == "separable":
         x = layers.Conv2D(max(1, width // 2), 1, activation="relu")(x)
     return layers.Flatten()(layers.Permute((3, 1, 2))(x))
 
 
-def _blocks(x: keras.KerasTensor, kind: str, width: int, depth: int) -> keras.KerasTensor:
+def _blocks(x: keras.KerasTensor, kind: str, width: int, depth: int, kit: Kit) -> keras.KerasTensor:
     # A block begins near the identity (Zhang, Dauphin & Ma 2019)
     last = {"kernel_initializer": keras.initializers.VarianceScaling(0.01, "fan_avg", "uniform")}
     for _ in range(depth):
         if kind == "separable":
             # relu(x + mix(each channel's conv(x))), Chollet 2017
-            y = layers.DepthwiseConv2D(3, padding="same")(x)
-            y = layers.Conv2D(width, 1, **last)(y)
+            y = kit.depthwise(3, padding="same")(x)
+            y = kit.conv(width, 1, **last)(y)
         else:
             # relu(x + conv(relu(conv(x)))), He et al. 2015
-            y = layers.Conv2D(width, 3, padding="same", activation="relu")(x)
-            y = layers.Conv2D(width, 3, padding="same", **last)(y)
+            y = kit.conv(width, 3, padding="same", activation="relu")(x)
+            y = kit.conv(width, 3, padding="same", **last)(y)
         x = layers.ReLU()(layers.Add()([x, y]))
     return x
 

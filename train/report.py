@@ -1,4 +1,4 @@
-"""What a training says of itself: a line an epoch, and on a terminal how far the epoch is."""
+"""What training prints: a line an epoch, and on a terminal a progress bar within the epoch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import keras
 
 __all__ = ["Report"]
 
-INTERVAL = 0.2  # seconds between two looks of the bar
+INTERVAL = 0.2  # seconds between two updates of the bar
 WIDTH = 24
 
 
 class Report(keras.callbacks.Callback):
     """Writes `epoch 3/20: ELBO -104.31 nats, validation -102.87; KL 24.10; 9 s; 2 minutes left`.
 
-    `figures` names the terms of an epoch's logs and how they are called. `verbose` 1 adds a bar that vanishes.
+    `epochs` are all of the run, `steps` those of an epoch. `verbose` 0 writes nothing, 1 adds a bar that vanishes when
+    the epoch ends, and 2 writes the lines alone. `stream` is stdout by default.
     """
 
     def __init__(self, epochs: int, steps: int, verbose: int, *, stream: TextIO | None = None) -> None:
@@ -27,7 +28,7 @@ class Report(keras.callbacks.Callback):
         self._width, self._shown = 0, 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """From here on, epochs tell how long the rest will take."""
+        """Notes when training began, to estimate how long the rest will take."""
         self._began, self._first = time.monotonic(), -1
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -66,7 +67,7 @@ class Report(keras.callbacks.Callback):
 
 
 def figures(logs: dict[str, Any]) -> str:
-    """The figures of an epoch as people write them, nats with two decimals."""
+    """An epoch's figures as text, nats with two decimals."""
     bound = "bound" if "bound" in logs else "elbo"
     name = {"bound": "bound", "elbo": "ELBO"}[bound]
     words = [f"{name} {logs[bound]:,.2f} nats, validation {logs[f'val_{bound}']:,.2f}"]
@@ -74,6 +75,8 @@ def figures(logs: dict[str, Any]) -> str:
         words[0] += f" ({logs['val_bits_per_dim']:.3f} bits/dim)"
     if "val_kl" in logs:
         words.append(f"KL {logs['val_kl']:,.2f}")
+    if "weights_kl" in logs:
+        words.append(f"of the weights {logs['weights_kl']:,.2f}")
     return ", ".join(words)
 
 

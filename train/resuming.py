@@ -1,4 +1,4 @@
-"""What a resumed run may change (how long it goes on, where its data lies now), and the command that tells it."""
+"""What a resumed run may change (its number of epochs, its patience, its data's place), and how that is recorded."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def differences(recorded: Config, asked: Config) -> list[str]:
 
 
 def resumed(record: Record, asked: Config, run: Path) -> Record:
-    """The record of a run that goes on as `asked`; raises RunError where that is another configuration.
+    """The record of a run that is resumed as `asked`; raises RunError where that is another configuration.
 
-    Other epochs go into the recorded command, so that it still says how the weights were learned.
+    A new number of epochs is added to the recorded command, so that it still says how the weights were learned.
     """
     if found := differences(record.config, asked):
         raise RunError(
@@ -41,5 +41,5 @@ def resumed(record: Record, asked: Config, run: Path) -> Record:
 
 
 def into(command: str, folder: str) -> str:
-    """A recorded command that writes into `folder`: one that was extended names its own as RUN."""
+    """A recorded command with `folder` as its output; the command of a run that was extended has RUN in that place."""
     return command.replace("--out RUN", f"--out {folder}") if " --out RUN" in command else f"{command} --out {folder}"

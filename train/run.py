@@ -36,7 +36,7 @@ Arrays = list[npt.NDArray[Any]]
 
 
 class Diverged(RunError):
-    """The bound that a run is judged by is no number any more."""
+    """The bound that a run is judged by has become NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Record:
     the manifest holds it (of a table in standard units by its shift and scale); `labels` are the names of a conditional
     model's labels, or (); `dataset` is the set's name, `dataset_sha256` that of its content, and `images` the number of
     training images or rows; `command` is the command line that learns the same weights, `commit` and `versions` are
-    the code and the packages that learned them; `data_dir` is where mnist or fashion-mnist
-    were found, absolute, or '' where that was left open.
+    the code and the packages that learned them; `data_dir` is the absolute path of the folder with mnist's or
+    fashion-mnist's files, or '' where none was named.
     """
 
     config: Config
@@ -90,7 +90,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Run:
-    """The run's folder at `path`; nothing is read before it is asked for."""
+    """The run's folder at `path`; each file is read when it is needed."""
 
     path: Path
 
@@ -106,7 +106,10 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Makes the folder and holds its lock, which ends with the process; raises RunError where another trains."""
+        """Makes the folder and holds its lock; raises RunError where another training holds it.
+
+        The kernel releases the lock when the process ends.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
@@ -162,7 +165,7 @@ class Run:
 
 
 def restore(variables: list[Any], arrays: Arrays, path: Path) -> None:
-    """Assigns `arrays` to Keras variables; raises RunError where their shapes tell another network."""
+    """Assigns `arrays` to Keras variables; raises RunError where their shapes are those of another network."""
     shapes, found = [tuple(v.shape) for v in variables], [a.shape for a in arrays]
     if shapes != found:
         raise RunError(f"{path}: holds the weights of another network ({len(found)} arrays, expected {len(shapes)})")

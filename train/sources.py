@@ -37,10 +37,10 @@ Part = tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]
 
 @dataclass(frozen=True)
 class Source:
-    """Training and test part of a set, the SHA-256 of both, the labels' names, and a table's columns' names, or ().
+    """A data set: its training and test `parts`, the SHA-256 of both, and the names of labels and columns, or ().
 
-    `has_test` says that the set came with a test part of its own. `published` is 'mnist', 'fashion-mnist' or 'digits'
-    where the set is that one by its content, whatever its name, else ''.
+    `has_test` says whether the set came with a test part of its own. `published` is 'mnist', 'fashion-mnist' or
+    'digits' where the content is that of the published set, whatever the set is called here; else ''.
     """
 
     name: str
@@ -80,7 +80,7 @@ def find(
 
 
 def shuffled(n: int) -> npt.NDArray[np.int64]:
-    """The one fixed order of n events, (n,); files often lie sorted by class."""
+    """A fixed shuffle of n events: their indices, (n,). Files are often sorted by class."""
     return np.argsort(np.random.Philox(key=0).random_raw(n), kind="stable")
 
 
@@ -139,7 +139,7 @@ def _shuffled(
     *,
     hash_labels: bool = True,
 ) -> Source:
-    """A set without a test split of its own: its last seventh in one fixed order; files often lie sorted by class."""
+    """Splits a set that has no test part: it gets the last seventh of a fixed shuffle; files are often sorted."""
     order = shuffled(len(events))
     cut = len(events) - round(len(events) * TEST_SHARE)
     parts = [(events[some], None if labels is None else labels[some]) for some in (order[:cut], order[cut:])]

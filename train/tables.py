@@ -43,11 +43,11 @@ def as_table(array: npt.NDArray[Any], name: object) -> Table:
 
 
 def read_csv(path: File, label_column: str = "", columns: tuple[str, ...] = ()) -> Table:
-    """The table in a .csv: cells parted by commas, all of them numbers but in the header and the `label_column`.
+    """The table in a .csv: cells separated by commas, all numbers except in the header and the `label_column`.
 
-    The first line is a header where none of its cells is a number, or where it names the `columns`. Where these are
-    given and there is a header, they are what is read, in their order; other columns may hold anything. Raises
-    DataError that names line and column of a cell that is missing or no number.
+    The first line is a header where none of its cells is a number, or where it names the `columns`. Where `columns` are
+    given and there is a header, only they are read, in their order; other columns may hold anything. Raises DataError
+    that names the line and column of a cell that is missing or not a number.
     """
     lines = _lines(path)
     first = lines[0][1]

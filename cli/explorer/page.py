@@ -27,7 +27,9 @@ def render(bundle: Bundle, runtime: Runtime | None = None) -> bytes:
     """
     page = resources.files("vae_edge.cli.explorer").joinpath("template.html").read_text("utf-8")
     manifest = read_file(bundle.folder / bundles.MANIFEST, MAX_BYTES)
-    files = {bundles.MANIFEST: manifest, **bundle.files}
+    scores = bundle.manifest.scores
+    unread = {scores.file.name} if scores is not None else set()  # the page scores nothing
+    files = {bundles.MANIFEST: manifest} | {name: data for name, data in bundle.files.items() if name not in unread}
     blocks = [_block("data-file", name, data) for name, data in files.items()]
     if runtime is not None:
         blocks += [

@@ -84,15 +84,18 @@ class Labelled:
 
 
 def measure(
-    vae: VAE, events: npt.NDArray[Any], given: Given, samples: int, seed: int, judge: Judge | None
+    vae: VAE, events: npt.NDArray[Any], given: Given, samples: int, seed: int, judge: Judge | None, members: int = 0
 ) -> dict[str, Figure]:
     """The figures of one bundle; those of its samples where a judge is there and can."""
     from vae_edge.runtime.evaluation import figures
 
     n = len(events)
     arguments = given.of(0, n)
-    with Progress("likelihood", n * (1 + samples), "samples") as progress:
-        found = figures.likelihoods(vae, events, samples, **arguments, seed=seed, progress=progress.advance)
+    decoders = 1 + (members if vae.has_members else 0)
+    with Progress("likelihood", n * (1 + samples * decoders), "samples") as progress:
+        found = figures.likelihoods(
+            vae, events, samples, **arguments, seed=seed, members=members, progress=progress.advance
+        )
     with Progress("reconstruction", n) as progress:
         found |= figures.reconstructions(vae, events, **arguments, progress=progress.advance)
     if judge is not None and _is_judged(vae):

@@ -83,6 +83,7 @@ class Generate:
     start: int
     given: Given
     dtype: str
+    members: int | None = None
 
     def __post_init__(self) -> None:
         self._events = _Events(self.vae, self.heads, self.dtype)
@@ -99,9 +100,10 @@ class Generate:
             n, draw = min(BATCH_SIZE, here.stop - at), self.start + at
             given = self.given.of(draw, n)
             batch: Batch = {"id": np.arange(draw, draw + n)}
-            if len(self.heads) == 1:
-                (head,) = self.heads
-                batch |= self._events.batch(head, self.vae.generate(n, head=head, seed=self.seed, start=draw, **given))
+            if len(self.heads) == 1 or self.members is not None:
+                at_draw: dict[str, Any] = {"seed": self.seed, "start": draw, "members": self.members, **given}
+                for head in self.heads:
+                    batch |= self._events.batch(head, self.vae.generate(n, head=head, **at_draw))
             else:  # one run of the decoder for all heads
                 z = self.vae.prior.sample(n, seed=self.seed, start=draw)
                 batch |= self._events.of(self.vae.decode(z, **given), self.seed, draw)
@@ -156,6 +158,7 @@ class Reconstruct(_OfStream):
     latent: str
     seed: int
     dtype: str
+    member: int | None = None
 
     def __post_init__(self) -> None:
         self._events = _Events(self.vae, self.heads, self.dtype)
@@ -171,7 +174,9 @@ class Reconstruct(_OfStream):
             given = self._of(at, found)
             q = self.vae.encode(found.events, **given)
             z = q.mean() if self.latent == "mean" else q.sample(seed=self.seed, start=at)
-            yield self._first(at, found) | self._events.of(self.vae.decode(z, **given), self.seed, at)
+            yield self._first(at, found) | self._events.of(
+                self.vae.decode(z, member=self.member, **given), self.seed, at
+            )
 
 
 def _condition(vae: VAE) -> Columns:

@@ -110,6 +110,7 @@ def _describe(manifest: Manifest) -> list[str]:
             ),
             ("", _signature(graph)),
         ]
+    rows += _weights(manifest)
     rows += _training(manifest)
     rows += [(f"metric {name}", number(value)) for name, value in manifest.metrics.items()]
     rows += [(f"parity {name}", f"{value:.2g}") for name, value in manifest.parity.items()]
@@ -122,6 +123,17 @@ def _describe(manifest: Manifest) -> list[str]:
 def _graphs(manifest: Manifest) -> list[tuple[str, Graph]]:
     """The graphs in the order in which an event passes through them."""
     return [(name, manifest.graphs[name]) for name in ("encoder", "decoder")]
+
+
+def _weights(manifest: Manifest) -> list[tuple[str, str]]:
+    """How uncertain the decoder's weights are, where they are."""
+    if (said := manifest.deviations) is None:
+        return []
+    text = (
+        f"uncertain: {said.file.name}, {said.file.bytes:,} bytes, has the standard deviations of the decoder's "
+        f"{len(said.weights):,} kernels and biases; members 0, 1, ... are draws of them"
+    )
+    return [("weights", text)]
 
 
 def _an(manifest: Manifest) -> str:

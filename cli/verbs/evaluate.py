@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vae_edge.cli.nouns import counted, singular
-from vae_edge.cli.options import MAX_SEED, Device, DeviceOptions, Threads, keyed, load, one_of
+from vae_edge.cli.options import MAX_MEMBERS, MAX_SEED, Device, DeviceOptions, Threads, keyed, load, one_of
 from vae_edge.cli.reading import dataset as datasets
 from vae_edge.cli.reading.conditions import Condition, Label
 from vae_edge.cli.reading.dataset import Reader
@@ -68,6 +68,12 @@ def evaluate(
         int,
         typer.Option("--samples", "-k", min=0, metavar="K", help="Samples of z an event for the NLL; 0 leaves it out."),
     ] = 100,
+    members: Annotated[
+        int,
+        typer.Option(
+            min=0, max=MAX_MEMBERS, metavar="M", help="Also the NLL of the mean over M members, of uncertain weights."
+        ),
+    ] = 0,
     generated: Annotated[
         int,
         typer.Option(min=0, metavar="N", help="Generated digits to hold against as many real ones; 0 leaves it out."),
@@ -125,8 +131,11 @@ def evaluate(
       vae-edge evaluate ./my-labels --data mnist
       vae-edge evaluate ./my-table --data rows.csv --split all
       vae-edge evaluate mnist-tiny mnist mnist-large
+      vae-edge evaluate ./my-ensemble --data digits --members 16
     """
     vaes = [load(name, provider, provider_option, threads) for name in bundles]
+    if members and not any(vae.has_members for vae in vaes):
+        vaes[0].model.members  # noqa: B018 - raises
     source = data or datasets.recorded_name(vaes)
     from vae_edge.runtime.evaluation import figures
 
@@ -156,7 +165,7 @@ def evaluate(
     notes = [note] if note else []
     measured = []
     for vae, values, condition_of in zip(vaes, events, given, strict=True):
-        measured.append(measuring.measure(vae, values, condition_of, samples, seed, judge))
+        measured.append(measuring.measure(vae, values, condition_of, samples, seed, judge, members))
         notes += measuring.absent(vae, judge)
     costs = figures.costs(vaes)
     event = singular(vaes[0].event_shape)
@@ -180,6 +189,7 @@ def evaluate(
         "binarize": how,
         "n": len(dataset),
         "samples": samples,
+        "members": members,
         "generated": count,
         "seed": seed,
         "provider": vaes[0].provider,

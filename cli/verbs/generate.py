@@ -15,6 +15,7 @@ from vae_edge.cli.options import (
     Device,
     DeviceOptions,
     Head,
+    Members,
     Scale,
     Seed,
     Threads,
@@ -61,6 +62,7 @@ def generate(
     label: Label = None,
     labels: Labels = None,
     condition: Condition = None,
+    members: Members = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
@@ -87,6 +89,8 @@ def generate(
     A conditional bundle is told what to make by --label: several are taken in turn, `all` stands for each one that
     there is.
 
+    A bundle with uncertain weights is an ensemble of decoders: with --members M they take turns.
+
     \b
     Examples:
       vae-edge generate --n 64 --out digits.png
@@ -98,6 +102,7 @@ def generate(
       vae-edge generate --n 10000000 --head sample --out shards/ --format parquet --resume
       vae-edge generate --bundle ./my-labels --label 7 --out sevens.png
       vae-edge generate --bundle ./my-labels --label all --n 100 --out each.png
+      vae-edge generate --bundle ./my-ensemble --members 16 --out ensemble.png
       vae-edge generate --bundle ./my-table --head sample --n 1000 --out rows.csv
     """
     if ray:
@@ -108,9 +113,11 @@ def generate(
     began = time.perf_counter()
     vae = load(bundle, provider, provider_option, threads)
     shape = vae.event_shape
+    if members is not None:
+        _ = vae.model.members  # a bundle without members says so before anything is written
     if rows_to:
         given = resolve(vae, label, labels, condition)
-        _generate_rows(context.obj, rows_to, vae, n, heads(head), seed, start, given)
+        _generate_rows(context.obj, rows_to, vae, n, heads(head), seed, start, given, members)
         return
     destination = Destination.choose(asked, "generated", shape)
     given = resolve(vae, label, labels, condition)
@@ -120,11 +127,12 @@ def generate(
     _ = vae.prior  # an autoencoder has none, which is said before anything is written
     pieces = Pieces((range(start, start + n),))
     if destination.kind == "folder":
-        destination.folder.begin(_record(vae, chosen, seed, given))
+        destination.folder.begin(_record(vae, chosen, seed, given, members))
         suffixes = tuple(f"-{name}.png" for name in chosen) if len(chosen) > 1 else (".png",)
         pieces = destination.folder.missing(pieces.ranges[0], suffixes)
     count = len(pieces)
-    rows = {name if len(chosen) > 1 else plural(shape): _stream(vae, name, seed, pieces, given) for name in chosen}
+    several = len(chosen) > 1
+    rows = {name if several else plural(shape): _stream(vae, name, seed, pieces, given, members) for name in chosen}
     names = getattr(vae.manifest.event, "names", ())
     if count:
         destination.write(
@@ -148,6 +156,7 @@ def generate(
             "bundle": vae.manifest.name,
             "provider": vae.provider,
             "seconds": round(seconds, 4),
+            **({} if members is None else {"members": members}),
             **given.document,
         }
     )
@@ -178,36 +187,48 @@ def _generate_on(
 
 
 def _generate_rows(
-    console: Console, to: RowsTo, vae: VAE, n: int, chosen: tuple[str, ...], seed: int, start: int, given: Given
+    console: Console,
+    to: RowsTo,
+    vae: VAE,
+    n: int,
+    chosen: tuple[str, ...],
+    seed: int,
+    start: int,
+    given: Given,
+    members: int | None,
 ) -> None:
     from vae_edge.cli.rows.jobs import Generate, recorded
 
     began = time.perf_counter()
     _ = vae.prior  # an autoencoder has none, which is said before anything is written
-    job = Generate(vae, chosen, seed, start, given, to.pixels(vae.event_shape))
-    record = recorded(vae, verb="generate", heads=chosen, seed=seed, start=start, **given.record)
+    ensemble = {} if members is None else {"members": members}
+    job = Generate(vae, chosen, seed, start, given, to.pixels(vae.event_shape), members)
+    record = recorded(vae, verb="generate", heads=chosen, seed=seed, start=start, **ensemble, **given.record)
     written = to.write("generate", job.columns, n, record, job.batches)
     to.tell(console, vae, n, written, time.perf_counter() - began, job.columns, record | given.document)
 
 
-def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given) -> dict[str, Any]:
+def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given, members: int | None) -> dict[str, Any]:
     """What a draw's picture depends on, beside its index."""
     record = {"bundle": vae.manifest.name, "digest": vae.manifest.digest, "heads": list(chosen), "seed": seed}
-    return record | given.record
+    return record | ({} if members is None else {"members": members}) | given.record
 
 
 def _told(written: int, n: int, shape: tuple[int, ...]) -> str:
     return counted(n, shape) if written == n else f"{written:,} of {counted(n, shape)}, the others were there"
 
 
-def _stream(vae: VAE, head: str, seed: int, pieces: Pieces, given: Given) -> Iterator[npt.NDArray[Any]]:
+def _stream(vae: VAE, head: str, seed: int, pieces: Pieces, given: Given,
+            members: int | None) -> Iterator[npt.NDArray[Any]]:  # fmt: skip
     """The events of `VAE.stream`, piece by piece, each with its own label; memory does not grow with their number."""
     for piece in pieces.ranges:
         if len(given.rows) <= 1:
-            yield from vae.stream(len(piece), head=head, seed=seed, start=piece.start, **given.of(0, 1))
+            yield from vae.stream(
+                len(piece), head=head, seed=seed, start=piece.start, members=members, **given.of(0, 1)
+            )
             continue
         from vae_edge.runtime.model import BATCH_SIZE
 
         for at in range(piece.start, piece.stop, BATCH_SIZE):
             size = min(BATCH_SIZE, piece.stop - at)
-            yield vae.generate(size, head=head, seed=seed, start=at, **given.of(at, size))
+            yield vae.generate(size, head=head, seed=seed, start=at, members=members, **given.of(at, size))

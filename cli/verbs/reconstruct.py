@@ -16,6 +16,7 @@ from vae_edge.cli.options import (
     Device,
     DeviceOptions,
     Head,
+    Member,
     Scale,
     Seed,
     Threads,
@@ -91,6 +92,7 @@ def reconstruct(
     label_column: LabelColumn = "",
     column: ImageColumn = "",
     condition: Condition = None,
+    member: Member = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
@@ -124,6 +126,7 @@ def reconstruct(
       vae-edge reconstruct parquet/ --format parquet --out back/
       vae-edge reconstruct images.npy --latent sample --seed 1 --out reconstructed.npz
       vae-edge reconstruct three.png seven.png --bundle ./my-labels --label 3,7 --out pairs.png
+      vae-edge reconstruct three.png --bundle ./my-ensemble --member 3 --out third.png
       vae-edge reconstruct rows.csv --bundle ./my-table --head mean --out back.csv
     """
     from vae_edge.cli.reading.events import read
@@ -141,21 +144,24 @@ def reconstruct(
     vae = load(bundle, provider, provider_option, threads)
     console = context.obj
     shape = vae.event_shape
+    if member is not None:
+        _ = vae.model.members  # a bundle without members says so before anything is read
     if rows_to:
         from vae_edge.cli.rows.inputs import Stream
         from vae_edge.cli.rows.jobs import Reconstruct
 
         stream = Stream(vae, images, start, limit, treatment, column, label_column, console.say)
         given = _of_options(vae, label, labels, condition, stream.count)
-        job = Reconstruct(vae, stream, given, heads(head), latent, seed, rows_to.pixels(shape))
-        _write_rows(console, rows_to, job, "reconstruct", heads=heads(head), latent=latent, seed=seed)
+        job = Reconstruct(vae, stream, given, heads(head), latent, seed, rows_to.pixels(shape), member)
+        ensemble = {} if member is None else {"member": member}
+        _write_rows(console, rows_to, job, "reconstruct", heads=heads(head), latent=latent, seed=seed, **ensemble)
         return
     destination = Destination.choose(asked, "reconstructed", shape)
     found = read(images, vae, start, limit, label_column, treatment, console.say)
     given = resolve(vae, label, labels, condition, n=len(found), found=found.labels)
     originals = vae.prepare(found.values)
     rows = {"original": _chunks(originals)} | {
-        name: _reconstructions(vae, originals, name, latent, seed, given) for name in heads(head)
+        name: _reconstructions(vae, originals, name, latent, seed, given, member) for name in heads(head)
     }
     names = getattr(vae.manifest.event, "names", ())
     destination.write(
@@ -176,6 +182,7 @@ def reconstruct(
             "seed": seed,
             "bundle": vae.manifest.name,
             "provider": vae.provider,
+            **({} if member is None else {"member": member}),
             **given.document,
         }
     )
@@ -361,11 +368,12 @@ def _chunks(events: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
 
 
 def _reconstructions(
-    vae: VAE, originals: npt.NDArray[Any], head: str, latent: str, seed: int, given: Given
+    vae: VAE, originals: npt.NDArray[Any], head: str, latent: str, seed: int, given: Given, member: int | None
 ) -> Iterator[npt.NDArray[Any]]:
     for at in range(0, len(originals), BATCH):
         x = originals[at : at + BATCH]
-        yield vae.reconstruct(x, head=head, latent=latent, seed=seed, start=at, **given.of(at, len(x)))
+        arguments = given.of(at, len(x))
+        yield vae.reconstruct(x, head=head, latent=latent, seed=seed, start=at, member=member, **arguments)
 
 
 def _decimals(array: npt.NDArray[Any]) -> list[Any]:

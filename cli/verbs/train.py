@@ -33,7 +33,7 @@ PANELS = {
     "Data": ("data", "data_dir", "conditional", "label_column", "resize", "crop", "grey", "invert", "ground", "white",
              "validation", "binarize", "shift"),
     "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
-              "prior", "components"),
+              "prior", "components", "weights", "weights_beta"),
     "Objective": ("objective", "beta", "samples", "warmup", "free_bits"),
     "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
 }  # fmt: skip
@@ -99,6 +99,7 @@ def train_with(
       vae-edge train --latent 16 --epochs 40 --out runs/sixteen
       vae-edge train --data digits --network mlp --out runs/digits
       vae-edge train --data fashion-mnist --conditional
+      vae-edge train --data digits --weights uncertain --out runs/uncertain
       vae-edge train --data photos/ --latent 64 --out runs/photos
       vae-edge train --data wine.csv --label-column kind --conditional --width 64 --out runs/wine
       vae-edge train --out runs/sixteen --resume

@@ -10,7 +10,7 @@ __all__ = ["fuse_gemm"]
 
 
 def fuse_gemm(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with MatMul(x, w) + b as one Gemm, x of two axes, which ONNX Runtime has in integers too.
+    """The model with MatMul(x, w) + b as one Gemm, for x of two axes. ONNX Runtime has an integer Gemm too.
 
     tf2onnx writes a dense layer as the pair. In float32 there is nothing to gain (within 1 %, `mnist`), so only what is
     quantised goes through here. Weights and bias must be constants, and nothing else may read what MatMul gives.

@@ -53,7 +53,7 @@ def _give_outputs_nodes(graph: onnx.GraphProto) -> None:
 
 
 def _order_weights(graph: onnx.GraphProto) -> None:
-    # The converter's order of the weights is another in each process.
+    # The converter orders the weights differently in each process.
     places: dict[str, int] = {}
     for tensor in (tensor for node in graph.node for tensor in node.input):
         places.setdefault(tensor, len(places))

@@ -1,4 +1,4 @@
-"""The pass that takes strided transposed convolutions apart into convolutions, without laying their pixels out.
+"""The pass that replaces a strided transposed convolution by plain convolutions, one a phase.
 
 A transposed convolution of stride s makes s * s images, one for each phase (row mod s, column mod s); each is a plain
 convolution of the input with the taps that reach it, as many multiply-adds in all. Laying the phases out as one image

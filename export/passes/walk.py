@@ -23,7 +23,7 @@ __all__ = [
 
 
 def copied(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A model that a pass may change."""
+    """A copy of the model, for a pass to change."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     return copy
@@ -66,7 +66,7 @@ def constants(graph: onnx.GraphProto) -> dict[str, npt.NDArray[Any]]:
 
 
 def drop_identities(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without Identity nodes, but where an output is an input, a weight, or another output too."""
+    """The model without Identity nodes, except where an output is also an input, a weight, or another output."""
     plain = copied(model)
     graph = plain.graph
     made, outputs = producers(graph), {value.name for value in graph.output}
@@ -87,7 +87,7 @@ def drop_identities(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def drop_unread(graph: onnx.GraphProto) -> None:
-    """Takes those nodes and weights out of the graph that nothing reads."""
+    """Removes the nodes and weights that nothing reads."""
     while True:
         read = readers(graph)
         unread = [node for node in graph.node if not any(name in read for name in node.output)]
@@ -99,7 +99,7 @@ def drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def drop_unread_weights(graph: onnx.GraphProto) -> None:
-    """Takes those weights out of the graph that nothing reads."""
+    """Removes the weights that nothing reads."""
     read = readers(graph)
     kept = [weight for weight in graph.initializer if weight.name in read]
     del graph.initializer[:]

@@ -25,11 +25,11 @@ class Source(Protocol):
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...] | None:
-        """What it takes; None where it does not say. A size that may be any is -1."""
+        """The inputs that it declares, or None; a free size is -1."""
 
     @property
     def arity(self) -> int | None:
-        """How many tensors it takes; None where it does not say."""
+        """How many tensors it takes; None where it does not declare that."""
 
     def call(self, arrays: Sequence[Array]) -> Members:
         """What the model itself gives for a batch, as arrays in float32; raises InputError where it fails."""

@@ -50,10 +50,13 @@ class CallableSource:
         """The model's graph."""
 
         def members(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-            found = flatten(self._function(*tensors)).tensors
-            return {key: tf.convert_to_tensor(value) for key, value in found.items() if key in wanted}
+            return pick(self._function(*tensors))
+
+        def pick(result: Any) -> dict[str, tf.Tensor]:
+            return {key: tf.convert_to_tensor(value) for key, value in flatten(result).tensors.items() if key in wanted}
 
         wanted = set(picked.values())
+        pick = tf.autograph.experimental.do_not_convert(pick)  # AutoGraph is for the user's code alone
         return convert(members, inputs, picked, opset)
 
     def _named(self, members: Members) -> Members:

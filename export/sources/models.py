@@ -52,9 +52,9 @@ def as_function(model: Any) -> Callable[..., Any]:
 
 
 def input_specs(model: Any) -> tuple[TensorSpec, ...] | None:
-    """The model's inputs by name, dtype and shape, in the order of `as_function`; None where it does not say.
+    """The model's inputs by name, dtype and shape, in the order of `as_function`; None where it declares none.
 
-    A functional or Sequential Keras model says it, and a SavedModel's signature.
+    A functional or Sequential Keras model declares them, and a SavedModel's signature. A free size is -1.
     """
     signatures = getattr(model, "signatures", None)
     if signatures is not None and not _is_keras(model):
@@ -76,15 +76,19 @@ def _specs(model: Any) -> tuple[TensorSpec, ...]:
     specs = input_specs(model)
     if specs is None:
         raise InputError(f"a {type(model).__name__} should say what it takes: build it, or name its inputs")
+    for spec in specs:
+        if -1 in spec.shape:
+            raise InputError(f"input {spec.name!r} should have the batch as its only axis of free size, its shape "
+                             f"without the batch is {spec.shape}")  # fmt: skip
     return specs
 
 
 def _spec(name: str, tensor: Any) -> TensorSpec:
     dtype = tensor.dtype if isinstance(tensor.dtype, str) else tensor.dtype.name
     shape = tuple(tensor.shape)
-    if not shape or any(size is None for size in shape[1:]):
-        raise InputError(f"input {name!r} should have the batch as its only axis of free size, its shape is {shape}")
-    return TensorSpec(name, dtype, shape[1:])
+    if not shape:
+        raise InputError(f"input {name!r} should have the batch as its first axis, it has no axis")
+    return TensorSpec(name, dtype, tuple(-1 if size is None else size for size in shape[1:]))
 
 
 def _is_keras(model: Any) -> bool:

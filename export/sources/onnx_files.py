@@ -29,8 +29,9 @@ def load_onnx(path: str | Path) -> onnx.ModelProto:
     """The model in the file at `path`: float32, the batch axis dynamic and called 'batch', all other sizes known.
 
     Weights in files beside it are read too. The opset stays what it is, and inputs and outputs keep their names. A
-    fixed batch becomes dynamic where the graph then computes the same, row by row, which is tried. Raises InputError
-    where the file is not ONNX, is of another opset or with operators of other domains, or an axis has no known size.
+    fixed batch becomes dynamic if a trial run shows that the graph still computes the same, row by row. Raises
+    InputError where the file is not ONNX, is of another opset or with operators of other domains, or an axis has no
+    known size.
     """
     path = Path(path)
     model = _read(path)
@@ -122,7 +123,7 @@ def _free_reshapes(graph: onnx.GraphProto, fixed: int) -> None:
 
 
 def _try(path: Path, model: onnx.ModelProto, free: onnx.ModelProto, fixed: int | None) -> dict[str, tuple[int, ...]]:
-    """The outputs' shapes without the batch, once `free` has computed, of two sizes of batch, what `model` computes."""
+    """The outputs' shapes without the batch, after a trial in which `free` computes what `model` does."""
     names = [value.name for value in model.graph.output]
     random = passes.random_outputs(model)
     part, several = fixed or 2, 2 * (fixed or 2)

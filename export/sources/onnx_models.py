@@ -1,4 +1,4 @@
-"""ONNX files as sources: what they compute is asked of ONNX Runtime, on the file as it is, nothing optimised."""
+"""ONNX files as sources: ONNX Runtime runs the file as it is, without optimisation, to get the reference outputs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class OnnxSource:
         size = fixed if isinstance(fixed, int) else n
         parts = []
         for at in range(0, n, size):
-            rows = np.minimum(np.arange(at, at + size), n - 1)  # the last row again, where a fixed batch is not full
+            rows = np.minimum(np.arange(at, at + size), n - 1)  # a fixed batch is filled up with its last row
             feeds: dict[str, Array] = {
                 given.name: array[rows].astype(_TYPES.get(given.type, np.float32))
                 for given, array in zip(inputs, arrays, strict=True)

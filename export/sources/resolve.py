@@ -1,4 +1,4 @@
-"""The encoder and the decoder as sources, from whatever the user has of them."""
+"""The encoder and the decoder as sources, from models, functions or paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training run of ours as a source: its record says all that others have to say."""
+"""A training run of ours as a source: its record holds all that users have to state of other models."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from keras import ops
 
-from vae_edge.export import bundle, priors, statements, variant
+from vae_edge.export import bundle, priors, scoring, statements, variant
 from vae_edge.export.bundle import Events, Options, Progress, Sets
 from vae_edge.export.convert import DEFAULT_OPSET
+from vae_edge.export.deviations import Uncertain
 from vae_edge.export.inspection import inspect
 from vae_edge.export.request import Request
+from vae_edge.export.scoring import Fitted, Sample
 from vae_edge.export.sources.callables import CallableSource
 from vae_edge.export.statements import Statement
 from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle import manifest
 from vae_edge.runtime.bundle.manifest import FP32, Manifest, Training
 from vae_edge.runtime.conditions import check as conditions_of
-from vae_edge.runtime.errors import DataError, RunError
+from vae_edge.runtime.errors import DataError, InputError, RunError
 from vae_edge.runtime.evaluation import figures
 from vae_edge.train import data as datasets
 from vae_edge.train import fit, kept
@@ -31,6 +34,7 @@ from vae_edge.train.kept import Part
 from vae_edge.train.model import MixturePrior, VariationalAutoencoder
 from vae_edge.train.provenance import producer, versions
 from vae_edge.train.run import Record
+from vae_edge.train.weights import uncertain_layers
 
 __all__ = ["export"]
 
@@ -44,6 +48,7 @@ def export(
     precision: str = FP32,
     max_nats: float = variant.MAX_NATS,
     force: bool = False,
+    scores: bool = True,
     data: str | Path | None = None,
     data_dir: str | Path | None = None,
     progress: Progress = lambda step, draws: lambda done: None,
@@ -61,7 +66,11 @@ def export(
 
     `name` is the bundle's, by default that of its folder, and `opset` the ONNX operator set, 13 to 18.
     `precision` 'fp16' or 'int8' makes a smaller bundle of these graphs. Its manifest holds how far it is from
-    TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too.
+    TensorFlow and how many nats it costs on validation events; more than `max_nats` are a CheckFailed too. A run with
+    uncertain weights is exported in fp32 alone (InputError).
+
+    With `scores` the bundle gets what `VAE.score` judges by, fitted to training events, with a threshold on validation
+    events; where these are too few for that it gets none, and `progress` is told.
     """
     out = Path(out)
     model, record, best = fit.load(run)
@@ -72,7 +81,14 @@ def export(
     options = dataclasses.asdict(record.config) | {"data": record.config.data_name}  # no folder of this machine
     metrics = functools.partial(_measured, record, sets)
     chosen = Options(name, precision, max_nats, force, training, metrics, options, progress)
+    if scores:
+        chosen = dataclasses.replace(chosen, scores=functools.partial(_fitted, record, sets))
     bundle.expect(out, chosen)
+    if record.config.weights == "uncertain" and precision != FP32:
+        raise InputError(
+            f"precision should be fp32 for a run with uncertain weights, whose deviations are of such weights; it is "
+            f"{precision}: leave --precision out"
+        )
     examples = sets.test or sets.split("validation")
     if sets.test is None:
         progress(f"without {record.config.data} ({sets.why}): by the events that the run kept; no test figures", 0)
@@ -152,7 +168,16 @@ def _request(model: VariationalAutoencoder, record: Record, test: Dataset, opset
         conditions=test.labels if record.labels else None,
         event=said,
         opset=opset,
+        uncertain=_uncertain(model),
     )
+
+
+def _uncertain(model: VariationalAutoencoder) -> Uncertain | None:
+    """The decoder's weights that have a posterior; None of a run whose weights are points."""
+    found = [pair for layer in uncertain_layers(model.decoder) for pair in layer.posteriors]
+    if not found:
+        return None
+    return Uncertain([loc for loc, _ in found], [np.asarray(ops.softplus(rho)) for _, rho in found])
 
 
 def _mixture(prior: MixturePrior) -> priors.Prior:
@@ -194,3 +219,27 @@ def _measured(record: Record, sets: RunData, vae: VAE, progress: Progress) -> di
         return {"reconstruction": -entropy.value}
     names = ("elbo", "kl", "reconstruction", "bits_per_dimension")
     return {name: found[name].value for name in names if name in found}
+
+
+def _fitted(record: Record, sets: RunData, vae: VAE, progress: Progress) -> Fitted | None:
+    """What scores are judged by, or None where there are too few events for it."""
+
+    def sample(split: Part) -> Sample:
+        dataset = sets.split(split)
+        if record.condition is None or dataset.labels is None:
+            return Sample(dataset.events)
+        return Sample(dataset.events, {"label": dataset.labels})
+
+    try:
+        return scoring.fit(
+            vae,
+            sample("train"),
+            sample("validation"),
+            dataset=record.dataset,
+            dataset_sha256=record.dataset_sha256,
+            command="vae-edge export",
+            progress=progress,
+        )
+    except (InputError, DataError) as error:
+        progress(f"no scores: {error}", 0)
+        return None

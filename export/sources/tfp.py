@@ -15,6 +15,7 @@ import numpy as np
 
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
+from vae_edge.runtime.errors import InputError
 
 __all__ = ["Reading", "class_name", "is_distribution", "read", "unwrapped"]
 
@@ -49,7 +50,7 @@ def unwrapped(distribution: Any) -> Any:
 
 
 def class_name(distribution: Any) -> str:
-    """The TFP class of the object, without that which makes it a tensor too."""
+    """The object's TFP class, without the mixed-in class that makes it a tensor too."""
     return _classes(distribution)[0]
 
 
@@ -69,7 +70,10 @@ def _read_as(kind: type[Distribution], distribution: Any, name: str, places: Any
     settings: dict[str, float] = {}
     for key, place in places.items():
         if key in kind.settings:
-            settings[key] = float(np.asarray(_at(distribution, place)))
+            path, _, more = place.partition(" + ")
+            if (number := _constant(_at(distribution, path))) is None:
+                raise InputError(f"the {key} of a tfd.{name} should be a constant, they depend on the input")
+            settings[key] = float(number) + float(more or 0)
         elif key in kind.parameters:
             value = _at(distribution, place)
             if value is None:  # a Bernoulli of probs has no logits
@@ -88,7 +92,7 @@ def _spelled(kind: type[Distribution], parameter: str, distribution: Any, place:
 
 
 def _with_batch(kind: type[Distribution], parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters that have no batch axis of their own, as a fixed scale, with axes of 1 in front."""
+    """The parameters, those without a batch axis (a fixed scale) with axes of size 1 in front."""
     shapes = {
         name: len(shape) for name, shape in kind.parameter_shapes((2,), dict.fromkeys(kind.settings, 2.0)).items()
     }
@@ -119,7 +123,7 @@ def _matches(distribution: Any, pattern: str) -> bool:
 
 
 def _holds(distribution: Any, places: Any) -> bool:
-    """Whether what has to stand somewhere stands there: {'low': '= 0'}."""
+    """Whether the object has the required values, as {'low': '= 0'}."""
     for key, place in places.items():
         if place.startswith("= "):
             value = _at(distribution, key)
@@ -142,13 +146,10 @@ def _constant(value: Any) -> Any:
 
 
 def _at(value: Any, place: str) -> Any:
-    """What stands at a place: 'scale.diag_part()', 'a.b / c.d', 'high + 1'."""
+    """The value of an expression on the object: 'scale.diag_part()', 'a.b / c.d'."""
     if " / " in place:
         upper, lower = place.split(" / ")
         return _at(value, upper) / _at(value, lower)
-    if " + " in place:
-        path, number = place.split(" + ")
-        return _at(value, path) + float(number)
     for step in place.split("."):
         value = getattr(value, step.removesuffix("()"))
         value = value() if step.endswith("()") else value

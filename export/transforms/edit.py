@@ -64,7 +64,7 @@ class Editor:
         return name
 
     def detach(self, output: str) -> str:
-        """Gives what made `output` another name, for new nodes to read; `output` itself has to be made anew."""
+        """Renames the tensor behind `output`, for new nodes to read; one of them has to make `output` again."""
         value_of(self.graph.output, output)
         if output not in producers(self.graph):
             raise InputError(f"output {output!r} is an input or a weight: name the graph's tensors with `rename` first")
@@ -79,7 +79,7 @@ class Editor:
         self.graph.node.append(helper.make_node(operator, inputs, outputs, **attributes))
 
     def detach_input(self, name: str) -> str:
-        """Lets all nodes read another name in place of the input `name`; that name has to be made by `prepend`."""
+        """Makes all nodes read a new name in place of the input `name`; `prepend` has to make that tensor."""
         value_of(self.graph.input, name)
         inner = self.free(f"{name}_behind")
         for node in nodes(self.graph):

@@ -23,13 +23,13 @@ Array = npt.NDArray[np.floating]
 _TINY = float(np.finfo(np.float32).tiny)
 _ALMOST_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 _PLAIN = {"exp": "Exp", "softplus": "Softplus", "sqrt": "Sqrt"}  # operators that are the function
-# What moves numbers about, and treats each alike: an activation in front of it can as well come behind.
+# Operators that only move numbers: an activation before one of them may as well come after it.
 _MOVES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A way from what a model gives to what a bundle holds, in NumPy and back.
+    """The conversion of a model's own parameter to the one that a bundle holds, in NumPy, and its inverse.
 
     Parity compares `inverse` of the graph's output with what the model gives: it is exact where the way there is not.
     """
@@ -116,7 +116,7 @@ def _log(edit: Editor, inner: str, output: str) -> None:
 
 
 def _cut(model: onnx.ModelProto, output: str, activation: str) -> onnx.ModelProto | None:
-    """The model without the `activation` that `output` ends in, if it does; other readers keep theirs."""
+    """The model without the `activation` at the end of `output`, if there is one; other readers keep theirs."""
     edit = Editor(model)
     value = value_of(edit.graph.output, output)
     made, chain = producers(edit.graph), []

@@ -253,7 +253,7 @@ def _moves_nothing(shape: tuple[int, ...], order: Sequence[int]) -> bool:
 def _steps(
     name: str, shape: tuple[int, ...], scale: Numbers, shift: Numbers
 ) -> list[tuple[str, npt.NDArray[np.float32]]]:
-    """Mul and Add, where they do something."""
+    """The nodes Mul and Add, each only where it changes something."""
     steps = []
     for operator, values, neutral in (("Mul", scale, 1.0), ("Add", shift, 0.0)):
         array = np.asarray(values, np.float32)

@@ -17,7 +17,19 @@ import typing
 from typing import Any
 
 from vae_edge.runtime.bundle import migration, validation
-from vae_edge.runtime.bundle.schema import Condition, File, Graph, Image, Manifest, Spec, Tensor, Training, Vector
+from vae_edge.runtime.bundle.schema import (
+    Condition,
+    Deviations,
+    File,
+    Graph,
+    Image,
+    Manifest,
+    Scores,
+    Spec,
+    Tensor,
+    Training,
+    Vector,
+)
 from vae_edge.runtime.bundle.validation import FILE_NAME, FP32, MAX_SIZE, PRECISIONS, SCHEMA
 from vae_edge.runtime.errors import ManifestError
 
@@ -29,10 +41,12 @@ __all__ = [
     "PRECISIONS",
     "SCHEMA",
     "Condition",
+    "Deviations",
     "File",
     "Graph",
     "Image",
     "Manifest",
+    "Scores",
     "Spec",
     "Tensor",
     "Training",

@@ -69,8 +69,8 @@ def from_1(tree: Tree) -> Tree:
 
 
 def from_2(tree: Tree) -> Tree:
-    """Schema 3 for schema 2: it says how pictures were read."""
-    new = copy.deepcopy(tree) | {"schema": 3}
+    """Schema 3 for schema 2: how pictures were read and weights differ is told, and there is a place for scores."""
+    new = copy.deepcopy(tree) | {"schema": 3, "deviations": None, "scores": None}
     if new["training"] is not None:
         new["training"] |= {"pictures": {}}
     return new

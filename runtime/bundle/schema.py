@@ -7,7 +7,19 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Self
 
-__all__ = ["Condition", "File", "Graph", "Image", "Manifest", "Spec", "Tensor", "Training", "Vector"]
+__all__ = [
+    "Condition",
+    "Deviations",
+    "File",
+    "Graph",
+    "Image",
+    "Manifest",
+    "Scores",
+    "Spec",
+    "Tensor",
+    "Training",
+    "Vector",
+]
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,18 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Deviations:
+    """The decoder's weights as normal distributions: N(loc, scale^2), where loc is what its graph holds.
+
+    `weights` names those initializers of the graph that are uncertain. `file` holds one array `scale`: the standard
+    deviations of all of them, in that order.
+    """
+
+    file: File
+    weights: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Training:
     """How the weights were learned; `command` and `commit` make them again. Drafted by the training run.
 
@@ -149,15 +173,42 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """The fit that `vae.score` judges events by: a mixture of normals over their statistics; `file` holds its arrays.
+
+    `statistics` are those that it is of, in its order, and behind them stand the posterior's means where `codes`; there
+    are `components` normals. The statistics are of `draws` draws of z. `threshold` is the score above which an event
+    is unusual: a share `false_positive_rate` of the `held_out` events had a higher one, which neither the fit nor the
+    model had learned from. `threshold_without_label` is that of events whose label is not given, or None. `events` were
+    fitted to, of the data set `dataset`. `command` is the command line that made the fit.
+    """
+
+    file: File
+    statistics: tuple[str, ...]
+    codes: bool
+    components: int
+    draws: int
+    threshold: float
+    threshold_without_label: float | None
+    false_positive_rate: float
+    events: int
+    held_out: int
+    dataset: str
+    dataset_sha256: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """All that a bundle says of itself.
 
     `schema` is the format's number, `name` the bundle's, `producer` the release that made it, and `versions` the
     packages that took part. `event` is what x is, `condition` what is given beside it, or None, `latent_size` is L.
     `graphs` holds 'encoder' and 'decoder'; `posterior`, `likelihood` and `prior` say which distributions their outputs
-    parameterise. `precision` is what the weights of graphs and prior are stored in. `probe` is the file of events to
-    check the bundle by, `training` how it was learned, or None. `metrics` are test figures (nats per event), `parity`
-    the largest difference from the model that was exported, by output. `digest` is the SHA-256 of the manifest.
+    parameterise. `deviations` says how uncertain the decoder's weights are, or None. `precision` is what the weights of
+    graphs and prior are stored in. `probe` is the file of events to check the bundle by, `training` how it was learned,
+    or None, `scores` what events are scored by, or None. `metrics` are test figures (nats per event), `parity` the
+    largest difference from the model that was exported, by output. `digest` is the SHA-256 of the manifest.
     """
 
     schema: int
@@ -171,9 +222,11 @@ class Manifest:
     posterior: Spec
     likelihood: Spec
     prior: Spec
+    deviations: Deviations | None
     precision: str
     probe: File
     training: Training | None
+    scores: Scores | None
     metrics: dict[str, float]
     parity: dict[str, float]
     digest: str
@@ -197,4 +250,6 @@ class Manifest:
     def files(self) -> tuple[File, ...]:
         """The files that the manifest lists."""
         prior = () if self.prior.file is None else (self.prior.file,)
-        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior)
+        scores = () if self.scores is None else (self.scores.file,)
+        deviations = () if self.deviations is None else (self.deviations.file,)
+        return (*(graph.file for graph in self.graphs.values()), self.probe, *prior, *deviations, *scores)

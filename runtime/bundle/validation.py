@@ -6,14 +6,16 @@ import math
 import re
 
 from vae_edge.runtime.bundle.migration import SCHEMA
-from vae_edge.runtime.bundle.schema import Condition, File, Graph, Image, Manifest, Spec, Vector
+from vae_edge.runtime.bundle.schema import Condition, Deviations, File, Graph, Image, Manifest, Scores, Spec, Vector
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.errors import ManifestError
 
 __all__ = ["FILE_NAME", "FP32", "MAX_SIZE", "PRECISIONS", "SCHEMA", "check"]
 
+MAX_WEIGHTS = 4096  # uncertain ones, each a kernel or a bias
 MAX_SIZE = 4096  # of an axis of an image, a vector, a latent or a condition
 FP32 = "fp32"
+MAX_STATISTICS, MAX_DRAWS = 32, 4096
 PRECISIONS = (FP32, "fp16", "int8")
 BINARISATIONS = ("none", "static", "dynamic")
 TREATMENTS = {"resize", "crop", "grey", "invert", "ground", "white"}
@@ -40,11 +42,15 @@ def check(manifest: Manifest) -> None:
     _check_spec("posterior", manifest.posterior, latent, manifest.encoder)
     _check_spec("likelihood", manifest.likelihood, manifest.event.shape, manifest.decoder)
     _check_spec("prior", manifest.prior, latent, None)
+    if manifest.deviations is not None:
+        _check_deviations(manifest.deviations, manifest.precision)
     if manifest.training is not None:
         how = manifest.training.binarize
         _expect(how in BINARISATIONS, "training.binarize", "'none', 'static' or 'dynamic'", how)
         done = manifest.training.pictures
         _expect(done.keys() <= TREATMENTS, "training.pictures", f"some of {', '.join(sorted(TREATMENTS))}", [*done])
+    if manifest.scores is not None:
+        _check_scores(manifest.scores)
     for figures in (manifest.metrics, manifest.parity):
         _expect(all(math.isfinite(value) for value in figures.values()), "figures", "finite", figures)
 
@@ -109,6 +115,14 @@ def _check_graph(name: str, graph: Graph, manifest: Manifest, role: str, shape: 
         _expect(tensor.dtype == "float32" and not tensor.role and fits, f"{name}.{tensor.name}", "float32", tensor)
 
 
+def _check_deviations(deviations: Deviations, precision: str) -> None:
+    """Names of weights, each once; only a graph in float32 holds them as they are."""
+    names = deviations.weights
+    _expect(0 < len(names) <= MAX_WEIGHTS, "deviations.weights", f"1 to {MAX_WEIGHTS} names", len(names))
+    _expect(len(set(names)) == len(names) and all(names), "deviations.weights", "different names", names)
+    _expect(precision == FP32, "deviations", f"null with precision {precision}", deviations.file.name)
+
+
 def _check_names(*graphs: Graph) -> None:
     """Probes and parity find a tensor by its name, so that names differ; both graphs may read the same condition."""
     names = [tensor.name for graph in graphs for tensor in (*graph.inputs, *graph.outputs)]
@@ -130,6 +144,20 @@ def _check_spec(name: str, spec: Spec, event_shape: tuple[int, ...], graph: Grap
         registry.check(name, spec.family, event_shape, given, spec.constants, has_file=spec.file is not None)
     except registry.SpecError as error:
         raise ManifestError(f"manifest: {name}: {error}; export the bundle again") from error
+
+
+def _check_scores(scores: Scores) -> None:
+    count = len(scores.statistics)
+    fits = 0 < count <= MAX_STATISTICS and len(set(scores.statistics)) == count
+    _expect(fits, "scores.statistics", f"1 to {MAX_STATISTICS} different names", scores.statistics)
+    _expect(0 < scores.components <= MAX_SIZE, "scores.components", f"1 to {MAX_SIZE}", scores.components)
+    _expect(0 < scores.draws <= MAX_DRAWS, "scores.draws", f"1 to {MAX_DRAWS}", scores.draws)
+    thresholds = (scores.threshold, scores.threshold_without_label or 0.0)
+    _expect(all(map(math.isfinite, thresholds)), "scores.threshold", "finite", thresholds)
+    rate = scores.false_positive_rate
+    _expect(0 < rate < 1, "scores.false_positive_rate", "above 0 and below 1", rate)
+    for name in ("events", "held_out"):
+        _expect(getattr(scores, name) > 0, f"scores.{name}", "1 or more", getattr(scores, name))
 
 
 def _expect_size(where: str, size: int) -> None:

@@ -188,6 +188,14 @@ class Distribution:
         """
         raise self._no("log_prob")
 
+    def elementwise_log_prob(self, value: npt.ArrayLike) -> Float64:
+        """log p of each number of `value` in nats, float64 of shape (sample_shape +) batch_shape + event_shape.
+
+        Its sum over the event is `log_prob`; `value` is what `log_prob` takes. Raises InputError like `log_prob`, and
+        where the numbers of an event depend on each other.
+        """
+        raise self._no("log_prob of each number")
+
     def entropy(self) -> Float64:
         """-E[log p(x)] in nats, float64 of shape batch_shape; raises InputError where there is no closed form."""
         raise self._no("entropy")

@@ -93,11 +93,18 @@ class Bernoulli(Distribution):
 
         float64 of shape (sample_shape +) batch_shape. Raises InputError for pixels outside [0, 1].
         """
+        return total(self._elements(value), len(self.event_shape))
+
+    def elementwise_log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
+        return self._elements(value).astype(np.float64)
+
+    def _elements(self, value: npt.ArrayLike) -> Float32:
         x = self._value(value, np.float32)
         if not (x.min(initial=0) >= 0 and x.max(initial=0) <= 1):
             raise InputError("pixels should lie in [0, 1] to have a probability: use VAE.prepare")
         log_p0, log_p1 = _log_probs(self.logits)
-        return total(_expectation(x, log_p1) + _expectation(1 - x, log_p0), len(self.event_shape))
+        elements: Float32 = _expectation(x, log_p1) + _expectation(1 - x, log_p0)
+        return elements
 
     def entropy(self) -> Float64:  # noqa: D102
         log_p0, log_p1 = _log_probs(self.logits)

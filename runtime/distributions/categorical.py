@@ -110,13 +110,17 @@ class Categorical(Distribution):
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:
         """log P(value) in nats; `value` is of pixels k / (levels - 1), within 1e-4. Raises InputError for others."""
+        return total(self.elementwise_log_prob(value), len(self.event_shape))
+
+    def elementwise_log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
         k = levels.indices(self._value(value, np.float64), self.levels)
         full = self.batch_shape + self.event_shape
         k = np.broadcast_to(k, np.broadcast_shapes(k.shape, full))
         log_total = self._each(lambda wide: _log_total(wide)[..., 0])
         shape = (*k.shape, self.levels)
         chosen = np.take_along_axis(np.broadcast_to(self.logits, shape), k[..., None], axis=-1)[..., 0]
-        return total(chosen.astype(np.float64) - log_total, len(self.event_shape))
+        elements: Float64 = chosen.astype(np.float64) - log_total
+        return elements
 
     def entropy(self) -> Float64:  # noqa: D102
         def entropy(wide: Float64) -> Float64:

@@ -10,6 +10,7 @@ from vae_edge.runtime.distributions.base import LOG_2_PI, Float32
 __all__ = ["Components"]
 
 _AT_ONCE = 1 << 21  # whitened numbers of one block: 8 MiB
+_ROWS = 64  # of a block that does not hold all components: a product of fewer is slow
 
 
 class Components:
@@ -31,14 +32,17 @@ class Components:
 
     def log_joint(self, z: Float32, at_once: int = _AT_ONCE) -> Float32:
         """log w_k N(z; m_k, S_k) in nats, (n, K), of z (n, L); `at_once` bounds the numbers of a block."""
-        out = np.empty((len(z), len(self._constant)), np.float32)
-        rows = max(1, at_once // len(self._offset))
+        (count, size), out = self._shape, np.empty((len(z), self._shape[0]), np.float32)
+        rows = max(min(_ROWS, len(z)), at_once // len(self._offset))
+        components = max(1, at_once // (rows * size))
         for at in range(0, len(z), rows):
-            # white = F (z - m) = F z - F m
-            white = z[at : at + rows] @ self._matrix
-            white -= self._offset
-            white = white.reshape(-1, *self._shape)
-            np.einsum("nkl,nkl->nk", white, white, out=out[at : at + rows])
+            for first in range(0, count, components):
+                # white = F (z - m) = F z - F m
+                columns = slice(first * size, (first + components) * size)
+                white = z[at : at + rows] @ self._matrix[:, columns]
+                white -= self._offset[columns]
+                white = white.reshape(len(white), -1, size)
+                np.einsum("nkl,nkl->nk", white, white, out=out[at : at + rows, first : first + components])
         out *= np.float32(-0.5)
         out += self._constant
         return out

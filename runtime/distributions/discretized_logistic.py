@@ -142,8 +142,11 @@ class DiscretizedLogistic(Distribution):
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:
         """log P(value) in nats; `value` is of pixels k / (levels - 1), within 1e-4. Raises InputError for others."""
+        return total(self.elementwise_log_prob(value), len(self.event_shape))
+
+    def elementwise_log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
         k = levels.indices(self._value(value, np.float64), self.levels)
-        return total(rounded_logistic.log_prob(k, self.loc, self.scale, self.levels), len(self.event_shape))
+        return rounded_logistic.log_prob(k, self.loc, self.scale, self.levels)
 
     def entropy(self) -> Float64:
         """-E[log P(x)] in nats, of shape batch_shape: a sum over all levels, about 60 ns a pixel and level."""

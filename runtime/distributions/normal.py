@@ -116,11 +116,15 @@ class Normal(Distribution):
         return variance
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
+        return total(self.elementwise_log_prob(value), len(self.event_shape))
+
+    def elementwise_log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
         scale = self._positive_scale()
         with np.errstate(over="ignore"):  # from |z| = 1e154 on it is -inf
             z = (self._value(value, np.float64) - self.loc) / scale
             # log N(x; loc, scale^2) = -z^2 / 2 - log(scale) - log(2 pi) / 2
-            return total(-np.square(z) / 2.0 - np.log(scale) - LOG_2_PI / 2.0, len(self.event_shape))
+            elements: Float64 = -np.square(z) / 2.0 - np.log(scale) - LOG_2_PI / 2.0
+            return elements
 
     def entropy(self) -> Float64:  # noqa: D102
         return total(np.log(self._positive_scale()) + (1.0 + LOG_2_PI) / 2.0, len(self.event_shape))

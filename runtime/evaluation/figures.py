@@ -67,13 +67,16 @@ def likelihoods(
     label: Label | None = None,
     condition: npt.ArrayLike | None = None,
     seed: int = 0,
+    members: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Figure]:
     """elbo, reconstruction, kl and nll (with `samples` > 0), nats an event, and active_units; {} for an autoencoder.
 
     ELBO and its terms by one sample of z an event; the NLL is the importance-weighted bound (Burda et al. 2016). Where
     the likelihood is of discrete levels, bits_per_dimension is the NLL, or without it the negative ELBO, in bits a
-    number of the event. `progress` counts 1 + `samples` draws of z an event. Raises InputError.
+    number of the event. With `members`, and where a bundle has some, members_nll is that of the mean of their p(x); all
+    else is of the weights' means. `progress` counts 1 + `samples` draws of z an event, and as many for each member.
+    Raises InputError.
     """
     if not likelihood.has_bound(vae.manifest):
         return {}
@@ -84,6 +87,8 @@ def likelihoods(
     if samples:
         nats = likelihood.nll(vae, events, samples, **given)
         figures["nll"] = _mean(nats)
+        if members and vae.has_members:
+            figures["members_nll"] = _mean(likelihood.nll(vae, events, samples, members=members, **given))
     if "levels" in vae.manifest.likelihood.constants:
         figures["bits_per_dimension"] = _mean(nats / math.log(2) / math.prod(vae.event_shape))
     codes = vae.encode(events, label=label, condition=condition).mean()

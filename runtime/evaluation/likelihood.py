@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime import noise
-from vae_edge.runtime.bundle.manifest import Image, Manifest
+from vae_edge.runtime.bundle.manifest import Manifest
 from vae_edge.runtime.conditions import Label
 from vae_edge.runtime.conditions import check as conditions_of
-from vae_edge.runtime.distributions import Bernoulli, Mixture, Normal
+from vae_edge.runtime.distributions import Normal
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.distributions.deterministic import Deterministic
 from vae_edge.runtime.distributions.registry import NO_PRIOR
@@ -23,19 +23,16 @@ from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.events import check
 from vae_edge.runtime.model import BATCH_SIZE
 from vae_edge.runtime.noise import Purpose
+from vae_edge.runtime.scoring import densities
 from vae_edge.runtime.session import PROVIDERS, Session
 from vae_edge.runtime.vae import VAE
 
-__all__ = ["ACTIVE", "active_units", "elbo", "has_bound", "log_prior", "nll"]
+__all__ = ["ACTIVE", "active_units", "elbo", "has_bound", "nll"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
 ACTIVE = 0.01
-
-# Multiply-adds of a matrix product that OpenBLAS still runs on one thread. Above, its threads spin beside ours, and all
-# callers wait for one another.
-_SMALL_PRODUCT = 1 << 19
 
 
 def has_bound(manifest: Manifest) -> bool:
@@ -82,6 +79,7 @@ def nll(
     label: Label | None = None,
     condition: npt.ArrayLike | None = None,
     seed: int = 0,
+    members: int | None = None,
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int], None] | None = None,
 ) -> Float64:
@@ -89,19 +87,22 @@ def nll(
 
     float64, in nats. Sample k of event i is draw i of stream k. Memory does not grow with `samples`; `progress` is
     called with the number of samples drawn since the last call, n * samples in all. On CPUs each thread takes events of
-    its own, from noise to sum, and all share one decoder session. Raises InputError, also for a model without a bound.
+    its own, from noise to sum, and all share one decoder session. With `members` M it is a bound on -log 1/M sum_m
+    p_m(x), the mean of what members 0 to M - 1 make of the same samples; n * samples * M are decoded. Raises
+    InputError, also for a model without a bound.
     """
     if samples < 1:
         raise InputError(f"samples should be positive, it is {samples}")
     if batch_size < 1:
         raise InputError(f"batch_size should be positive, it is {batch_size}")
-    prior = log_prior(vae.prior)  # an autoencoder has none, and says so
+    prior = densities.prior(vae.prior)  # an autoencoder has none, and says so
     if not has_bound(vae.manifest):
         raise InputError(f"{vae.manifest.name!r} has a posterior without a density: there is no bound on log p(x)")
     noise.check_seed(seed)
     checked = check(events, vae.manifest.event)
     conditions = conditions_of(vae.manifest.condition, label, condition, len(checked))
     decoder, workers = _decoder(vae)
+    decoders = [decoder] if members is None else [vae.model.members.session(member) for member in range(members)]
     rounds = math.ceil(len(checked) / batch_size / workers)
     parts = [part for part in np.array_split(np.arange(len(checked)), rounds * workers) if len(part)]
     out, counting, stop = np.empty(len(checked)), threading.Lock(), threading.Event()
@@ -109,7 +110,7 @@ def nll(
     def bound(part: npt.NDArray[np.intp]) -> None:
         here = slice(part[0], part[-1] + 1)
         x, given = vae.model.convert(checked[here]), None if conditions is None else conditions[here]
-        draw, likelihood = _sampler(vae.model.encode(x, given), seed, int(part[0])), _likelihood(vae, x)
+        draw, likelihood = _sampler(vae.model.encode(x, given), seed, int(part[0])), densities.likelihood(vae.model, x)
         # log 1/K sum_k w_k with log w = log p(x|z) + log p(z) - log q(z|x): the sum runs relative to the largest so far
         top, total = np.full(len(x), -np.inf), np.zeros(len(x))
         at_once = max(1, batch_size // len(x))  # few images take several samples each to fill a batch
@@ -119,14 +120,16 @@ def nll(
             streams = range(first, min(first + at_once, samples))
             z, log_q = draw(streams)
             repeated = None if given is None else np.concatenate([given] * len(streams))
-            log_w = (likelihood(decoder.run(z, repeated)) + prior(z) - log_q).reshape(-1, len(x))
-            higher = np.maximum(top, log_w.max(axis=0))
-            total = total * np.exp(top - higher) + np.exp(log_w - higher).sum(axis=0)
-            top = higher
-            if progress is not None:
-                with counting:
-                    progress(len(z))
-        out[part] = math.log(samples) - np.log(total) - top
+            rest = prior(z) - log_q
+            for each in decoders:
+                log_w = (likelihood(each.run(z, repeated)) + rest).reshape(-1, len(x))
+                higher = np.maximum(top, log_w.max(axis=0))
+                total = total * np.exp(top - higher) + np.exp(log_w - higher).sum(axis=0)
+                top = higher
+                if progress is not None:
+                    with counting:
+                        progress(len(z))
+        out[part] = math.log(samples * len(decoders)) - np.log(total) - top
 
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -141,62 +144,6 @@ def nll(
 def active_units(loc: npt.NDArray[np.floating]) -> int:
     """How many latent units are active, Var_x(E[z|x]) > 0.01 (Burda et al. 2016); `loc` (n, L) are the means."""
     return int(np.count_nonzero(loc.astype(np.float64).var(axis=0) > ACTIVE))
-
-
-def _likelihood(vae: VAE, x: Float32) -> Callable[[list[Float32]], Float64]:
-    """A function of the decoder's outputs for K * B latents: log p(x|z), (K * B,), of B prepared events.
-
-    It overwrites the outputs. For pixels of 0 and 1 a Bernoulli's is -sum log(1 + exp(t)), t = (1 - 2x) logits, with
-    one logarithm for the product of four pixels: a fifth of the time of Bernoulli.log_prob. 1 + exp(t) drops what is
-    below 2**-24, at most 5e-5 nats for an image of 784 pixels.
-    """
-    sign, size = 1 - 2 * x, math.prod(x.shape[1:])
-
-    def exact(outputs: list[Float32]) -> Float64:
-        count = len(outputs[0]) // len(x)
-        each = np.broadcast_to(x, (count, *x.shape)).reshape(count * len(x), *x.shape[1:])
-        return vae.model.likelihood(outputs).log_prob(each)
-
-    def quick(outputs: list[Float32]) -> Float64:
-        t = outputs[0].reshape(-1, *x.shape)
-        t *= sign
-        worst = t.max()
-        if not worst < 80:  # exp(89) is inf
-            t *= sign
-            return exact(outputs)
-        flat = t.reshape(-1, size)
-        np.exp(flat, out=flat)
-        flat += 1
-        if worst < 20 and size % 4 == 0:
-            quarters = flat.reshape(-1, 4, size // 4)
-            quarters[:, :2] *= quarters[:, 2:]
-            flat = quarters[:, 0]
-            flat *= quarters[:, 1]
-        np.log(flat, out=flat)
-        total: Float64 = flat.sum(axis=1, dtype=np.float64)
-        return -total
-
-    event, family = vae.manifest.event, vae.manifest.likelihood.family
-    is_binary = family == Bernoulli.family and isinstance(event, Image) and event.threshold is not None
-    return quick if is_binary else exact
-
-
-def log_prior(prior: Normal | Mixture) -> Callable[[Float32], Float64]:
-    """A quick function from z (B, L) to log p(z) (B,): a mixture's in float32 where that is exact to 1e-4."""
-    if isinstance(prior, Normal):
-        return prior.log_prob
-    components, at_once = prior.components(), _SMALL_PRODUCT // prior.event_shape[0]
-
-    def quick(z: Float32) -> Float64:
-        joint = components.log_joint(z, at_once)
-        top = joint.max(axis=1, keepdims=True)
-        joint -= top
-        np.exp(joint, out=joint)
-        result: Float64 = np.log(joint.sum(axis=1, dtype=np.float64)) + top[:, 0]
-        return result
-
-    z = prior.sample(256, seed=0)
-    return quick if np.abs(quick(z) - prior.log_prob(z)).max() < 1e-4 else prior.log_prob
 
 
 def _decoder(vae: VAE) -> tuple[Session, int]:

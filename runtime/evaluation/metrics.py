@@ -41,6 +41,7 @@ class Metric:
 LIKELIHOOD: Mapping[str, Metric] = MappingProxyType(
     {
         "nll": Metric("nll", "NLL, the importance-weighted bound", unit="nats"),
+        "members_nll": Metric("nll of members", "NLL of the mean over members of the ensemble", unit="nats"),
         "elbo": Metric("elbo", "ELBO, one draw of z an event", unit="nats"),
         "reconstruction": Metric("reconstruction", "reconstruction term, E_q[log p(x given z)]", unit="nats"),
         "kl": Metric("kl", "KL of q(z given x) from p(z)", unit="nats"),

@@ -35,6 +35,7 @@ class Purpose(enum.IntEnum):
     PIXEL = 3
     COMPONENT = 4
     IMAGE = 5
+    WEIGHT = 6
 
 
 def check_seed(seed: SupportsIndex) -> int:

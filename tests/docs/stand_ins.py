@@ -85,6 +85,7 @@ def write(folder: Path) -> None:
         _write_pictures(folder / name, colours)
     _write_tables(folder)
     shutil.copytree(ROOT / "artifacts" / "mnist-tiny", folder / "my-bundle")
+    bundles.uncertain("mnist-tiny", folder / "my-ensemble")
     labelled = bundles.make(
         "my-labels",
         manifest.Image(28, 28, 1, 0.5),

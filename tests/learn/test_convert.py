@@ -252,8 +252,8 @@ REFUSED: dict[str, tuple[Callable, Sequence[str], str]] = {
     "integers": (lambda x: tf.argmax(x, -1), ["y"], "'y' should be of floats, it is int64"),
     "a distribution": (lambda x: tfp.distributions.Normal(x, 1.0), ["y"], r"a distribution \(Normal\).*as loc and"),
     "not a tensor": (lambda x: object(), ["y"], "'y' should be a tensor, it is a object"),
-    "names twice": (lambda x: (x, x), ["a", "a"], "each another"),
-    "an input's name": (lambda x: x, ["x"], "each another"),
+    "names twice": (lambda x: (x, x), ["a", "a"], "all differ"),
+    "an input's name": (lambda x: x, ["x"], "all differ"),
 }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def snapshot(path: Path) -> dict[str, bytes]:
 def test_a_bundle_is_complete_and_says_what_it_is(exported: Path, run: Path) -> None:
     manifest = parse((exported / "manifest.json").read_bytes())
     assert {path.name for path in exported.iterdir()} == {
-        "manifest.json", "encoder.onnx", "decoder.onnx", "probe.npz", "CARD.md",
+        "manifest.json", "encoder.onnx", "decoder.onnx", "probe.npz", "scores.npz", "CARD.md",
     }  # fmt: skip
     assert manifest.name == "small"
     assert (manifest.latent_size, manifest.event_shape, manifest.prior.family) == (4, (28, 28, 1), "normal")
@@ -43,6 +43,9 @@ def test_a_bundle_is_complete_and_says_what_it_is(exported: Path, run: Path) -> 
     assert set(manifest.parity) == {"loc", "scale", "logits"}
     assert max(manifest.parity.values()) <= parity.TOLERANCE
     assert manifest.metrics["elbo"] == pytest.approx(manifest.metrics["reconstruction"] - manifest.metrics["kl"])
+    scores, learned = manifest.scores, data.load("digits", "train")
+    assert (scores.dataset, scores.dataset_sha256, scores.command) == ("digits", learned.sha256, "vae-edge export")
+    assert (scores.events, scores.held_out) == (len(learned), len(data.load("digits", "validation")))
     card = (exported / "CARD.md").read_text()
     for text in (manifest.training.commit, manifest.training.command, f"{manifest.metrics['elbo']:.3f}"):
         assert text in card

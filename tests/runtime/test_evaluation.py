@@ -11,6 +11,7 @@ from vae_edge.runtime import VAE, Normal, noise
 from vae_edge.runtime.distributions import Mixture
 from vae_edge.runtime.evaluation import figures, likelihood
 from vae_edge.runtime.noise import Purpose
+from vae_edge.runtime.scoring import densities
 
 
 @pytest.fixture
@@ -106,13 +107,13 @@ def test_the_quick_prior_is_the_priors():
     weights = np.append(rng.dirichlet(np.ones(49)), 0)
     tril = np.tril(rng.normal(size=(50, 32, 32)) / 9, -1) + np.eye(32) * rng.gamma(9, size=(50, 1, 32)) / 9
     prior = Mixture(weights, rng.normal(size=(50, 32)) * 2, tril)
-    quick, z = likelihood.log_prior(prior), prior.sample(300, seed=1)
+    quick, z = densities.prior(prior), prior.sample(300, seed=1)
     assert quick != prior.log_prob
     np.testing.assert_allclose(quick(z), prior.log_prob(z), atol=1e-3)
     narrow = Mixture([1], np.full((1, 2), 100), np.eye(2)[None] * 1e-3)  # float32 has not the digits for it
-    assert likelihood.log_prior(narrow) == narrow.log_prob
+    assert densities.prior(narrow) == narrow.log_prob
     normal = Normal(np.zeros(2), np.ones(2))
-    assert likelihood.log_prior(normal) == normal.log_prob
+    assert densities.prior(normal) == normal.log_prob
 
 
 @pytest.mark.parametrize("worst", [5, 40, 79, 200])
@@ -120,7 +121,7 @@ def test_log_likelihood_is_bernoullis_at_any_logits(vae, worst):
     rng = np.random.default_rng(0)
     logits = rng.uniform(-worst, worst, (6, 6, 4, 1)).astype(np.float32)
     x = (rng.random((3, 6, 4, 1)) > 0.5).astype(np.float32)
-    found = likelihood._likelihood(vae, x)([logits.copy()])
+    found = densities.likelihood(vae.model, x)([logits.copy()])
     from vae_edge.runtime import Bernoulli
 
     np.testing.assert_allclose(found, Bernoulli(logits).log_prob(np.concatenate([x, x])), rtol=1e-5)

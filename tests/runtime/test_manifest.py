@@ -16,9 +16,11 @@ from vae_edge.runtime.bundle.manifest import (
     PRECISIONS,
     SCHEMA,
     Condition,
+    Deviations,
     File,
     Graph,
     Image,
+    Scores,
     Spec,
     Tensor,
     Training,
@@ -70,10 +72,17 @@ def conditions(draw: st.DrawFn) -> Condition | None:
     return None if kind == "none" else Condition(kind, len(names), names)
 
 
+def fits(file: File) -> st.SearchStrategy[Scores]:
+    names = st.lists(TEXTS, min_size=1, max_size=4, unique=True).map(tuple)
+    rates, counts = st.floats(1e-9, 0.999), st.integers(1, 2**63)
+    said = (names, st.booleans(), SIZES, SIZES, FINITE, st.none() | FINITE, rates, counts, counts, TEXTS, TEXTS, TEXTS)
+    return st.builds(Scores, st.just(file), *said)
+
+
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     """Sealed, with every field drawn."""
-    names = iter(draw(st.lists(PLAIN_NAMES, min_size=4, max_size=4, unique=True)))
+    names = iter(draw(st.lists(PLAIN_NAMES, min_size=5, max_size=5, unique=True)))
     event, condition, latent = draw(events()), draw(conditions()), (draw(SIZES),)
 
     def file() -> File:
@@ -100,6 +109,9 @@ def manifests(draw: st.DrawFn) -> Manifest:
             ]
         )
     )
+    precision = draw(st.sampled_from(PRECISIONS))
+    weights = draw(st.none() | st.lists(TEXTS.filter(bool), min_size=1, max_size=3, unique=True))
+    uncertain = weights is not None and precision == "fp32"
     return seal(
         Manifest(
             schema=SCHEMA,
@@ -116,8 +128,10 @@ def manifests(draw: st.DrawFn) -> Manifest:
             posterior=posterior,
             likelihood=Spec("bernoulli", event.shape, {"logits": "logits"}),
             prior=mixture,
-            precision=draw(st.sampled_from(PRECISIONS)),
+            deviations=Deviations(file(), tuple(weights)) if uncertain else None,
+            precision=precision,
             probe=file(),
+            scores=draw(st.none() | fits(file())),
             training=draw(st.none() | st.builds(Training, TEXTS, TEXTS, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS, TEXTS)),
             metrics=draw(FIGURES),
             parity=draw(FIGURES),

@@ -62,6 +62,21 @@ def test_the_vectors_are_those_of_the_specification(case):
     assert list(map(number, case["normals of 5"])) == pytest.approx(normals, rel=1e-7)
 
 
+@pytest.mark.parametrize("case", VECTORS["members"]["weights"], ids=lambda case: f"member {case['member']}")
+def test_the_weights_of_members_are_those_of_the_specification(case):
+    loc, scale = ([np.float32(number(each)) for each in VECTORS["members"][name]] for name in ("loc", "scale"))
+    blocks, found = 1, []
+    key = (0, VECTORS["purposes"]["WEIGHT"])
+    draw = philox.words(key, int(case["member"], 16) * blocks, blocks).tolist()
+    for place in range(5):
+        word = draw[place // 2]
+        radius = math.sqrt(-2 * math.log(((word >> 32) + 1) / 2**32))
+        angle = 2 * math.pi * (word & 0xFFFFFFFF) / 2**32
+        eps = np.float32(radius * (math.sin(angle) if place % 2 else math.cos(angle)))
+        found.append(np.float32(np.float32(eps * scale[place]) + loc[place]))
+    assert [number(each) for each in case["of"]] == pytest.approx(found, rel=1e-6)
+
+
 def test_the_vectors_hold_normals_that_float64_alone_does_not_round():
     for tie in VECTORS["normals beside a tie"]:
         blocks = 4

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from vae_edge.runtime import bundle, noise
+from vae_edge.runtime.bundle.deviations import Posterior
 from vae_edge.runtime.bundle.priors import parse
 from vae_edge.runtime.distributions import (
     Bernoulli,
@@ -25,6 +26,7 @@ from vae_edge.runtime.distributions import (
     MultivariateNormalTriL,
     Normal,
 )
+from vae_edge.runtime.members import weights_of
 from vae_edge.runtime.noise import Purpose
 
 HERE = Path(__file__).with_name("noise.json")
@@ -112,6 +114,18 @@ def vectors() -> dict[str, Any]:
         "draws": [draws(*place) for place in PLACES],
         "many": many(),
         "priors": priors(),
+        "members": members(),
+    }
+
+
+def members() -> dict[str, Any]:
+    """Weights of a few members of an ensemble of five weights."""
+    loc, scale = np.array([0.5, -1, 100, 0, 3], np.float32), np.array([0.25, 1, 1e-3, 0.1, 0], np.float32)
+    posterior = Posterior(b"", (), (), loc, scale)
+    return {
+        "loc": bits(loc),
+        "scale": bits(scale),
+        "weights": [{"member": f"{k:016x}", "of": bits(weights_of(posterior, k))} for k in (0, 1, 3, 2**63 - 1)],
     }
 
 

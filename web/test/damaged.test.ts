@@ -182,10 +182,22 @@ test("values that make no sense are refused", async () => {
     role: "condition",
   });
   const vector = (fields: object) => ({ kind: "vector", size: int(24), names: [], shift: [], scale: [], ...fields });
+  const uncertain = (weights: string[], name = "weights.npz") => ({
+    file: { name, bytes: int(1), sha256: "0".repeat(64) },
+    weights,
+  });
   const output = (shape: unknown[], name = "other") => ({ name, dtype: "float32", shape, role: "" });
   const changes: Record<string, (tree: any) => void> = {
     "schema 4": (t) => (t.schema = int(4)),
     "pictures that are none": (t) => (t.training.pictures = []),
+    "deviations of no weights": (t) => (t.deviations = uncertain([])),
+    "deviations of a weight twice": (t) => (t.deviations = uncertain(["weights", "weights"])),
+    "deviations of a weight without a name": (t) => (t.deviations = uncertain([""])),
+    "deviations in a file of another name": (t) => (t.deviations = uncertain(["weights"], "../weights.npz")),
+    "deviations of weights in int8": (t) => {
+      t.deviations = uncertain(["weights"]);
+      t.precision = "int8";
+    },
     "schema 0": (t) => (t.schema = int(0)),
     "a precision": (t) => (t.precision = "fp64"),
     "no latent": (t) => (t.latent_size = int(0)),

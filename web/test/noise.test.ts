@@ -103,6 +103,17 @@ for (const given of VECTORS.many) {
   });
 }
 
+test("the weights of an ensemble's members are Python's to the bit, by the page of the seed contract", () => {
+  const { loc, scale, weights } = VECTORS.members;
+  const floats = (hex: string[]) => new Float32Array(Uint32Array.from(hex, (word) => Number(`0x${word}`)).buffer);
+  const [mean, deviation] = [floats(loc), floats(scale)];
+  for (const { member, of } of weights) {
+    const eps = normals(Purpose.WEIGHT, { seed: 0n, start: BigInt(`0x${member}`), stream: 0n }, 1, mean.length);
+    const found = mean.map((m, i) => Math.fround(Math.fround(eps[i]! * deviation[i]!) + m));
+    assert.deepEqual(bits(found), of);
+  }
+});
+
 test("latents of the priors that ship have Python's hash", async () => {
   for (const { bundle, n, sha256, ...at } of VECTORS.priors) {
     const { manifest, files } = await readBundle(sourceOf(path(`artifacts/${bundle}`)));

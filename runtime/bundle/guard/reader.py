@@ -196,11 +196,13 @@ class _Model(protobuf.Reader):
         if len(used) > 1 or held[used[0]] != wanted.get(used[0]):
             refuse(f"has a tensor of shape {list(dims)} with data of another size or type")
         shape = known(dims)
+        bytes_of = raw if kind == FLOAT and held["raw_data"] else None
         if elements > MAX_NUMBERS or kind not in (FLOAT, INT32, INT64):
-            return title, Tensor(shape, kind=kind)
+            return title, Tensor(shape, kind=kind, raw=bytes_of)
         if kind == FLOAT:
             parts = [raw] if held["raw_data"] else typed
-            return title, Tensor(shape, None, tuple(number for value in parts for number in self.floats(value)), kind)
+            floats = tuple(number for value in parts for number in self.floats(value))
+            return title, Tensor(shape, None, floats, kind, bytes_of)
         if held["raw_data"]:
             return title, Tensor(
                 shape, known(struct.unpack(f"<{elements}{'i' if kind == INT32 else 'q'}", raw)), kind=kind

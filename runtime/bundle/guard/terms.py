@@ -54,6 +54,7 @@ class Tensor:
     numbers: tuple[int, ...] | None = None
     floats: tuple[float, ...] | None = None
     kind: int = 1  # ONNX's number of its data type, where it comes from the file
+    raw: memoryview | None = field(default=None, compare=False, repr=False)  # a float32 weight's bytes in the file
 
     @property
     def sizes(self) -> tuple[int, ...]:

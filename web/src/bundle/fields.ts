@@ -11,6 +11,11 @@ export const string: Reader<string> = (value, where) => {
   return value;
 };
 
+export const boolean: Reader<boolean> = (value, where) => {
+  if (typeof value !== "boolean") throw mismatch(where, "true or false", value);
+  return value;
+};
+
 /** A number with a point or an exponent: 1 is no float. */
 export const float: Reader<number> = (value, where) => {
   if (typeof value !== "number") throw mismatch(where, "a float", value);

@@ -1,13 +1,15 @@
 /** The fields of a manifest of schema 3, and the type of each. */
 
-import { either, float, integer, listOf, mapOf, objectOf, oneOf, orNull, string, wholeNumber } from "./fields.js";
+import { boolean, either, float, integer, listOf, mapOf, objectOf, oneOf, orNull, string, wholeNumber } from "./fields.js";
 import type {
   ConditionSpec,
+  DeviationsSpec,
   DistributionSpec,
   FileSpec,
   GraphSpec,
   ImageSpec,
   Manifest,
+  ScoresSpec,
   TensorSpec,
   TrainingSpec,
   VectorSpec,
@@ -63,6 +65,8 @@ const distribution = objectOf<DistributionSpec>({
   file: orNull(file),
 });
 
+const deviations = objectOf<DeviationsSpec>({ file, weights: listOf(string) });
+
 const training = objectOf<TrainingSpec>({
   dataset: string,
   datasetSha256: string,
@@ -74,6 +78,22 @@ const training = objectOf<TrainingSpec>({
   commit: string,
   binarize: oneOf("none", "static", "dynamic"),
   pictures: mapOf(string),
+});
+
+const scores = objectOf<ScoresSpec>({
+  file,
+  statistics: listOf(string),
+  codes: boolean,
+  components: integer,
+  draws: integer,
+  threshold: float,
+  thresholdWithoutLabel: orNull(float),
+  falsePositiveRate: float,
+  events: integer,
+  heldOut: integer,
+  dataset: string,
+  datasetSha256: string,
+  command: string,
 });
 
 /** A tree of JSON as a manifest; throws ManifestError where a field is missing, unknown or of another type. */
@@ -89,9 +109,11 @@ export const readManifest = objectOf<Manifest>({
   posterior: distribution,
   likelihood: distribution,
   prior: distribution,
+  deviations: orNull(deviations),
   precision: oneOf("fp32", "fp16", "int8"),
   probe: file,
   training: orNull(training),
+  scores: orNull(scores),
   metrics: mapOf(float),
   parity: mapOf(float),
   digest: string,

@@ -37,11 +37,11 @@ export function migrate(tree: Tree): Tree {
   return tree;
 }
 
-/** Schema 3 for schema 2: it says how pictures were read. */
+/** Schema 3 for schema 2: it says how pictures were read, how uncertain weights are, and what events are scored by. */
 function from2(tree: Tree): Tree {
   const training = tree.get("training")!;
   const told: Json = training instanceof Map ? new Map<string, Json>([...training, ["pictures", new Map()]]) : training;
-  return new Map<string, Json>([...tree, ["schema", 3n], ["training", told]]);
+  return new Map<string, Json>([...tree, ["schema", 3n], ["deviations", null], ["scores", null], ["training", told]]);
 }
 
 /** Schema 2 for schema 1: images in, a diagonal normal posterior, a Bernoulli; a prior of three kinds. */

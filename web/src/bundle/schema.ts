@@ -70,6 +70,15 @@ export interface DistributionSpec {
   readonly file: FileSpec | null;
 }
 
+/**
+ * How uncertain the decoder's weights are: `weights` names initializers of its graph, and `file` holds the standard
+ * deviations of their numbers. This runtime uses the means, which are the graph's own.
+ */
+export interface DeviationsSpec {
+  readonly file: FileSpec;
+  readonly weights: readonly string[];
+}
+
 /** How the weights were learned. */
 export interface TrainingSpec {
   readonly dataset: string;
@@ -82,6 +91,23 @@ export interface TrainingSpec {
   readonly commit: string;
   readonly binarize: "none" | "static" | "dynamic";
   readonly pictures: Readonly<Record<string, string>>;
+}
+
+/** The fit that events are scored by; it is Python's to read. */
+export interface ScoresSpec {
+  readonly file: FileSpec;
+  readonly statistics: readonly string[];
+  readonly codes: boolean;
+  readonly components: number;
+  readonly draws: number;
+  readonly threshold: number;
+  readonly thresholdWithoutLabel: number | null;
+  readonly falsePositiveRate: number;
+  readonly events: number;
+  readonly heldOut: number;
+  readonly dataset: string;
+  readonly datasetSha256: string;
+  readonly command: string;
 }
 
 export type Precision = "fp32" | "fp16" | "int8";
@@ -99,9 +125,11 @@ export interface Manifest {
   readonly posterior: DistributionSpec;
   readonly likelihood: DistributionSpec;
   readonly prior: DistributionSpec;
+  readonly deviations: DeviationsSpec | null;
   readonly precision: Precision;
   readonly probe: FileSpec;
   readonly training: TrainingSpec | null;
+  readonly scores: ScoresSpec | null;
   readonly metrics: Readonly<Record<string, number>>;
   readonly parity: Readonly<Record<string, number>>;
   readonly digest: string;

@@ -3,8 +3,18 @@
 import { isSame, type Shape } from "../arrays.js";
 import { problem } from "../distributions/registry.js";
 import { ManifestError } from "../errors.js";
-import type { ConditionSpec, DistributionSpec, EventSpec, FileSpec, GraphSpec, Manifest } from "./schema.js";
+import type {
+  ConditionSpec,
+  DeviationsSpec,
+  DistributionSpec,
+  EventSpec,
+  FileSpec,
+  GraphSpec,
+  Manifest,
+  Precision,
+} from "./schema.js";
 
+const MAX_WEIGHTS = 4096; // uncertain ones, each a kernel or a bias
 const MAX_SIZE = 4096; // of an axis of an image, a vector, a latent or a condition
 
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -19,13 +29,14 @@ export function checkManifest(manifest: Manifest): void {
   checkSize("latent_size", manifest.latentSize);
   checkEvent(manifest.event);
   if (manifest.condition !== null) checkCondition(manifest.condition);
-  checkFiles(filesOf(manifest));
+  checkFiles([...filesOf(manifest), ...(manifest.scores === null ? [] : [manifest.scores.file])]);
   checkGraph("encoder", encoder, "event", event, manifest.condition);
   checkGraph("decoder", decoder, "latent", latent, manifest.condition);
   checkNames([encoder, decoder]);
   checkDistribution("posterior", manifest.posterior, latent, encoder);
   checkDistribution("likelihood", manifest.likelihood, event, decoder);
   checkDistribution("prior", manifest.prior, latent);
+  if (manifest.deviations !== null) checkDeviations(manifest.deviations, manifest.precision);
   for (const figures of [manifest.metrics, manifest.parity]) {
     expect(Object.values(figures).every(Number.isFinite), "figures", "finite", Object.values(figures));
   }
@@ -36,9 +47,17 @@ export function eventShape(event: EventSpec): Shape {
   return event.kind === "image" ? [event.height, event.width, event.channels] : [event.size];
 }
 
-/** The files that the manifest vouches for. */
-export function filesOf({ graphs, probe, prior }: Manifest): FileSpec[] {
-  return [graphs.encoder.file, graphs.decoder.file, probe, ...(prior.file === null ? [] : [prior.file])];
+/** The files that the manifest vouches for and that are read here: the fit of scores is Python's. */
+export function filesOf({ graphs, probe, prior, deviations }: Manifest): FileSpec[] {
+  const beside = [prior.file, deviations === null ? null : deviations.file].filter((file) => file !== null);
+  return [graphs.encoder.file, graphs.decoder.file, probe, ...beside];
+}
+
+function checkDeviations({ weights, file }: DeviationsSpec, precision: Precision): void {
+  expect(weights.length > 0 && weights.length <= MAX_WEIGHTS, "deviations.weights", `1 to ${MAX_WEIGHTS} names`, weights);
+  const different = new Set(weights).size === weights.length && !weights.includes("");
+  expect(different, "deviations.weights", "different names", weights);
+  expect(precision === "fp32", "deviations", `null with precision ${precision}`, file.name);
 }
 
 function checkEvent(event: EventSpec): void {

@@ -10,7 +10,7 @@ import { InputError } from "../errors.js";
 import { philox } from "./philox.js";
 
 /** What noise is for. The numbers are part of the seed contract and never change. */
-export const Purpose = { PRIOR: 1, POSTERIOR: 2, PIXEL: 3, COMPONENT: 4, IMAGE: 5 } as const;
+export const Purpose = { PRIOR: 1, POSTERIOR: 2, PIXEL: 3, COMPONENT: 4, IMAGE: 5, WEIGHT: 6 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
 /** A whole number: a seed in 0 .. 2^64 - 1, or the number of a draw. Past 2^53 it is a bigint or a decimal string. */

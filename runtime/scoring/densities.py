@@ -1,0 +1,189 @@
+"""Quick log-densities of many draws of z: log p(x|z) of a decoder's outputs, and log p(z)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_edge.runtime.bundle.manifest import Image
+from vae_edge.runtime.distributions import Bernoulli, DiscretizedLogistic, Mixture, Normal
+from vae_edge.runtime.distributions.base import Distribution
+from vae_edge.runtime.model import Model
+
+__all__ = ["likelihood", "prior", "surprise"]
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Outputs = list[Float32]
+
+# Multiply-adds of a matrix product that OpenBLAS still runs on one thread. Above, its threads spin beside ours, and all
+# callers wait for one another.
+_SMALL_PRODUCT = 1 << 19
+
+_AT_ONCE = 1 << 15  # pixels of a block: temporaries of 128 KiB, which stay in the cache
+
+
+def likelihood(model: Model, x: Float32) -> Callable[[Outputs], Float64]:
+    """A function of the decoder's outputs for K * B latents: log p(x|z) in nats, (K * B,), of B prepared events.
+
+    Latent k * B + i is one of event i. The outputs may be overwritten. Bernoullis of black and white pixels and
+    discretised logistics are calculated in float32, several times as fast as their `log_prob`, and within 1e-4 nats of
+    it or 1e-6 of its size.
+    """
+
+    def exact(outputs: Outputs) -> Float64:
+        p = model.likelihood(outputs)
+        each = np.broadcast_to(x, (p.batch_shape[0] // len(x), *x.shape)).reshape(-1, *x.shape[1:])
+        return p.log_prob(each)
+
+    spec, event = model.bundle.manifest.likelihood, model.event
+    if spec.family == Bernoulli.family and isinstance(event, Image) and event.threshold is not None:
+        return _bernoulli(x, exact)
+    if spec.family == DiscretizedLogistic.family:
+        return _discretized_logistic(model, x, int(spec.constants["levels"]))
+    return exact
+
+
+def surprise(p: Distribution, x: Float32) -> tuple[Float32, Float32]:
+    """The mode y of p(x|z), and log p(y) - log p(x) of each number of the event, nats >= 0: two (B, *event_shape)."""
+    y = p.mode()
+    if not isinstance(p, DiscretizedLogistic):
+        found: Float32 = (p.elementwise_log_prob(y) - p.elementwise_log_prob(x)).astype(np.float32)
+        return y, np.maximum(found, 0, out=found)  # rounding
+    (shape, last), terms = (p.loc.shape, np.float32(p.levels - 1)), []
+    for levels in (x, y):
+        loc, scale = (each.reshape(len(x), -1) * last for each in (p.loc, p.scale))
+        linear, factors = _Levels(levels, p.levels).terms(slice(None), loc, scale)
+        terms.append(linear + np.log(factors))
+    found = (terms[0] - terms[1]).reshape(shape)
+    return y, np.maximum(found, 0, out=found)
+
+
+def prior(prior: Normal | Mixture) -> Callable[[Float32], Float64]:
+    """A quick function from z (B, L) to log p(z) (B,): a mixture's in float32 where that is exact to 1e-4."""
+    if isinstance(prior, Normal):
+        return prior.log_prob
+    components, at_once = prior.components(), _SMALL_PRODUCT // prior.event_shape[0]
+
+    def quick(z: Float32) -> Float64:
+        joint = components.log_joint(z, at_once)
+        top = joint.max(axis=1, keepdims=True)
+        joint -= top
+        np.exp(joint, out=joint)
+        result: Float64 = np.log(joint.sum(axis=1, dtype=np.float64)) + top[:, 0]
+        return result
+
+    z = prior.sample(256, seed=0)
+    return quick if np.abs(quick(z) - prior.log_prob(z)).max() < 1e-4 else prior.log_prob
+
+
+def _bernoulli(x: Float32, exact: Callable[[Outputs], Float64]) -> Callable[[Outputs], Float64]:
+    """-sum log(1 + exp(t)), t = (1 - 2x) logits, with one logarithm for the product of four pixels.
+
+    A fifth of the time of Bernoulli.log_prob. 1 + exp(t) drops what is below 2**-24, at most 5e-5 nats for an image of
+    784 pixels.
+    """
+    sign, size = 1 - 2 * x, math.prod(x.shape[1:])
+
+    def quick(outputs: Outputs) -> Float64:
+        t = outputs[0].reshape(-1, *x.shape)
+        t *= sign
+        worst = t.max()
+        if not worst < 80:  # exp(89) is inf
+            t *= sign
+            return exact(outputs)
+        flat = t.reshape(-1, size)
+        np.exp(flat, out=flat)
+        flat += 1
+        if worst < 20:
+            flat = _quarters(flat)
+        np.log(flat, out=flat)
+        total: Float64 = flat.sum(axis=1, dtype=np.float64)
+        return -total
+
+    return quick
+
+
+def _discretized_logistic(model: Model, x: Float32, levels: int) -> Callable[[Outputs], Float64]:
+    """The sum of `_Levels.terms`, with one logarithm for the product of four pixels."""
+    size, last, pixels = math.prod(x.shape[1:]), np.float32(levels - 1), _Levels(x, levels)
+
+    def quick(outputs: Outputs) -> Float64:
+        p: Any = model.likelihood(outputs)
+        count = p.batch_shape[0]
+        loc, scale, out = p.loc.reshape(count, size), p.scale.reshape(count, size), np.empty(count)
+        rows = max(1, _AT_ONCE // size)
+        for first in range(0, count, len(x)):  # the draws of one stream
+            for at in range(0, len(x), rows):
+                part = slice(at, min(at + rows, len(x)))
+                here = slice(first + part.start, first + part.stop)
+                linear, factors = pixels.terms(part, loc[here] * last, scale[here] * last)
+                product = _quarters(factors)
+                np.log(product, out=product)
+                out[here] = -linear.sum(axis=1, dtype=np.float64) - product.sum(axis=1, dtype=np.float64)
+        return out
+
+    return quick
+
+
+class _Levels:
+    """Pixels of B events, (B, size), and the log P of their levels k under discretised logistics.
+
+    With d = (k - loc) / scale and h = 1 / (2 scale), both in levels, P(k) = (1 - exp(-2h)) / ((1 + exp(|d| - h)) (1 +
+    exp(-|d| - h))); of the first level 1 / (1 + exp(-d - h)), of the last 1 / (1 + exp(d - h)).
+    """
+
+    def __init__(self, x: Float32, levels: int) -> None:
+        last = np.float32(levels - 1)
+        self._k = np.rint(x.reshape(len(x), -1) * last)
+        self._is_inner = (self._k > 0) & (self._k < last)
+        self._inner, self._outer = (each.astype(np.float32) for each in (self._is_inner, ~self._is_inner))
+        self._sign = np.where(self._k == 0, np.float32(-1), np.float32(1))  # of d, at the first and last level
+
+    def terms(self, rows: slice, loc: Float32, scale: Float32) -> tuple[Float32, Float32]:
+        """a and f of -log P = a + log f, each (b, size); f lies in [1, 4) over the level's own factor.
+
+        `loc` and `scale` are in levels, and are overwritten. log(1 + exp(y)) = max(y, 0) + log(1 + exp(-|y|)): nothing
+        overflows.
+        """
+        inner = self._inner[rows]
+        h = np.divide(np.float32(0.5), scale)
+        t = np.subtract(self._k[rows], loc, out=loc)
+        t /= scale
+        t *= self._sign[rows]
+        np.abs(t, out=t, where=self._is_inner[rows])
+        # 1 + exp(-t - h), and the level's own factor 1 - exp(-2h) = 2 tanh(h) / (1 + tanh(h)); both of inner levels
+        factors = np.add(np.abs(t), h, out=scale)
+        np.negative(factors, out=factors)
+        np.exp(factors, out=factors)
+        factors *= inner
+        factors += 1
+        t -= h
+        own = np.tanh(h, out=h)
+        own /= (own + 1) * np.float32(0.5)
+        own *= inner
+        own += self._outer[rows]
+        factors /= own
+        linear = np.maximum(t, 0)
+        np.abs(t, out=t)
+        np.negative(t, out=t)
+        np.exp(t, out=t)
+        t += 1
+        factors *= t
+        return linear, factors
+
+
+def _quarters(flat: Float32) -> Float32:
+    """Products of four factors, (n, size / 4); the factors themselves where four do not divide their number."""
+    size = flat.shape[1]
+    if size % 4:
+        return flat
+    quarters = flat.reshape(-1, 4, size // 4)
+    quarters[:, :2] *= quarters[:, 2:]
+    product = quarters[:, 0]
+    product *= quarters[:, 1]
+    return product

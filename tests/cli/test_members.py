@@ -1,0 +1,71 @@
+"""Members of a bundle with uncertain weights, by the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests import bundles
+from vae_edge.runtime import VAE
+
+pytest.importorskip("onnx")
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory):
+    return bundles.uncertain("mnist-tiny", tmp_path_factory.mktemp("members") / "ensemble")
+
+
+def test_generate_takes_turns(vae_edge, ensemble, folder):
+    told = json.loads(vae_edge("generate", "-b", ensemble, "--n", 20, "--members", 3, "--start", 5, "--out", "x.npy",
+                               "--threads", 1, "--json").stdout)  # fmt: skip
+    assert told["members"] == 3
+    expected = VAE.load(ensemble, threads=1).generate(20, start=5, members=3)
+    assert np.abs(np.load("x.npy") - expected).max() < 1e-6
+    assert np.abs(np.load("x.npy") - VAE.load(ensemble).generate(20, start=5)).max() > 0.1
+
+
+@pytest.mark.parametrize("head", ["mean", "all"])
+def test_rows_are_decoded_in_turn_too(vae_edge, ensemble, folder, head):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    vae_edge("generate", "-b", ensemble, "--n", 7, "--members", 3, "--start", 2, "--head", head, "--out", "shards/",
+             "--format", "parquet", "--dtype", "float32")  # fmt: skip
+    (shard,) = sorted(folder.glob("shards/*.parquet"))
+    column = parquet.read_table(shard)["image" if head == "mean" else "mean"].combine_chunks()
+    found = np.array(column.to_pylist(), np.float32).reshape(7, 28, 28, 1)
+    assert np.abs(found - VAE.load(ensemble).generate(7, start=2, members=3)).max() < 1e-6
+
+
+def test_a_folder_of_pictures_is_of_the_members_that_it_was_begun_with(vae_edge, ensemble, folder):
+    for members, code in ((3, 0), (3, 0), (4, 1)):
+        found = vae_edge("generate", "-b", ensemble, "--n", 4, "--members", members, "--out", "pictures/", "--resume")
+        assert found.exit_code == code
+    assert "another members (3, asked for: 4)" in found.stderr
+
+
+def test_reconstruct_takes_a_member(vae_edge, ensemble, folder):
+    x = VAE.load(ensemble).generate(3, head="mode")
+    np.save("x.npy", x)
+    vae_edge("reconstruct", "x.npy", "-b", ensemble, "--member", 7, "--head", "mean", "--out", "back.npz")
+    expected = VAE.load(ensemble).reconstruct(x, head="mean", member=7)
+    with np.load("back.npz") as found:
+        assert np.abs(found["mean"] - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize("arguments", [("generate", "--members", 2), ("reconstruct", "x.npy", "--member", 0),
+                                       ("evaluate", "mnist-tiny", "--members", 2)])  # fmt: skip
+def test_a_bundle_without_members_says_so(vae_edge, folder, arguments):
+    np.save("x.npy", np.zeros((1, 28, 28, 1)))
+    bundle = () if arguments[0] == "evaluate" else ("-b", "mnist-tiny")
+    found = vae_edge(*arguments, *bundle)
+    assert found.exit_code == 1
+    assert "'mnist-tiny' has no members" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_info_tells_that_weights_are_uncertain(vae_edge, ensemble):
+    assert re.search(r"^weights +uncertain: weights.npz", vae_edge("info", ensemble).stdout, re.M)
+    assert "uncertain" not in vae_edge("info", "mnist-tiny").stdout
