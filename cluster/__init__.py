@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vae_edge.cluster.actor import Worker
-    from vae_edge.cluster.jobs import encode, generate, reconstruct
+    from vae_edge.cluster.jobs import encode, generate, reconstruct, score
     from vae_edge.cluster.running import Outcome
 
-__all__ = ["Outcome", "Worker", "encode", "generate", "reconstruct"]
+__all__ = ["Outcome", "Worker", "encode", "generate", "reconstruct", "score"]
 
-_HOMES = {"Outcome": "running", "Worker": "actor", "encode": "jobs", "generate": "jobs", "reconstruct": "jobs"}
+_VERBS = ("encode", "generate", "reconstruct", "score")
+_HOMES = {"Outcome": "running", "Worker": "actor"} | dict.fromkeys(_VERBS, "jobs")
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vae_edge.batch.inputs import Source
 from vae_edge.cluster.inputs import source
 from vae_edge.cluster.running import Concurrency, Outcome, connect, run
-from vae_edge.cluster.tasks import Encode, Generate, Given, Reconstruct, Task
+from vae_edge.cluster.tasks import Encode, Generate, Given, Reconstruct, Score, Task
 from vae_edge.pictures.treatment import PLAIN, Treatment
 from vae_edge.runtime import VAE, conditions, heads, noise
 from vae_edge.runtime import bundle as bundles
@@ -22,7 +22,7 @@ from vae_edge.runtime.bundle import Bundle
 from vae_edge.runtime.conditions import Label
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["encode", "generate", "reconstruct"]
+__all__ = ["encode", "generate", "reconstruct", "score"]
 
 Place = str | os.PathLike[str]
 
@@ -137,6 +137,36 @@ def reconstruct(
     return _run(vae, "reconstruct", task, out, record, concurrency, resume, address)
 
 
+def score(
+    bundle: Place | Bundle,
+    inputs: Place | Source,
+    *,
+    out: Place,
+    draws: int | None = None,
+    seed: int = 0,
+    label: Label | None = None,
+    condition: npt.ArrayLike | None = None,
+    column: str = "",
+    label_column: str = "",
+    treatment: Treatment = PLAIN,
+    concurrency: Concurrency = None,
+    resume: bool = False,
+    address: str | None = None,
+) -> Outcome:
+    """The outcome of writing how unlike its training data the model finds each event of `inputs`, as Parquet.
+
+    Columns are id, name, part, `value` where the bundle has a fit, and the statistics by name, float64. `draws` and
+    `seed` are those of `VAE.score`; `bundle`, `inputs`, `out`, `column`, `label_column`, `treatment`, `label`,
+    `condition`, `concurrency`, `resume` and `address` those of `encode`. Raises what it raises.
+    """
+    vae = _vae(bundle)
+    seed = noise.check_seed(seed)
+    found = _source(vae, inputs, treatment, column, label_column)
+    task = Score(found, _given(vae, label, condition, label_column, optional=True), draws, seed)
+    record = {"draws": draws, "seed": seed, **_read(found, task.given, treatment, column, label_column)}
+    return _run(vae, "score", task, out, record, concurrency, resume, address)
+
+
 def _vae(bundle: Place | Bundle) -> VAE:
     """A VAE that brings its bundle's bytes along when it is pickled, on one thread."""
     return VAE(bundle if isinstance(bundle, Bundle) else bundles.read(bundle), threads=1)
@@ -169,9 +199,17 @@ def _read(found: Source, given: Given, treatment: Treatment, column: str, label_
     return {"n": found.count, "inputs": found.state, "given": _told(given), **how}
 
 
-def _given(vae: VAE, label: Label | None, condition: npt.ArrayLike | None, label_column: str = "") -> Given:
-    """Labels or vectors that are taken in turn, checked."""
+def _given(
+    vae: VAE,
+    label: Label | None,
+    condition: npt.ArrayLike | None,
+    label_column: str = "",
+    optional: bool = False,
+) -> Given:
+    """Labels or vectors that are taken in turn, checked; an `optional` label may be left out."""
     wanted = vae.manifest.condition
+    if optional and label is condition is None and wanted is not None and wanted.is_label:
+        return Given()
     if label_column:
         if label is not None or condition is not None or wanted is None or not wanted.is_label:
             raise InputError("label_column is for a bundle that takes labels, and then no other label is given")

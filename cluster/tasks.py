@@ -11,12 +11,13 @@ import numpy.typing as npt
 from vae_edge.batch.columns import Batch, Column, Columns, event_columns
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.model import BATCH_SIZE
+from vae_edge.runtime.scoring.statistics import Meter
 
 if TYPE_CHECKING:
     from vae_edge.batch.inputs import Found, Reader, Source
     from vae_edge.runtime import VAE
 
-__all__ = ["PART", "PART_COLUMN", "Encode", "Generate", "Given", "Reconstruct", "Task"]
+__all__ = ["PART", "PART_COLUMN", "Encode", "Generate", "Given", "Reconstruct", "Score", "Task"]
 
 PART = BATCH_SIZE  # events of a part: those of a batch of `VAE.stream`, so that graphs run in the same batches
 PART_COLUMN = "part"  # the column by which Ray knows what is done
@@ -139,6 +140,28 @@ class Reconstruct(_Reads):
         found, given, batch = self._read(reader, here)
         x = vae.reconstruct(found.events, head=self.head, latent=self.latent, seed=self.seed, start=here.start, **given)
         return batch | _spread(vae, x)
+
+
+@dataclass(frozen=True)
+class Score(_Reads):
+    """`VAE.score`: the value that joins the statistics, where the bundle has a fit, and the statistics."""
+
+    draws: int | None
+    seed: int
+
+    def columns(self, vae: VAE) -> Columns:
+        """id, name, part, value, and a column for each statistic."""
+        prior = None if vae.manifest.prior.family == registry.NO_PRIOR else vae.prior
+        names = Meter(vae.model, prior).names
+        value = ("value",) if vae.manifest.scores is not None else ()
+        return (_ID, _NAME, _PART, *(Column(name, "float64") for name in (*value, *names)))
+
+    def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Batch:
+        """The scores of some of the events."""
+        found, given, batch = self._read(reader, here)
+        score = vae.score(found.events, draws=self.draws, seed=self.seed, **given)
+        value = {} if score.combined is None else {"value": score.combined}
+        return batch | value | score.statistics
 
 
 def _event(vae: VAE) -> Columns:

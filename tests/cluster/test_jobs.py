@@ -76,7 +76,7 @@ def test_a_finished_job_is_not_done_again(generated: Path) -> None:
         cluster.generate("mnist-tiny", n=N, head="sample", seed=4, out=generated, resume=True)
 
 
-def test_what_was_generated_is_encoded_and_reconstructed(generated: Path, alone: VAE, tmp_path: Path) -> None:
+def test_what_was_generated_is_encoded_reconstructed_and_scored(generated: Path, alone: VAE, tmp_path: Path) -> None:
     x = images(pyarrow.dataset.dataset(generated).to_table())  # in the order of the files
     parts = [x[at : at + PART] for at in range(0, N, PART)]
     cluster.encode("mnist-tiny", generated, out=tmp_path / "codes", concurrency=1)
@@ -85,6 +85,13 @@ def test_what_was_generated_is_encoded_and_reconstructed(generated: Path, alone:
     for name in ("loc", "scale"):
         expected = np.concatenate([getattr(alone.encode(part), name) for part in parts])
         assert np.array_equal(np.array(codes[name].to_pylist(), np.float32), expected)
+
+    cluster.score("mnist-tiny", generated, out=tmp_path / "scores", draws=2, concurrency=1)
+    scores = rows(tmp_path / "scores")
+    statistics = alone.score(parts[0], draws=2).statistics
+    assert scores.column_names == ["id", "name", "part", *statistics]
+    for name, values in statistics.items():
+        assert np.array_equal(scores[name].to_numpy()[:PART], values), name
 
     options = {"head": "sample", "latent": "sample", "seed": 7}
     cluster.reconstruct("mnist-tiny", generated, out=tmp_path / "back", concurrency=1, **options)  # type: ignore[arg-type]
