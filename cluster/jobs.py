@@ -90,7 +90,7 @@ def encode(
     """
     vae = _vae(bundle)
     found = _source(vae, inputs, treatment, column, label_column)
-    task = Encode(found, _given(vae, label, condition, label_column))
+    task = Encode(found, _given(vae, label, condition, label_column, comes_along=True))
     return _run(
         vae,
         "encode",
@@ -132,7 +132,7 @@ def reconstruct(
         raise InputError(f"latent should be mean or sample, it is {latent!r:.60}")
     seed = noise.check_seed(seed)
     found = _source(vae, inputs, treatment, column, label_column)
-    task = Reconstruct(found, _given(vae, label, condition, label_column), head, latent, seed)
+    task = Reconstruct(found, _given(vae, label, condition, label_column, comes_along=True), head, latent, seed)
     record = {"head": head, "latent": latent, "seed": seed, **_read(found, task.given, treatment, column, label_column)}
     return _run(vae, "reconstruct", task, out, record, concurrency, resume, address)
 
@@ -162,7 +162,7 @@ def score(
     vae = _vae(bundle)
     seed = noise.check_seed(seed)
     found = _source(vae, inputs, treatment, column, label_column)
-    task = Score(found, _given(vae, label, condition, label_column, optional=True), draws, seed)
+    task = Score(found, _given(vae, label, condition, label_column, comes_along=True), draws, seed)
     record = {"draws": draws, "seed": seed, **_read(found, task.given, treatment, column, label_column)}
     return _run(vae, "score", task, out, record, concurrency, resume, address)
 
@@ -204,11 +204,11 @@ def _given(
     label: Label | None,
     condition: npt.ArrayLike | None,
     label_column: str = "",
-    optional: bool = False,
+    comes_along: bool = False,
 ) -> Given:
-    """Labels or vectors that are taken in turn, checked; an `optional` label may be left out."""
+    """Labels or vectors that are taken in turn, checked; a label that `comes_along` with the events may be left out."""
     wanted = vae.manifest.condition
-    if optional and label is condition is None and wanted is not None and wanted.is_label:
+    if comes_along and label is condition is None and wanted is not None and wanted.is_label and not label_column:
         return Given()
     if label_column:
         if label is not None or condition is not None or wanted is None or not wanted.is_label:

@@ -15,7 +15,7 @@ from vae_edge.batch.columns import Columns, width
 from vae_edge.cluster.actor import Worker
 from vae_edge.cluster.output import Output
 from vae_edge.cluster.tasks import PART, PART_COLUMN, Task
-from vae_edge.runtime.errors import InputError, MissingExtra
+from vae_edge.runtime.errors import InputError, MissingExtra, VaeEdgeError
 
 try:
     import pyarrow  # noqa: F401
@@ -97,15 +97,20 @@ def run(vae: VAE, task: Task, out: str, record: dict[str, Any], concurrency: Con
             compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
             num_cpus=_WORKER,
         )
-        made.write_parquet(
-            output.path,
-            filesystem=output.filesystem,
-            ray_remote_args={"num_cpus": _ELSE},
-            concurrency=-(-most // _WORKERS_A_WRITER),
-            compression="zstd",
-            use_dictionary=plain,
-            write_statistics=plain,
-        )
+        try:
+            made.write_parquet(
+                output.path,
+                filesystem=output.filesystem,
+                ray_remote_args={"num_cpus": _ELSE},
+                concurrency=-(-most // _WORKERS_A_WRITER),
+                compression="zstd",
+                use_dictionary=plain,
+                write_statistics=plain,
+            )
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, VaeEdgeError):  # what a worker raised on purpose
+                raise error.cause from error
+            raise
     rows, files = output.finish(task.count)
     return Outcome(out, rows, rows - before, files, time.perf_counter() - began)
 

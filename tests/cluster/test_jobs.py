@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from vae_edge import cluster
 from vae_edge.cluster.output import RECORD
 from vae_edge.cluster.tasks import PART
-from vae_edge.runtime import VAE, OutputError, RunError
+from vae_edge.runtime import VAE, InputError, OutputError, RunError
 
 pytestmark = [
     pytest.mark.usefixtures("cluster_of_two"),
@@ -101,6 +102,28 @@ def test_what_was_generated_is_encoded_reconstructed_and_scored(generated: Path,
         [alone.reconstruct(part, start=at, **options) for at, part in zip(starts, parts, strict=True)]  # type: ignore[arg-type]
     )
     assert np.array_equal(back, expected)
+
+
+def test_arrays_and_pictures_are_inputs_too(alone: VAE, tmp_path: Path) -> None:
+    x = alone.generate(12, seed=1)
+    grey = np.rint(x * 255).astype(np.uint8)
+    arrays, folder = tmp_path / "arrays", tmp_path / "pictures"
+    arrays.mkdir()
+    folder.mkdir()
+    np.savez(arrays / "a.npz", images=grey[:5])
+    np.save(arrays / "b.npy", grey[5:])
+    for number, image in enumerate(grey):
+        Image.fromarray(image[..., 0]).save(folder / f"{number:02}.png")
+    names = [[f"a.npz:{k}" for k in range(5)] + [f"b.npy:{k}" for k in range(7)], [f"{k:02}.png" for k in range(12)]]
+    for inputs, expected in zip((arrays, folder), names, strict=True):
+        out = tmp_path / f"codes of {inputs.name}"
+        cluster.encode("mnist-tiny", inputs, out=out, concurrency=1)
+        codes = rows(out)
+        assert codes["name"].to_pylist() == expected
+        assert np.array_equal(np.array(codes["loc"].to_pylist(), np.float32), alone.encode(grey).loc)
+    np.save(arrays / "c.npy", np.zeros((3, 5, 5, 1), np.uint8))
+    with pytest.raises(InputError, match=r"images of 5x5 pixels, 1 channel, this VAE knows 28x28"):
+        cluster.encode("mnist-tiny", arrays, out=tmp_path / "never", concurrency=1)
 
 
 def test_a_job_goes_on_where_it_was_cut_off(alone: VAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
