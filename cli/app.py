@@ -21,6 +21,7 @@ VERBS = {
     "reconstruct": "reconstruct",
     "encode": "reconstruct",
     "interpolate": "interpolate",
+    "score": "score",
     "explore": "explore",
     "train": "train",
     "export": "export",

@@ -14,6 +14,7 @@ FILES = {
     "encoder.onnx",
     "decoder.onnx",
     "prior.npz",
+    "weights.npz",
     "probe.npz",
     "scores.npz",
     "CARD.md",

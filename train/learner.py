@@ -127,11 +127,13 @@ class Learner(keras.Model):
         chosen = evenly(self.feed.size, CODES)
         starts = range(0, len(chosen), VALIDATION_BATCH)
         z = np.concatenate([self._codes(tf.constant(chosen[at : at + VALIDATION_BATCH])).numpy() for at in starts])
+        given = self.feed.label(tf.constant(chosen))
+        label = None if given is None else given.numpy()
         parts = prior.parts
         if not parts.loc.any():  # the initial mixture: all components are one normal
-            parts = mixture.begin(z, len(parts.weights), self.config.seed)
+            parts = mixture.begin(z, len(parts.loc), self.config.seed, label)
         for _ in range(EM_STEPS):
-            parts = mixture.improve(z, parts)
+            parts = mixture.improve(z, parts, label)
         prior.assign(parts)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]

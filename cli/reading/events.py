@@ -65,11 +65,13 @@ def read(
     label_column: str = "",
     treatment: Treatment | None = None,
     say: Callable[[str], None] = lambda line: None,
+    column: str = "",
 ) -> Events:
     """Events `start` to `start + limit` of all that lie at `paths`, '-' for stdin; raises DataError or InputError.
 
     Labels are looked for where the bundle takes some: see `images.labels`; a .csv has them in `label_column`. Images
     are treated as asked; `say` is told what was noticed in them, and what the bundle's training did otherwise.
+    `column` is that of a Parquet file's images.
     """
     from vae_edge.pictures import opening
     from vae_edge.pictures.treatment import PLAIN
@@ -77,6 +79,10 @@ def read(
 
     event, treatment = vae.manifest.event, treatment or PLAIN
     files = [opening.find(path) for path in paths]
+    if any(_is_parquet(file) for file in files):
+        return _read_parquet(paths, vae, start, limit, label_column, treatment, say, column)
+    if column:
+        raise InputError("--column is for Parquet, there is none: leave it out")
     if isinstance(event, Image):
         if label_column:
             raise InputError("--label-column is for the .csv of a table, this bundle takes images: leave it out")
@@ -88,6 +94,36 @@ def read(
         raise InputError(f"--start {start:,} is behind the last of {counted(len(found), event.shape)}")
     labels = found.labels
     return Events(found.values[here], None if labels is None else labels[here], found.names[here])
+
+
+def _is_parquet(file: Path | Held) -> bool:
+    return isinstance(file, Path) and (file.suffix.lower() == ".parquet" or any(file.glob("*.parquet")))
+
+
+def _read_parquet(
+    paths: list[str],
+    vae: VAE,
+    start: int,
+    limit: int | None,
+    label_column: str,
+    treatment: Treatment,
+    say: Callable[[str], None],
+    column: str,
+) -> Events:
+    """All events of Parquet, and of other files beside it, in memory."""
+    import numpy as np
+
+    from vae_edge.cli.rows.inputs import Stream
+
+    stream = Stream(vae, paths, start, limit, treatment, column, label_column, say)
+    parts = [found for _, found in stream.batches(range(stream.count))]
+    stream.end()
+    labels = [part.labels for part in parts if part.labels is not None]
+    return Events(
+        np.concatenate([part.events for part in parts]),
+        np.concatenate(labels) if len(labels) == len(parts) else None,
+        tuple(name for part in parts for name in part.names),
+    )
 
 
 def _read_images(files: list[Path | Held], vae: VAE, treatment: Treatment, say: Callable[[str], None]) -> Events:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vae_edge.cli.nouns import counted, singular
 from vae_edge.cli.options import MAX_MEMBERS, MAX_SEED, Device, DeviceOptions, Threads, keyed, load, one_of
 from vae_edge.cli.reading import dataset as datasets
-from vae_edge.cli.reading.conditions import Condition, Label
+from vae_edge.cli.reading.conditions import Condition, Label, resolve
 from vae_edge.cli.reading.dataset import Reader
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
@@ -19,6 +19,11 @@ from vae_edge.cli.reading.treatments import asked as treatment_of
 from vae_edge.cli.reports import figures as tables
 from vae_edge.cli.reports import measuring
 from vae_edge.cli.writing import metrics
+
+if TYPE_CHECKING:
+    from vae_edge.cli.output import Console
+    from vae_edge.runtime import VAE
+    from vae_edge.train.data import Dataset
 
 __all__ = ["evaluate"]
 
@@ -103,6 +108,14 @@ def evaluate(
             help="Where the four files of mnist or fashion-mnist lie; else $VAE_EDGE_DATA, cache, network.",
         ),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SET|PATH",
+            help="Only measure how well scores tell this other data from the bundle's own.",
+            show_default=False,
+        ),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Put the figures into the bundle's manifest and card, and seal it again.")
     ] = False,
@@ -119,6 +132,10 @@ def evaluate(
     Frechet distance, precision and recall, density and coverage (5 neighbours), by the heads sample and mode, and
     beside each what other real images get.
 
+    --against takes scores (see `score`) of both sets, without labels, and prints for each statistic, and for the value
+    of a bundle with a fit, AUROC and the share of own events that are as strange as 95 % of the others, with bootstrap
+    intervals.
+
     Images are read as the bundle's training has read them, unless --resize, --crop, --grey, --invert, --ground or
     --white say how. A conditional bundle is given the labels of the data, or one --label for all. A bundle that
     vae-edge has not trained needs --data.
@@ -131,6 +148,7 @@ def evaluate(
       vae-edge evaluate ./my-labels --data mnist
       vae-edge evaluate ./my-table --data rows.csv --split all
       vae-edge evaluate mnist-tiny mnist mnist-large
+      vae-edge evaluate mnist --against fashion-mnist
       vae-edge evaluate ./my-ensemble --data digits --members 16
     """
     vaes = [load(name, provider, provider_option, threads) for name in bundles]
@@ -158,6 +176,11 @@ def evaluate(
         whole, events=whole.events[:limit], labels=None if whole.labels is None else whole.labels[:limit]
     )
     events = [datasets.events(vae, dataset) for vae in vaes]
+    if against is not None:
+        other = dataclasses.replace(reader, source=against).read(split)
+        other = dataclasses.replace(other, events=other.events[:limit])
+        _against(context.obj, vaes, dataset, events, other, split, condition, seed)
+        return
     given = datasets.conditions(vaes, dataset, label, condition)
     device = {"provider": vaes[0].provider, "provider_options": keyed(provider_option), "threads": threads}
     judge, note = measuring.judge(vaes, dataset, generated, reader, split, device)
@@ -201,3 +224,28 @@ def evaluate(
         for vae, found, cost in zip(vaes, measured, costs, strict=True)
     ]
     context.obj.result(shared | (each[0] if len(each) == 1 else {"bundles": each}), "\n".join([*lines, *notes]))
+
+
+def _against(
+    console: Console,
+    vaes: list[VAE],
+    dataset: Dataset,
+    events: list[Any],
+    other: Dataset,
+    split: str,
+    condition: str | None,
+    seed: int,
+) -> None:
+    """Prints how well scores tell another data set from the bundles' own, of which the events of each are given."""
+    from vae_edge.cli.reports import against
+
+    measured, lines = [], list[str]()
+    for vae, ordinary in zip(vaes, events, strict=True):
+        strange = datasets.events(vae, other)
+        given = resolve(vae, None, None, condition, n=1).of(0, 1) if condition is not None else {}
+        found = against.measure(vae, ordinary, strange, given, seed)
+        lines += against.table(found, vae.manifest.name, dataset.name, other.name)
+        measured.append({"bundle": vae.manifest.name, **against.document(found)})
+    shared = {"data": dataset.name, "against": other.name, "split": split, "n": [len(dataset), len(other)]}
+    each = measured[0] if len(measured) == 1 else {"bundles": measured}
+    console.result(shared | {"seed": seed} | each, "\n".join(lines))

@@ -157,7 +157,7 @@ def reconstruct(
         _write_rows(console, rows_to, job, "reconstruct", heads=heads(head), latent=latent, seed=seed, **ensemble)
         return
     destination = Destination.choose(asked, "reconstructed", shape)
-    found = read(images, vae, start, limit, label_column, treatment, console.say)
+    found = read(images, vae, start, limit, label_column, treatment, console.say, column)
     given = resolve(vae, label, labels, condition, n=len(found), found=found.labels)
     originals = vae.prepare(found.values)
     rows = {"original": _chunks(originals)} | {
@@ -282,7 +282,7 @@ def encode(
         Destination(Path(out), "arrays").check()
     vae = load(bundle, provider, provider_option, threads)
     console = context.obj
-    found = read(images, vae, start, limit, label_column, treatment, console.say)
+    found = read(images, vae, start, limit, label_column, treatment, console.say, column)
     n = len(found)
     given = resolve(vae, label, labels, condition, n=n, found=found.labels)
     parts: dict[str, list[npt.NDArray[Any]]] = {}

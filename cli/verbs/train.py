@@ -33,11 +33,12 @@ PANELS = {
     "Data": ("data", "data_dir", "conditional", "label_column", "resize", "crop", "grey", "invert", "ground", "white",
              "validation", "binarize", "shift"),
     "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
-              "prior", "components", "weights", "weights_beta"),
+              "prior", "components", "flow_blocks", "flow_width", "weights", "weights_beta"),
     "Objective": ("objective", "beta", "samples", "warmup", "free_bits"),
     "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
 }  # fmt: skip
 METAVARS = {"data": "SET|PATH", "label_column": "NAME", "resize": "N|HxW", "crop": "N|HxW|fit", "ground": "COLOUR"}
+PRIORS_OWN = {"components": "mixture", "flow_blocks": "flow", "flow_width": "flow"}
 HEADING = {name: heading for heading, names in PANELS.items() for name in names}
 
 
@@ -181,8 +182,10 @@ def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) 
     try:
         if not resume:
             config = dataclasses.replace(PRESETS[preset] if preset else Config(), **given)
-            if "components" in given and config.prior == "normal":
-                raise typer.BadParameter("a mixture prior has these; give --prior mixture", param_hint="--components")
+            for name, prior in PRIORS_OWN.items():
+                if name in given and config.prior != prior:
+                    hint = f"--{name.replace('_', '-')}"
+                    raise typer.BadParameter(f"a {prior} prior has these; give --prior {prior}", param_hint=hint)
             return config
         from vae_edge.train.resuming import differences
         from vae_edge.train.run import Run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ from vae_edge.runtime.bundle import scores as stored
 from vae_edge.runtime.bundle.schema import Condition
 from vae_edge.runtime.bundle.validation import MAX_DRAWS
 from vae_edge.runtime.conditions import check as conditions_of
-from vae_edge.runtime.distributions.mixture import Mixture
-from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError, IntegrityError
 from vae_edge.runtime.model import Model
+from vae_edge.runtime.scoring.doubt import doubt
 from vae_edge.runtime.scoring.fit import Fit
 from vae_edge.runtime.scoring.statistics import Meter, Statistics
 
@@ -42,6 +41,10 @@ class Score:
     With a fit in the bundle, `value` (B,) joins all of them into one number, higher for what is more unusual, and
     `is_unusual` says where it is above the `threshold`. Without one these raise InputError. They stand in `combined`
     and `limit`, None without a fit; `lacking` says why there is none.
+
+    With members, `aleatoric` and `epistemic`, float32 (B, *event_shape) in nats, part what p(x|z*) leaves open at each
+    place (`vae_edge.runtime.distributions.ensemble`): what every member finds open, and the mutual information of a
+    number and of the member, high where members disagree. Their sums stand among the statistics. None without.
     """
 
     statistics: dict[str, Float64]
@@ -51,6 +54,8 @@ class Score:
     combined: Float64 | None = None
     limit: float | None = None
     lacking: str = ""
+    aleatoric: Float32 | None = None
+    epistemic: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.surprise)
@@ -81,11 +86,11 @@ class Score:
 class Scorer:
     """Scores the events of one model; built when it is first asked."""
 
-    def __init__(self, model: Model, prior: Normal | Mixture | None) -> None:
+    def __init__(self, model: Model) -> None:
         """Raises IntegrityError where the bundle's fit is damaged, or of another model."""
         manifest = model.bundle.manifest
         self._model, self._condition, self._name = model, manifest.condition, manifest.name
-        self._meter = Meter(model, prior)
+        self._meter = Meter(model)
         self._fit: Fit | None = None
         if (scores := manifest.scores) is not None:
             if odd := set(scores.statistics) - set(self._meter.names):
@@ -98,7 +103,13 @@ class Scorer:
             self._fit = Fit(scores, arrays)
 
     def score(
-        self, checked: Array, label: Any = None, condition: Any = None, draws: int | None = None, seed: int = 0
+        self,
+        checked: Array,
+        label: Any = None,
+        condition: Any = None,
+        draws: int | None = None,
+        seed: int = 0,
+        members: int | None = None,
     ) -> Score:
         """The score of events that `events.check` gave; the other arguments as for `VAE.score`."""
         seed = noise.check_seed(seed)
@@ -114,7 +125,12 @@ class Scorer:
         labels = None
         if said is not None and said.is_label and given is not None:
             labels = given.argmax(axis=1) if said.kind == "one_hot" else given.astype(np.int64)
-        return self._joined(found, labels, guessed, draws)
+        score = self._joined(found, labels, guessed, draws)
+        if members is None:
+            return score
+        more = doubt(self._model, checked, found.codes, given, members)
+        statistics = score.statistics | more.values
+        return replace(score, statistics=statistics, aleatoric=more.aleatoric, epistemic=more.epistemic)
 
     def _joined(self, found: Statistics, labels: Any, guessed: bool, draws: int) -> Score:
         parts = (found.values, found.surprise, found.codes, labels)

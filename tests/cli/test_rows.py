@@ -110,6 +110,20 @@ def test_codes_of_shards_are_those_of_the_library(vae_edge, folder, tiny, drawn)
     assert np.abs(found["scale"] - q.scale).max() < 1e-5
 
 
+def test_parquet_is_read_for_sheets_arrays_and_json_too(vae_edge, folder, tiny, drawn):
+    vae = VAE.load(tiny)
+    images = shards(folder / "shards")["image"]
+    assert vae_edge("reconstruct", "shards/", "-b", tiny, "--limit", 8, "--out", "pairs.png").exit_code == 0
+    assert (folder / "pairs.png").stat().st_size > 100
+    assert vae_edge("encode", "shards/", "-b", tiny, "--start", 10, "--out", "codes.npz").exit_code == 0
+    found = rows(folder / "codes.npz")
+    assert np.abs(found["loc"] - vae.encode(images[10:]).loc).max() < 1e-5
+    assert found["names"][25] == "000001.parquet:5"
+    done = vae_edge("encode", "shards/000001.parquet", "-b", tiny, "--limit", 1)
+    assert np.allclose(json.loads(done.stdout)["loc"], vae.encode(images[30:31]).loc, atol=1e-5)
+    assert vae_edge("encode", folder / "pairs.png", "-b", tiny, "--column", "image").exit_code == 1
+
+
 def test_a_row_keeps_the_id_of_its_input(vae_edge, folder, tiny):
     vae_edge("generate", "-b", tiny, "--n", 20, "--start", 7, "--out", "a.parquet")
     vae_edge("encode", "a.parquet", "-b", tiny, "--start", 5, "--limit", 3, "--out", "codes.parquet")

@@ -277,3 +277,43 @@ def test_weights_are_rounded_after_the_product_and_after_the_sum() -> None:
     eps = normals(0, Purpose.WEIGHT, 9, 1, 2)[0]
     expected = [np.float32(np.float32(e * s) + m) for e, s, m in zip(eps, scale, loc, strict=True)]
     assert (weights_of(posterior, 9) == expected).all()
+
+
+def test_a_score_parts_what_members_leave_open(vae: VAE) -> None:
+    x = vae.generate(70, head="mode", seed=4)
+    s = vae.score(x, members=3)
+    assert s.aleatoric is not None
+    assert s.epistemic is not None
+    z = vae.encode(x).mean()
+    assert (s.codes == z).all()
+    each = [vae.decode(z, member=member) for member in range(3)]
+    p = np.array([1 / (1 + np.exp(-q.logits.astype(np.float64))) for q in each])
+
+    def entropy(p: np.ndarray) -> np.ndarray:
+        return -p * np.log(p) - (1 - p) * np.log1p(-p)
+
+    within = entropy(p).mean(axis=0)
+    assert np.abs(s.aleatoric - within).max() < 1e-4
+    assert np.abs(s.epistemic - (entropy(p.mean(axis=0)) - within)).max() < 1e-4
+    assert s.statistics["epistemic"] == pytest.approx(s.epistemic.sum(axis=(1, 2, 3)), rel=1e-4)
+    log_p = [q.log_prob(x) for q in each]
+    assert s.statistics["disagreement"] == pytest.approx(np.std(log_p, axis=0), rel=1e-2)
+    plain = vae.score(x)
+    assert plain.aleatoric is None
+    assert plain.epistemic is None
+    assert all((s.statistics[name] == values).all() for name, values in plain.statistics.items())
+
+
+def test_a_score_of_rows_says_which_column_members_disagree_of(bundle_of, tmp_path: Path) -> None:
+    vae = VAE.load(bundles.uncertain(bundle_of("table"), tmp_path / "table", share=1.0))
+    s = vae.score(vae.generate(5, head="sample"), members=4)
+    assert s.epistemic is not None
+    assert s.epistemic.shape == (5, 5)
+    assert (s.epistemic >= 0).all()
+    assert (s.epistemic <= np.log(4) + 0.03).all()
+    assert s.epistemic.max() > 0.1
+
+
+def test_a_score_by_members_is_refused_where_there_are_none() -> None:
+    with pytest.raises(InputError, match="has no members"):
+        VAE.load("mnist-tiny").score(np.zeros((1, 28, 28, 1)), members=2)

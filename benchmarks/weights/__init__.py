@@ -1,0 +1,1 @@
+"""What uncertain weights are worth and what they cost: `python -m benchmarks.weights --help`."""
