@@ -151,8 +151,7 @@ class Score(_Reads):
 
     def columns(self, vae: VAE) -> Columns:
         """id, name, part, value, and a column for each statistic."""
-        prior = None if vae.manifest.prior.family == registry.NO_PRIOR else vae.prior
-        names = Meter(vae.model, prior).names
+        names = Meter(vae.model).names
         value = ("value",) if vae.manifest.scores is not None else ()
         return (_ID, _NAME, _PART, *(Column(name, "float64") for name in (*value, *names)))
 
