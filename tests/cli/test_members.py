@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests import bundles
+from vae_edge.cli.reports.scores import Gallery
 from vae_edge.runtime import VAE
 
 pytest.importorskip("onnx")
@@ -69,3 +70,31 @@ def test_a_bundle_without_members_says_so(vae_edge, folder, arguments):
 def test_info_tells_that_weights_are_uncertain(vae_edge, ensemble):
     assert re.search(r"^weights +uncertain: weights.npz", vae_edge("info", ensemble).stdout, re.M)
     assert "uncertain" not in vae_edge("info", "mnist-tiny").stdout
+
+
+def test_scores_have_what_members_disagree_of_and_a_picture_shows_it(vae_edge, ensemble, folder):
+    vae = VAE.load(ensemble)
+    x = vae.generate(4, head="mode", seed=0)
+    np.save("x.npy", x)
+    found = vae_edge("score", "x.npy", "-b", ensemble, "--members", 3, "--draws", 2, "--out", "s.json",
+                     "--out", "s.png")  # fmt: skip
+    assert found.exit_code == 0, found.output
+    told = json.loads((folder / "s.json").read_text())
+    assert told["members"] == 3
+    expected = vae.score(x, members=3, draws=2)
+    for name in ("aleatoric", "epistemic", "disagreement"):
+        assert [event[name] for event in told["events"]] == pytest.approx(expected.statistics[name], rel=1e-3)
+    assert "wrote s.png" in found.stderr
+    gallery = Gallery(2)
+    gallery.add(expected, x, x, 0)
+    rows = gallery.rows()
+    assert list(rows) == ["image", "reconstruction", "surprise", "open", "disagreed"]
+    for place, event in enumerate(gallery.places()):
+        for name, values in (("open", expected.aleatoric), ("disagreed", expected.epistemic)):
+            shown = np.asarray(rows[name])[place]
+            assert shown.max() <= 1
+            dark = shown < 1
+            assert np.corrcoef(shown[dark], values[event][dark])[0, 1] > 0.999
+    gallery = Gallery(2)
+    gallery.add(vae.score(x), x, x, 0)
+    assert list(gallery.rows()) == ["image", "reconstruction", "surprise"]
