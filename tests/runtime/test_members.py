@@ -338,4 +338,4 @@ def test_the_nll_of_members_is_of_the_mean_of_their_likelihoods(vae: VAE) -> Non
         log_w += [vae.decode(z, member=member).log_prob(x) + rest for member in range(4)]
     expected = math.log(12) - np.logaddexp.reduce(log_w)
     assert likelihood.nll(vae, x, 3, members=4) == pytest.approx(expected, abs=2e-2)
-    assert not likelihood.nll(vae, x, 3) == pytest.approx(expected, abs=2e-2)
+    assert np.abs(likelihood.nll(vae, x, 3) - expected).max() > 0.02
