@@ -82,6 +82,7 @@ SAMPLES: Mapping[str, Metric] = MappingProxyType(
         "density": Metric("density", "density"),
         "coverage": Metric("coverage", "coverage"),
         "confidence": Metric("confidence", "the classifier's mean confidence"),
+        "obeyed": Metric("obeyed %", "samples taken for the label that was asked for", ".2f", unit="%", factor=100),
         "class_distance": Metric("class TV", "total variation of the classes from uniform"),
     }
 )
