@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from vae_edge.runtime.errors import RunError
-from vae_edge.train import choice, data, events, kept, replicas
+from vae_edge.train import auto, choice, data, events, kept, replicas
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed
 from vae_edge.train.keeper import Keeper
@@ -38,6 +38,7 @@ def fit(
     strategy: Strategy = "none",
     verbose: int = 1,
     say: Callable[[str], None] | None = None,
+    given: Collection[str] | None = None,
 ) -> Path:
     """Learns a model into the run folder `out`, and returns the folder's path.
 
@@ -50,10 +51,11 @@ def fit(
     them writes. The weights are those of one process, to 1e-5, except with free bits, which look at each share by
     itself. `verbose` 0 is silent, 1 prints a line an epoch and a progress bar, 2 the line alone. What the configuration
     leaves to the data is chosen, recorded, and passed to `say` as a line (by default to stderr). `command` is the
-    command line to record, and `data_dir` the folder with the files of a published set. The folder is locked meanwhile.
-    Raises DataError. Raises RunError where `out` holds a run already, or none to resume, where the resumed run had
-    another configuration or other data, where another training writes there, where a worker was lost, or where the
-    bound is not a number; InputError for a strategy that this process or the batch does not fit.
+    command line to record, and `data_dir` the folder with the files of a published set. With `given`, the names of the
+    options that the user has given, the data choose the others (`auto.choose`). The folder is locked meanwhile. Raises
+    DataError. Raises RunError where `out` holds a run already, or none to resume, where the resumed run had another
+    configuration or other data, where another training writes there, where a worker was lost, or where the bound is not
+    a number; InputError for a strategy that this process or the batch does not fit.
     """
     writes = replicas.is_chief(strategy)
     run, say = Run(Path(out)), (say or _say) if writes else _be_silent
@@ -75,6 +77,8 @@ def fit(
             record.expect(training)
         else:
             splits.check_validation()
+            if given is not None:
+                config = auto.choose(config, training, given, say)
             config = choice.resolve(config, training, say)
             record = _record(config, training, command)
         if data_dir is not None:
@@ -93,7 +97,7 @@ def fit(
                 record = dataclasses.replace(record, command=f"{into(before, folder)} && {command} --start {folder}")
             learner = Learner(model, feed, events.log_scale(record.event))
         held_out = events.as_input(record.event, validation.events, config.binarize)
-        keeper = Keeper(learner, run, held_out, events.one_hot(validation.labels, count), writes=writes)
+        keeper = Keeper(learner, run, held_out, events.one_hot(validation.labels, count), say, writes=writes)
         if resume:
             keeper.resume()
         elif writes:

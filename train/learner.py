@@ -164,6 +164,18 @@ class Learner(keras.Model):
             sums += self._sums(tf.constant(events[some]), tf.constant(number), label).numpy()
         return {f"val_{tracker.name}": value for tracker, value in zip(self.trackers, sums / len(events), strict=True)}
 
+    def means(
+        self, events: npt.NDArray[np.float32], labels: npt.NDArray[np.float32] | None = None, most: int = 1000
+    ) -> npt.NDArray[np.float32]:
+        """The means of q(z|x) of `events` (n, *event_shape), (n, L), of `most` of them at most, taken evenly."""
+        chosen = evenly(len(events), most)
+        parts = []
+        for start in range(0, len(chosen), VALIDATION_BATCH):
+            some = chosen[start : start + VALIDATION_BATCH]
+            label = None if labels is None else tf.constant(labels[some])
+            parts.append(self.model.encode(tf.constant(events[some]), label).mean().numpy())
+        return np.concatenate(parts)
+
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _sums(self, x: tf.Tensor, number: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
         noise = seeds(self.config.seed, Stream.VALIDATE, number)
