@@ -219,7 +219,9 @@ def _members(bundle: Bundle, decoder: Session, outputs: tuple[str, ...], options
             raise UnsafeBundle(f"{graph.file.name}: a member costs more to run than the decoder does; do not use it")
         return Session("decoder", data, graph, outputs, provider=decoder.provider, lazy=True, **options)
 
-    return Members(deviations.parse(said, bundle[said.file], bundle[graph.file]), build)
+    # A session keeps the memory of its largest run: all that are kept stay within the bound together.
+    most = max_elements // bundle.costs["decoder"].elements
+    return Members(deviations.parse(said, bundle[said.file], bundle[graph.file]), build, most)
 
 
 def _parameters(spec: Spec, outputs: list[Float32]) -> dict[str, Float32]:

@@ -18,7 +18,7 @@ from vae_edge.cli.options import one_of
 from vae_edge.cli.quiet import import_tensorflow
 from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
-from vae_edge.train.presets import PRESETS
+from vae_edge.train.presets import AUTO, PRESETS
 
 if TYPE_CHECKING:
     from vae_edge.cli.output import Console
@@ -33,7 +33,8 @@ PANELS = {
     "Data": ("data", "data_dir", "conditional", "label_column", "resize", "crop", "grey", "invert", "ground", "white",
              "validation", "binarize", "shift"),
     "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
-              "prior", "components", "flow_blocks", "flow_width", "weights", "weights_beta"),
+              "weights", "weights_beta"),
+    "Prior": ("prior", "components", "flow_blocks", "flow_width"),
     "Objective": ("objective", "beta", "samples", "warmup", "free_bits"),
     "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
 }  # fmt: skip
@@ -64,9 +65,10 @@ def train_with(
     preset: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join(PRESETS),
-            callback=one_of(*PRESETS),
-            help="Begin with the options of a shipped bundle; those given beside it count.",
+            metavar="|".join([*PRESETS, AUTO]),
+            callback=one_of(*PRESETS, AUTO),
+            help="Start with the options of a shipped bundle, or with what the data choose (auto); those given beside "
+            "it count.",
         ),
     ] = None,
     data_dir: Annotated[
@@ -80,7 +82,10 @@ def train_with(
     strategy: Annotated[
         str,
         typer.Option(
-            metavar="none|mirrored", callback=one_of("none", "mirrored"), help="mirrored: spread a batch over all GPUs."
+            metavar="none|mirrored|multi-worker",
+            callback=one_of("none", "mirrored", "multi-worker"),
+            help="Share each batch among all GPUs (mirrored), or among the workers of the cluster in $TF_CONFIG, "
+            "with the same command on each and a folder that all see.",
         ),
     ] = "none",
     **options: Any,
@@ -98,14 +103,14 @@ def train_with(
       vae-edge train --data digits --network mlp --out runs/digits
       vae-edge train --data fashion-mnist --conditional
       vae-edge train --data digits --weights uncertain --out runs/uncertain
-      vae-edge train --data photos/ --latent 64 --out runs/photos
+      vae-edge train --data photos/ --preset auto --out runs/photos
       vae-edge train --data wine.csv --label-column kind --conditional --width 64 --out runs/wine
       vae-edge train --out runs/sixteen --resume
       vae-edge train --out runs/sixteen --resume --epochs 60
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
-    out = out or Path("runs", preset or Config(data=options["data"]).data_name or "run")
+    out = out or Path("runs", (preset if preset in PRESETS else "") or Config(data=options["data"]).data_name or "run")
     if resume and start is not None:
         raise typer.BadParameter("--resume goes on with the run's own weights; leave one out", param_hint="--start")
     config = _config(out, given, resume, preset)
@@ -113,6 +118,7 @@ def train_with(
     import_tensorflow(greet=console.debug)
     from vae_edge.train.fit import fit
     from vae_edge.train.pictures import draw  # now, so that a missing matplotlib is told before hours of training
+    from vae_edge.train.replicas import is_chief
     from vae_edge.train.run import Diverged, Run
 
     asked = ({"preset": preset} if preset else {}) | given | ({} if strategy == "none" else {"strategy": strategy})
@@ -128,17 +134,23 @@ def train_with(
             strategy=strategy,  # type: ignore[arg-type]  # one_of has checked it
             verbose=1 if sys.stdout.isatty() else 2,
             say=console.say,
+            given=set(given) if preset == AUTO else None,
         )
     except KeyboardInterrupt:
-        _stopped(console, run, draw, {} if strategy == "none" else {"strategy": strategy})
+        if is_chief(strategy):  # type: ignore[arg-type]
+            _stopped(console, run, draw, {} if strategy == "none" else {"strategy": strategy})
         raise
     except Diverged as error:
-        if run.load("best") is not None:
+        if run.load("best") is not None and is_chief(strategy):  # type: ignore[arg-type]
             draw(out)
         places = {"data_dir": data_dir, "start": start, "learning_rate": config.learning_rate / 4, "clip": 1}
         again = asked if not resume else _differing(config)
         again |= {name: value for name, value in places.items() if value is not None} | {"out": _beside(out)}
         raise RunError(f"{error}; for instance: {_command(again)}") from error
+    if not is_chief(strategy):  # type: ignore[arg-type]
+        console.say(f"the first worker has written {out}")
+        console.result({"run": out, "config": dataclasses.asdict(run.record().config)})
+        return
     draw(out)
     learned = run.record().config  # with what was chosen from the data
     name = shlex.quote(str(out))
@@ -172,9 +184,9 @@ def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) 
     """The configuration asked for: what was given on top of the preset, or on resuming of what the run recorded."""
     try:
         if not resume:
-            config = dataclasses.replace(PRESETS[preset] if preset else Config(), **given)
+            config = dataclasses.replace(PRESETS.get(preset or AUTO, Config()), **given)
             for name, prior in PRIORS_OWN.items():
-                if name in given and config.prior != prior:
+                if name in given and config.prior != prior and (preset != AUTO or "prior" in given):
                     hint = f"--{name.replace('_', '-')}"
                     raise typer.BadParameter(f"a {prior} prior has these; give --prior {prior}", param_hint=hint)
             return config
@@ -182,6 +194,8 @@ def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) 
         from vae_edge.train.run import Run
 
         recorded = Run(out).record().config
+        if preset == AUTO:  # it chose what the run has recorded
+            return dataclasses.replace(recorded, **given)
         if preset and (found := differences(recorded, dataclasses.replace(PRESETS[preset], **given))):
             raise typer.BadParameter(
                 f"{out} was begun with another configuration ({'; '.join(found)}; recorded, asked for); "

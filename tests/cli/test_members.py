@@ -98,3 +98,26 @@ def test_scores_have_what_members_disagree_of_and_a_picture_shows_it(vae_edge, e
     gallery = Gallery(2)
     gallery.add(vae.score(x), x, x, 0)
     assert list(gallery.rows()) == ["image", "reconstruction", "surprise"]
+
+
+def test_evaluate_writes_how_many_members_its_figure_is_of(vae_edge, ensemble, tmp_path, folder):
+    """Of data that nothing but --data names, since the bundle says that it learned from MNIST."""
+    import dataclasses
+    import shutil
+
+    from vae_edge.runtime.bundle import manifest, read
+
+    path = shutil.copytree(ensemble, tmp_path / "theirs")
+    said = dataclasses.replace(read(path).manifest, training=None)
+    (path / "manifest.json").write_bytes(manifest.render(manifest.seal(said)))
+    (path / "CARD.md").write_text("# theirs\n\n## Figures\n\n## Limits\n")
+    x = VAE.load(path).generate(140, head="mode", seed=0)
+    np.savez("x.npz", x_train=(x[:120] * 255).astype(np.uint8), x_test=(x[120:] * 255).astype(np.uint8))
+    found = vae_edge("evaluate", path, "--data", "x.npz", "--samples", 3, "--members", 2, "--generated", 0, "--write")
+    assert found.exit_code == 0, found.output
+    metrics = read(path).manifest.metrics
+    assert metrics["members"] == 2
+    assert metrics["members_nll"] < metrics["nll"] + 50
+    assert metrics["members_nll_standard_error"] > 0
+    assert "NLL of the mean over members of the ensemble, M = 2" in (path / "CARD.md").read_text()
+    assert "nll of members" in found.output
