@@ -100,33 +100,35 @@ class Meter:
         """
         q = self._model.encode(checked, condition)
         draw = _sampler(q, draws, seed, self._model.bundle.manifest.latent_size)
-        checked_x = self._model.convert(checked)
+        x = self._model.convert(checked)
         n, codes = len(checked), np.ascontiguousarray(q.mean())
         each: dict[str, Float64] = {}
         surprise = np.empty((n, *self._shape), np.float32)
         again = np.empty((n, *self._shape), np.float32)
 
         def work(part: slice) -> None:
-            x = self._model.convert(checked[part])
             given = None if condition is None else condition[part]
             z, log_q = draw(part)
-            found = self._of_draws(x, z, log_q, given)
+            found = self._of_draws(x[part], z, log_q, given)
             for name, values in found.items():
                 each.setdefault(name, np.empty(n))[part] = values
+
+        def reconstruct(part: slice) -> None:
+            given = None if condition is None else condition[part]
             for rows, outputs in self._model.decode_part(codes[part], given):
-                p = self._model.likelihood(outputs)
                 here = slice(part.start + rows.start, part.start + rows.stop)
-                again[here], surprise[here] = densities.surprise(p, x[rows])
+                again[here], surprise[here] = densities.surprise(self._model.likelihood(outputs), x[here])
 
         self._model.each_part(n, draws, work)
+        self._model.each_part(n, 1, reconstruct)
         if not isinstance(q, Deterministic):
             each["entropy"] = q.entropy()
-        if self._prior is not None:
-            below = self._highest - self._prior.log_prob(codes)
+        if self._log_prior is not None:
+            below = self._highest - self._log_prior(codes)
             each["distance"] = np.sqrt(2 * np.maximum(below, 0))
         each["misfit"] = surprise.reshape(n, -1).sum(axis=1, dtype=np.float64)
         each["worst_region"] = _worst_region(surprise)
-        each |= _residual(checked_x, again, surprise)
+        each |= _residual(x, again, surprise)
         if isinstance(self._model.event, Image):
             np.clip(again, 0, 1, out=again)
         each["cycle"] = _apart(q, self._model.encode(again, condition))
