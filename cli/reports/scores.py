@@ -75,7 +75,7 @@ class Gallery:
     def add(self, score: Score, images: npt.NDArray[Any], again: npt.NDArray[Any], start: int) -> None:
         """Some events as the model knows them, and their reconstructions; the first is number `start` of all."""
         order = score.statistics["misfit"] if score.combined is None else score.combined
-        for place, value in enumerate(order):
+        for place, value in enumerate(np.nan_to_num(order, nan=np.inf)):
             parts = (images[place].copy(), again[place].copy(), score.surprise[place].copy())
             kept = (float(value), -start - place, parts)
             if len(self._kept) < self.most:
@@ -91,7 +91,7 @@ class Gallery:
         """Images, reconstructions and surprise, the most unusual first, for a sheet; surprise is light where high."""
         kept = [parts for _, _, parts in sorted(self._kept, reverse=True)]
         images, again, surprise = (np.stack(part) for part in zip(*kept, strict=True))
-        shown = surprise.mean(axis=3, keepdims=True)
+        shown = np.nan_to_num(surprise, posinf=1e6).mean(axis=3, keepdims=True)
         bright = max(float(np.quantile(shown, _BRIGHT)), 1e-6)
         shown = np.broadcast_to(np.minimum(shown / bright, 1), images.shape)
         if images.shape[3] == 4:  # opaque

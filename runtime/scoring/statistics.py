@@ -17,6 +17,7 @@ from vae_edge.runtime.distributions.deterministic import Deterministic
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.multivariate_normal import MultivariateNormalTriL
 from vae_edge.runtime.distributions.normal import Normal
+from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.model import Model
 from vae_edge.runtime.noise import Purpose
 from vae_edge.runtime.scoring import densities
@@ -76,7 +77,22 @@ class Meter:
         return tuple(name for name in STATISTICS if name not in absent)
 
     def bound(self, checked: Array, condition: Array | None) -> Float64:
-        """log p(x|z*) + log p(z*) + the entropy of q(z|x), of each event, (B,); terms that there are not left out."""
+        """log p(x|z*) + log p(z*) + the entropy of q(z|x), of each event, (B,); terms that there are not left out.
+
+        -inf of an event that a graph gives no distribution for.
+        """
+        try:
+            return self._bound(checked, condition)
+        except InputError:
+            n = len(checked)
+            if n == 1:
+                return np.full(1, -np.inf)
+            parts = (slice(0, n // 2), slice(n // 2, n))
+            return np.concatenate(
+                [self.bound(checked[part], None if condition is None else condition[part]) for part in parts]
+            )
+
+    def _bound(self, checked: Array, condition: Array | None) -> Float64:
         q = self._model.encode(checked, condition)
         codes, n = np.ascontiguousarray(q.mean()), len(checked)
         found = np.zeros(n) if isinstance(q, Deterministic) else q.entropy().copy()
@@ -96,8 +112,32 @@ class Meter:
         """The statistics of events that `events.check` gave, with the conditions of `conditions.check`.
 
         All events share their noise: draw k of each is draw 0 of stream k, so that what an event gets does not depend
-        on where it stands.
+        on where it stands. An event so far off that a graph gives no distribution has NaN for statistics and codes, and
+        a surprise of inf: it is no error, since to find such events is what scores are for.
         """
+        try:
+            return self._measure(checked, condition, draws, seed)
+        except InputError:
+            n = len(checked)
+            if n == 1:
+                return self._beyond()
+            halves = [
+                self.measure(checked[part], None if condition is None else condition[part], draws, seed)
+                for part in (slice(0, n // 2), slice(n // 2, n))
+            ]
+            return Statistics(
+                {name: np.concatenate([half.values[name] for half in halves]) for name in halves[0].values},
+                np.concatenate([half.surprise for half in halves]),
+                np.concatenate([half.codes for half in halves]),
+            )
+
+    def _beyond(self) -> Statistics:
+        size = self._model.bundle.manifest.latent_size
+        nothing = {name: np.full(1, np.nan) for name in self.names}
+        surprise = np.full((1, *self._shape), np.inf, np.float32)
+        return Statistics(nothing, surprise, np.full((1, size), np.nan, np.float32))
+
+    def _measure(self, checked: Array, condition: Array | None, draws: int, seed: int) -> Statistics:
         q = self._model.encode(checked, condition)
         draw = _sampler(q, draws, seed, self._model.bundle.manifest.latent_size)
         x = self._model.convert(checked)
