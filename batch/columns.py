@@ -18,7 +18,7 @@ Batch = dict[str, npt.NDArray[Any]]  # name -> (b, *shape), as Ray's batches of 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of rows: its `dtype` is 'int64', 'uint8', 'float32', 'float64' or 'str', its `shape` that of one row."""
+    """A column of rows: its `dtype` is a NumPy number's, as 'int64', 'bool' or 'str', its `shape` that of one row."""
 
     name: str
     dtype: str

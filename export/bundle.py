@@ -131,4 +131,5 @@ def _reference(found: Findings) -> parity.Reference:
     assert found.posterior is not None
     assert found.decoder is not None
     assert found.likelihood is not None
-    return parity.Reference(found.encoder, found.posterior, found.decoder, found.likelihood)
+    flow = None if found.prior is None else found.prior.flow
+    return parity.Reference(found.encoder, found.posterior, found.decoder, found.likelihood, flow)

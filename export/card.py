@@ -30,11 +30,6 @@ _LIKELIHOODS = {
 
 def render(manifest: Manifest, options: Mapping[str, object]) -> str:
     """CARD.md: event, distributions, graphs, figures, limits; `options` are those of the training run, if any."""
-    prior = {
-        "normal": "the standard normal",
-        "mixture": f"a mixture of {manifest.prior.constants.get('components', 0):.0f} normals of full covariance",
-        "none": "none: an autoencoder reconstructs, it does not generate",
-    }[manifest.prior.family]
     conditional = manifest.condition is not None
     given = " and its condition" if conditional else ""
     condition = f"Its condition: {condition_line(manifest.condition)}.\n" if manifest.condition else ""
@@ -46,7 +41,7 @@ def render(manifest: Manifest, options: Mapping[str, object]) -> str:
     return f"""# {manifest.name}
 
 A variational autoencoder. Its encoder takes an event{given} to q(z given x), {_posterior(manifest)};
-its decoder takes z{given} to p(x given z), {_likelihood(manifest.likelihood)}. The prior p(z) is {prior}.
+its decoder takes z{given} to p(x given z), {_likelihood(manifest.likelihood)}. The prior is {_prior(manifest)}.
 
 An event: {event_line(manifest.event)}.
 {condition}{about}
@@ -101,6 +96,20 @@ means; member k of the ensemble has draw k of them, the same on every machine.
 
 def _posterior(manifest: Manifest) -> str:
     return _POSTERIORS[manifest.posterior.family].format(size=manifest.latent_size)
+
+
+def _prior(manifest: Manifest) -> str:
+    spec = manifest.prior
+    given = "p(z given the condition)" if manifest.prior_follows_condition else "p(z)"
+    count = f"{spec.constants.get('components', 0):.0f} normals of full covariance"
+    labels = ", each label with weights of its own" if "labels" in spec.constants else ""
+    what = {
+        "normal": "the standard normal",
+        "mixture": f"a mixture of {count}{labels}",
+        "flow": "a normalizing flow: standard normal noise through prior.onnx, and back through prior_inverse.onnx",
+        "none": "none: an autoencoder reconstructs, it does not generate",
+    }[spec.family]
+    return f"{given}, {what}"
 
 
 def _likelihood(spec: Spec) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.export import graphs
+from vae_edge.export import flows, graphs
 from vae_edge.export.deviations import Placed, Uncertain
 from vae_edge.export.inspection import prepared
 from vae_edge.export.parameters import LOSSY
@@ -60,13 +60,18 @@ def draft(request: Request, found: Findings, *, name: str, producer: str, versio
     assert found.latent_size is not None
     files: dict[str, bytes] = {}
     described = {}
-    for part, wired in (("encoder", found.encoder), ("decoder", found.decoder)):
-        file = f"{part}.onnx"
-        files[file], described[part] = graphs.describe(found.graphs[part], file, _roles(wired), request.max_elements)
+    roles = {"encoder": _roles(found.encoder), "decoder": _roles(found.decoder)}
     prior = Spec(found.prior.family, (found.latent_size,))
+    if (flow := found.prior.flow) is not None:
+        roles |= {name: flow.roles(name) for name in flows.INPUTS}
+        prior = dataclasses.replace(prior, outputs={key: output for key, (_, output) in flows.OUTPUTS.items()})
+    for part, names in roles.items():
+        file = f"{part}.onnx"
+        files[file], described[part] = graphs.describe(found.graphs[part], file, names, request.max_elements)
     if found.prior.arrays is not None:
         files["prior.npz"] = priors.render(found.prior.arrays)
         constants = {"components": float(found.prior.components)}
+        constants |= {"labels": float(found.prior.labels)} if found.prior.labels else {}
         prior = dataclasses.replace(prior, constants=constants, file=File.of("prior.npz", files["prior.npz"]))
     said = None
     if found.placed is not None:
@@ -146,6 +151,8 @@ def with_probe(made: Draft, vae: VAE, reference: Reference, found: Findings) -> 
     values = reference.decode(z, given[1])
     ours = dict(zip(manifest.likelihood.outputs.values(), vae.model.decoder.run(z, given[1]), strict=True))
     arrays |= _canonical(reference, values, ours)
+    if reference.flow is not None:
+        arrays |= _flow_arrays(reference.flow, z, conditions)
     return made.with_file(manifest.probe.name, probe.render(arrays, manifest))
 
 
@@ -155,6 +162,19 @@ def _canonical(reference: Reference, theirs: dict[str, Float32], ours: dict[str,
         name: ours[name] if parameters[name].how in LOSSY else parameters[name].ours(value)
         for name, value in theirs.items()
     }
+
+
+def _flow_arrays(flow: flows.FlowSource, z: Float32, conditions: Array | None) -> dict[str, Array]:
+    """Inputs and outputs of the flow's graphs: noise from -2 to 2, and the decoder's latents."""
+    noise = np.linspace(-2, 2, z.size, dtype=np.float32).reshape(z.shape)
+    named = {name: output for name, (_, output) in flows.OUTPUTS.items()}
+    code_noise, log_det = flow.inverse(z, conditions)
+    inputs = {flows.INPUTS["prior"][0]: noise, flows.INPUTS["prior_inverse"][0]: z}
+    if flow.condition is not None:
+        assert conditions is not None
+        inputs[flow.label] = conditions
+    outputs = {"sample": flow.sample(noise, conditions), "noise": code_noise, "log_det": log_det}
+    return inputs | {named[name]: value for name, value in outputs.items()}
 
 
 def _latents(manifest: Manifest, arrays: dict[str, Array]) -> Float32:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vae_edge.export import resealing
 from vae_edge.runtime.bundle.manifest import Manifest
-from vae_edge.runtime.evaluation.metrics import ERROR, FLOOR, METRICS, MODE, NLL_SAMPLES
+from vae_edge.runtime.evaluation.metrics import ERROR, FLOOR, MEMBERS, METRICS, MODE, NLL_SAMPLES
 
 __all__ = ["section", "write"]
 
@@ -24,7 +24,7 @@ def section(said: Manifest) -> str:
         f"| {_title(name, found)} | {_number(name, value)}{_beside(name, ERROR, found, ' +- ')} "
         f"| {_beside(name, MODE, found)} | {_beside(name, FLOOR, found)} |"
         for name, value in sorted(found.items(), key=lambda item: _place(item[0]))
-        if not name.endswith((FLOOR, MODE, ERROR)) and name != NLL_SAMPLES
+        if not name.endswith((FLOOR, MODE, ERROR)) and name not in (NLL_SAMPLES, MEMBERS)
     ]
     table = [
         "Computed on test events by the runtime on these graphs; likelihoods are of one event. Figures of samples are",
@@ -73,7 +73,9 @@ def _place(name: str) -> int:
 
 def _title(name: str, metrics: Mapping[str, float]) -> str:
     title = METRICS[name].title if name in METRICS else name.replace("_", " ")
-    return f"{title}, K = {metrics[NLL_SAMPLES]:,.0f}" if name == "nll" and NLL_SAMPLES in metrics else title
+    beside = {"nll": ("K", NLL_SAMPLES), "members_nll": ("M", MEMBERS)}
+    letter, count = beside.get(name, ("", ""))
+    return f"{title}, {letter} = {metrics[count]:,.0f}" if count in metrics else title
 
 
 def _number(name: str, value: float) -> str:

@@ -60,7 +60,7 @@ def inspect(request: Request) -> Findings:
         return found
     _inspect_decoder(request, found)
     with _Collected(found):
-        found.prior = priors.read(_default_prior(request.prior, found), found.latent_size)
+        found.prior = priors.read(_default_prior(request.prior, found), found.latent_size, found.condition)
     _build(request, found)
     return found
 
@@ -146,7 +146,7 @@ def _vetoes(label: str, reading: Reading, members: Members, call: Callable[[slic
 
 
 def _build(request: Request, found: Findings) -> None:
-    """The graphs of both, and why the runtime would refuse them."""
+    """The graphs of both and of a flow, and why the runtime would refuse them."""
     found.graphs = {}
     for name, source, wired, reading in (
         ("encoder", request.encoder, found.encoder, found.posterior),
@@ -166,6 +166,9 @@ def _build(request: Request, found: Findings) -> None:
         found.problems += [problem for problem in said if problem.split(" ")[0] not in told]
         found.notes += remarks
         found.graphs[name] = model
+    if found.prior is not None and found.prior.flow is not None:
+        with _Collected(found):
+            found.graphs |= found.prior.flow.graphs(request.opset)
 
 
 def _placed(request: Request, wired: Wired, reading: Reading) -> tuple[onnx.ModelProto, deviations.Placed]:

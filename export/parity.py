@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.export import flow_parity
+from vae_edge.export.flows import FlowSource
 from vae_edge.export.parameters import Parameter, Reading
 from vae_edge.export.sources.members import Members
 from vae_edge.export.wiring import BATCH, Wired
@@ -30,11 +32,14 @@ Values = dict[str, npt.NDArray[np.float32]]
 
 
 class Reference:
-    """What a user's encoder and decoder give, as the parameters of a bundle."""
+    """What a user's encoder and decoder give, as the parameters of a bundle, and a flow prior."""
 
-    def __init__(self, encoder: Wired, posterior: Reading, decoder: Wired, likelihood: Reading) -> None:
+    def __init__(
+        self, encoder: Wired, posterior: Reading, decoder: Wired, likelihood: Reading, flow: FlowSource | None = None
+    ) -> None:
         self._encoder, self._posterior = encoder, posterior
         self._decoder, self._likelihood = decoder, likelihood
+        self.flow = flow
 
     def encode(self, x: Array, condition: Array | None) -> Values:
         """The posterior's parameters as the model gives them, by tensor; `x` is what the encoder's graph reads."""
@@ -85,6 +90,8 @@ def measure(reference: Reference, vae: VAE, examples: Array, conditions: Array |
     latents += _draws(vae, conditions)
     for start, (what, z, given) in zip(_starts(latents), latents, strict=True):
         hold(start, what, reference.decode(z, given), decoder.run(z, given), decoded)
+    if reference.flow is not None:
+        worst |= flow_parity.measure(reference.flow, vae, latents, tolerance)
     return worst
 
 
@@ -95,8 +102,9 @@ def _values(reading: Reading, members: Members, n: int) -> Values:
 def _draws(vae: VAE, conditions: Array | None) -> Iterator[tuple[str, Array, Array | None]]:
     if vae.manifest.prior.family == registry.NO_PRIOR:
         return
-    z = vae.prior.sample(PRIOR_DRAWS, seed=0)
     given = None if conditions is None else conditions[np.arange(PRIOR_DRAWS) % len(conditions)]
+    prior = vae.model.prior.given(given)
+    z = prior.sample(() if prior.batch_shape else PRIOR_DRAWS, seed=0)
     for at in range(0, PRIOR_DRAWS, BATCH):
         here = slice(at, at + BATCH)
         yield "prior draw", z[here], None if given is None else given[here]

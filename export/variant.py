@@ -18,7 +18,6 @@ from vae_edge.runtime import VAE, events, probe
 from vae_edge.runtime.bundle import guard, priors
 from vae_edge.runtime.bundle.manifest import File, Graph, Manifest, seal
 from vae_edge.runtime.distributions import registry
-from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.errors import CheckFailed, InputError
 from vae_edge.runtime.evaluation import likelihood
 from vae_edge.runtime.session import onnxruntime
@@ -29,6 +28,7 @@ __all__ = ["CALIBRATION", "IMAGES", "MAX_NATS", "SAMPLES", "about", "lost", "mak
 CALIBRATION = 1024  # training events; 512 cost as little
 IMAGES, SAMPLES = 1000, 100  # validation events, and draws of z for each
 MAX_NATS = 0.5
+KEPT = ("prior", "prior_inverse")  # a flow stays in float32: of half precision, its inverse would undo it no more
 
 Array = npt.NDArray[Any]
 Events = tuple[Array, Array | None]  # prepared, and the condition of each
@@ -48,6 +48,9 @@ def make(whole: VAE, draft: Draft, folder: Path, precision: str, calibration: Ev
     inputs = _inputs(whole, calibration[0][:CALIBRATION]) if precision == "int8" else {}
     changed: dict[str, Graph] = {}
     for name, graph in said.graphs.items():
+        if name in KEPT:
+            changed[name] = graph
+            continue
         model = onnx.load_model_from_string(files[graph.file.name])
         small = quantize.int8(model, inputs[name], name) if inputs else quantize.float16(model)
         data = small.SerializeToString(deterministic=True)
@@ -71,7 +74,11 @@ def make(whole: VAE, draft: Draft, folder: Path, precision: str, calibration: Ev
     ours = zip(_names(said.encoder), vae.model.encoder.run(x, conditions[0]), strict=True)
     ours_decoded = zip(_names(said.decoder), vae.model.decoder.run(arrays[latent], conditions[1]), strict=True)
     arrays = arrays | dict(ours) | dict(ours_decoded)
-    return made.with_file(said.probe.name, probe.render(arrays, made.manifest, _spread(vae, *others, test)))
+    spread = _spread(vae, *others, test)
+    for name in KEPT:
+        for output in _names(said.graphs[name]) if name in said.graphs else ():
+            spread.append(probe.TOLERANCE * max(1.0, float(np.abs(arrays[output]).max())))
+    return made.with_file(said.probe.name, probe.render(arrays, made.manifest, spread))
 
 
 def lost(
@@ -123,8 +130,7 @@ def _inputs(whole: VAE, prepared: Array) -> dict[str, Array]:
 
 def _arrays(whole: VAE) -> dict[str, Array]:
     """A mixture prior's, as a float32 bundle stores them."""
-    prior = whole.prior
-    assert isinstance(prior, Mixture)
+    prior = whole.model.prior.mixture
     return priors.arrays(prior.weights, prior.loc, prior.scale_tril)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from vae_edge.runtime.bundle.manifest import Condition
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["Label", "check", "example", "indices", "listed"]
+__all__ = ["Label", "check", "count", "example", "indices", "listed"]
 
 Array = npt.NDArray[Any]
 Label = int | str | Sequence[int | str] | Array
@@ -37,6 +37,14 @@ def check(condition: Condition | None, label: Label | None, vector: npt.ArrayLik
     if label is not None or vector is None:
         raise InputError(f"this model should be given {condition.size} numbers an event; use condition=")
     return _vectors(condition, vector, n)
+
+
+def count(label: Label | None, vector: npt.ArrayLike | None) -> int | None:
+    """How many events labels or vectors are given for; None where one is given for all."""
+    if label is not None:
+        return None if isinstance(label, str) or np.ndim(label) == 0 else len(label)  # type: ignore[arg-type]
+    rows = np.asarray(vector)
+    return len(rows) if rows.ndim == 2 else None
 
 
 def example(condition: Condition | None, n: int) -> Array | None:

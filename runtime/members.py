@@ -52,10 +52,10 @@ def weights_of(posterior: Posterior, member: int) -> Float32:
 class Members:
     """The decoders of an ensemble. May be used from many threads; a forked child builds sessions of its own."""
 
-    def __init__(self, posterior: Posterior, build: Callable[[bytes], Session]) -> None:
-        """`build` makes a session of a member's graph."""
+    def __init__(self, posterior: Posterior, build: Callable[[bytes], Session], most: int = MOST) -> None:
+        """`build` makes a session of a member's graph; at most `most` of them are kept."""
         self.posterior, self._build = posterior, build
-        self.most = max(1, min(MOST, MOST_NUMBERS // max(1, len(posterior.loc))))
+        self.most = max(1, min(most, MOST, MOST_NUMBERS // max(1, len(posterior.loc))))
         self._kept: OrderedDict[int, Session] = OrderedDict()
         self._lock = threading.Lock()
         _everyone.add(self)

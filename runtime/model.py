@@ -1,4 +1,4 @@
-"""A bundle's two graphs at work: events and latents in, distributions out, part by part on several threads.
+"""A bundle's graphs at work: events and latents in, distributions out, part by part on several threads.
 
 Arguments have been checked by `vae.VAE`.
 """
@@ -19,6 +19,7 @@ from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.errors import InputError, UnsafeBundle
 from vae_edge.runtime.members import Members
 from vae_edge.runtime.noise import Purpose
+from vae_edge.runtime.prior import Prior
 from vae_edge.runtime.session import PROVIDERS, Session, check_threads
 
 __all__ = ["BATCH_SIZE", "Model"]
@@ -31,7 +32,7 @@ BATCH_SIZE = 256  # events of a stream's batch, and the most of a session run
 
 
 class Model:
-    """The sessions of a bundle's encoder and decoder, and what their outputs parameterise."""
+    """The sessions of a bundle's graphs, what their outputs parameterise, and its prior."""
 
     def __init__(
         self,
@@ -66,10 +67,20 @@ class Model:
         self.encoder = Session(
             "encoder", bundle[encoder.file], encoder, outputs, provider=self.decoder.provider, lazy=True, **options
         )
+        flow = manifest.prior.outputs
+        read = {"prior": ("sample",), "prior_inverse": ("noise", "log_det")} if flow else {}
+        sessions = {
+            name: Session(
+                name, bundle[manifest.graphs[name].file], manifest.graphs[name], tuple(flow[key] for key in keys),
+                provider=self.decoder.provider, lazy=True, **options,
+            )
+            for name, keys in read.items()
+        }  # fmt: skip
         workers = self.threads if in_parts and self.decoder.provider == PROVIDERS["cpu"] else 1
         batches = _batches(bundle, workers, max_elements)
         self._workers = workers if batches else 1
         self._batches = batches or {name: cost.batch for name, cost in bundle.costs.items()}
+        self.prior = Prior(bundle, sessions, min(self._batches[name] for name in ("decoder", *sessions)))
 
     def convert(self, checked: Array) -> Float32:
         """Events that `events.check` gave, as the model knows them: float32 (B, *event_shape)."""
@@ -109,6 +120,17 @@ class Model:
             shift, scale = self._affine  # the graph parameterises (x - shift) / scale
             parameters = {"loc": parameters["loc"] * scale + shift, "scale": parameters["scale"] * scale}
         return self._likelihood.from_parameters(parameters, spec.constants, spec.event_shape, Purpose.PIXEL)
+
+    def generate(self, n: int, head: str, seed: int, start: int, condition: Array | None,
+                 members: int | None = None) -> Float32:  # fmt: skip
+        """The events that a head makes of draws `start` to `start` + n of the prior, float32 (n, *event_shape)."""
+
+        def latents(part: slice) -> Float32:
+            prior = self.prior.given(None if condition is None else condition[part])
+            count = () if prior.batch_shape else part.stop - part.start
+            return prior.sample(count, seed=seed, start=start + part.start)
+
+        return self.render(n, latents, head, seed, start, condition, members=members)
 
     def render(self, n: int, latents: Inputs, head: str, seed: int, start: int, condition: Array | None, *,
                member: int | None = None, members: int | None = None) -> Float32:  # fmt: skip
@@ -197,7 +219,9 @@ def _members(bundle: Bundle, decoder: Session, outputs: tuple[str, ...], options
             raise UnsafeBundle(f"{graph.file.name}: a member costs more to run than the decoder does; do not use it")
         return Session("decoder", data, graph, outputs, provider=decoder.provider, lazy=True, **options)
 
-    return Members(deviations.parse(said, bundle[said.file], bundle[graph.file]), build)
+    # A session keeps the memory of its largest run: all that are kept stay within the bound together.
+    most = max_elements // bundle.costs["decoder"].elements
+    return Members(deviations.parse(said, bundle[said.file], bundle[graph.file]), build, most)
 
 
 def _parameters(spec: Spec, outputs: list[Float32]) -> dict[str, Float32]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from vae_edge.runtime import events
 from vae_edge.runtime.bundle import npz
-from vae_edge.runtime.bundle.manifest import FP32, Image, Manifest, Tensor
+from vae_edge.runtime.bundle.manifest import FP32, Graph, Image, Manifest, Tensor
 from vae_edge.runtime.errors import CheckFailed, InputError, IntegrityError
 from vae_edge.runtime.vae import VAE
 
@@ -24,20 +24,24 @@ __all__ = ["TOLERANCE", "allowed", "check", "compare", "differences", "outputs",
 
 TOLERANCE = 1e-4  # of a value v, TOLERANCE * max(1, |v|) is allowed
 
+FLOW_INPUTS = {"prior": "noise", "prior_inverse": "latent"}
+ORDER = ("encoder", "decoder", "prior", "prior_inverse")
+
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 
 
 def outputs(manifest: Manifest) -> list[str]:
-    """The names of the outputs that the posterior and the likelihood read: the encoder's, then the decoder's."""
-    return [*manifest.posterior.outputs.values(), *manifest.likelihood.outputs.values()]
+    """The names of the outputs that a distribution reads: the posterior's, the likelihood's, then a flow's."""
+    specs = (manifest.posterior, manifest.likelihood, manifest.prior)
+    return [name for spec in specs for name in spec.outputs.values()]
 
 
 def render(arrays: Arrays, manifest: Manifest, tolerance: npt.ArrayLike | None = None) -> bytes:
     """The bytes of a probe: `arrays` holds inputs (P, ...) and their outputs, by the names of the graphs' tensors.
 
     The event is stored as it was prepared, not standardised. For fp16 and int8, `tolerance` has one number for each
-    output of the encoder, then for each of the decoder.
+    output of the encoder, then for each of the decoder, and of a flow's `prior` and `prior_inverse`.
     """
     stored = {
         name: np.asarray(arrays[name]).astype(dtype) for name, (dtype, _) in _layout(manifest).items() if name in arrays
@@ -74,12 +78,17 @@ def differences(vae: VAE, arrays: Arrays) -> dict[str, float]:
     event, latent = (_input(graph.input(role)) for graph, role in ((encoder, "event"), (decoder, "latent")))
     given = [None if (each := graph.input("condition")) is None else arrays[each.name] for graph in (encoder, decoder)]
     x = events.standardise(arrays[event.name].astype(np.float32), manifest.event)
-    found = [*model.encoder.run(x, given[0]), *model.decoder.run(arrays[latent.name], given[1])]
+    values = dict(zip(manifest.posterior.outputs.values(), model.encoder.run(x, given[0]), strict=True))
+    decoded = model.decoder.run(arrays[latent.name], given[1])
+    values |= zip(manifest.likelihood.outputs.values(), decoded, strict=True)
+    if flow := manifest.prior.outputs:
+        noise, code = (_input(manifest.graphs[name].input(role)).name for name, role in FLOW_INPUTS.items())
+        named = manifest.graphs["prior"].input("condition")
+        rows = None if named is None else arrays[named.name]
+        values[flow["sample"]] = model.prior.graphs.forward(arrays[noise], rows)
+        values[flow["noise"]], values[flow["log_det"]] = model.prior.graphs.inverse(arrays[code], rows)
     relative = manifest.precision == FP32
-    return {
-        name: compare(value, arrays[name], relative=relative)
-        for name, value in zip(outputs(manifest), found, strict=True)
-    }
+    return {name: compare(values[name], arrays[name], relative=relative) for name in outputs(manifest)}
 
 
 def compare(value: Array, expected: Array, *, relative: bool = True) -> float:
@@ -111,7 +120,7 @@ def _layout(manifest: Manifest) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Each array of a probe: its dtype, and its shape with -1 for the number of events."""
     thresholded = isinstance(manifest.event, Image) and manifest.event.threshold is not None
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for graph in (manifest.encoder, manifest.decoder):
+    for graph in _graphs(manifest):
         for tensor in (*graph.inputs, *graph.outputs):
             dtype = {"float32": "<f4", "int32": "<i4", "int64": "<i8"}[tensor.dtype]
             if tensor.role == "event" and thresholded:
@@ -121,7 +130,12 @@ def _layout(manifest: Manifest) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def _all_outputs(manifest: Manifest) -> list[str]:
-    return [tensor.name for graph in (manifest.encoder, manifest.decoder) for tensor in graph.outputs]
+    return [tensor.name for graph in _graphs(manifest) for tensor in graph.outputs]
+
+
+def _graphs(manifest: Manifest) -> list[Graph]:
+    """The graphs in the order of a probe's tolerances."""
+    return [manifest.graphs[name] for name in ORDER if name in manifest.graphs]
 
 
 def _input(tensor: Tensor | None) -> Tensor:

@@ -128,6 +128,13 @@ class Session:
             self.provider, self._session = self._choose(provider)
         _sessions.add(self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_session": None}  # built again where it arrives, at the first run
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        _sessions.add(self)
+
     @property
     def inference_session(self) -> Any:
         """ONNX Runtime's own `InferenceSession`; it is built here where there is none yet."""

@@ -14,17 +14,16 @@ import numpy.typing as npt
 
 from vae_edge.runtime import bundle as bundles
 from vae_edge.runtime import conditions, events, heads, noise
-from vae_edge.runtime.bundle import Bundle, guard, priors
+from vae_edge.runtime.bundle import Bundle, guard
 from vae_edge.runtime.bundle.manifest import Condition, Image, Manifest
 from vae_edge.runtime.conditions import Label
-from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
+from vae_edge.runtime.distributions.flow import Flow
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.members import check_count, check_member
 from vae_edge.runtime.model import BATCH_SIZE, Model
-from vae_edge.runtime.noise import Purpose
 from vae_edge.runtime.origin import Origin
 from vae_edge.runtime.scoring.scorer import Score, Scorer
 
@@ -77,7 +76,6 @@ class VAE:
     def _open(self, bundle: Bundle, options: Mapping[str, Any]) -> None:
         self.bundle = bundle
         self._condition = bundle.manifest.condition
-        self._prior = _prior(bundle)
         self.model = Model(bundle, **options)
 
     @classmethod
@@ -95,7 +93,7 @@ class VAE:
         """The VAE of a bundle: the name of one that is built in, as 'mnist', or a folder, as './mnist' or a Path.
 
         `provider` is `auto` (the best that works; `.provider` says which), `cpu`, `cuda`, ... or one of ONNX Runtime's
-        own names, with its `provider_options`. It runs every operator of both graphs, or ProviderError is raised;
+        own names, with its `provider_options`. It runs every operator of all graphs, or ProviderError is raised;
         `cuda+cpu` lets the CPU run the operators that CUDA does not have. `threads` is how many a call may use
         (default: the CPUs that this process may use).
 
@@ -115,8 +113,9 @@ class VAE:
         vae._origin = vae._origin.at_its_folder(max_file_bytes)
         return vae
 
-    # These four are set where the VAE is made. One that arrived by pickle has them at their first use: an error is then
-    # raised in the task that uses it. Raised while a pool unpickles, it would end the worker, and some pools wait on.
+    # These three are set where the VAE is made. One that arrived by pickle has them at their first use: an error is
+    # then raised in the task that uses it. Raised while a pool unpickles, it would end the worker, and some pools wait
+    # on.
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -125,12 +124,8 @@ class VAE:
 
     @cached_property
     def model(self) -> Model:
-        """The two graphs at work."""
+        """The graphs at work."""
         return _arrived(self._origin).model
-
-    @cached_property
-    def _prior(self) -> Normal | Mixture | None:
-        return _arrived(self._origin)._prior
 
     @cached_property
     def _condition(self) -> Condition | None:
@@ -138,7 +133,7 @@ class VAE:
 
     @cached_property
     def _scorer(self) -> Scorer:
-        return Scorer(self.model, self._prior)
+        return Scorer(self.model)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _OPENED}
@@ -203,13 +198,24 @@ class VAE:
         return self.manifest.deviations is not None
 
     @property
-    def prior(self) -> Normal | Mixture:
-        """p(z), of batch_shape () and event_shape (L,); raises InputError for an autoencoder, which has none."""
-        if self._prior is None:
-            raise InputError(
-                f"{self.manifest.name!r} is an autoencoder: it has no prior to generate from; it can reconstruct"
-            )
-        return self._prior
+    def prior(self) -> Normal | Mixture | Flow:
+        """p(z), of batch_shape () and event_shape (L,).
+
+        Raises InputError for an autoencoder, which has none, and where p(z) follows the condition: see `prior_given`.
+        """
+        return self.model.prior.alone()
+
+    def prior_given(
+        self, *, label: Label | None = None, condition: npt.ArrayLike | None = None
+    ) -> Normal | Mixture | Flow:
+        """p(z|y) of a conditional model, of event_shape (L,); where the prior follows no condition it is `prior`.
+
+        One `label`, or one `condition` (size,), gives batch_shape (); a sequence of B labels, or (B, size) numbers,
+        batch_shape (B,). Raises InputError.
+        """
+        n = conditions.count(label, condition)
+        rows = conditions.check(self._condition, label, condition, n or 1)
+        return self.model.prior.given(rows, is_batch=n is not None)
 
     def prepare(self, x: npt.ArrayLike) -> Float32:
         """Events as the model knows them, float32 (B, *event_shape): what `encode` and `log_prob` make of them first.
@@ -272,14 +278,11 @@ class VAE:
         prior.
         """
         n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
-        prior, several = self.prior, self._several(members)
+        several = self._several(members)
+        self.model.prior.expect()
         heads.check(head)
         given = conditions.check(self._condition, label, condition, n)
-
-        def latents(part: slice) -> Float32:
-            return prior.sample(part.stop - part.start, seed=seed, start=start + part.start)
-
-        return self.model.render(n, latents, head, seed, start, given, members=several)
+        return self.model.generate(n, head, seed, start, given, several)
 
     def stream(
         self,
@@ -300,18 +303,15 @@ class VAE:
         """
         n, size = _count("n", n), _count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
-        self.prior, heads.check(head)  # raises now, not at the first batch
+        self.model.prior.expect()  # raises now, not at the first batch
+        heads.check(head)
         several = self._several(members)
         given = conditions.check(self._condition, label, condition, n)
 
         def batch(at: int) -> Float32:
             here = slice(at, min(n, at + size))
-
-            def latents(part: slice) -> Float32:
-                return self.prior.sample(part.stop - part.start, seed=seed, start=start + at + part.start)
-
             rows = None if given is None else given[here]
-            return self.model.render(here.stop - at, latents, head, seed, start + at, rows, members=several)
+            return self.model.generate(here.stop - at, head, seed, start + at, rows, several)
 
         return (batch(at) for at in range(0, n, size))
 
@@ -416,22 +416,12 @@ class VAE:
         return narrow
 
 
-_OPENED = ("bundle", "model", "_prior", "_condition", "_scorer")
+_OPENED = ("bundle", "model", "_condition", "_scorer")
 
 
 @lru_cache(maxsize=2)  # a worker opens a VAE once, however many tasks bring it
 def _arrived(origin: Origin) -> VAE:
     return VAE(origin.read(), **origin.options)
-
-
-def _prior(bundle: Bundle) -> Normal | Mixture | None:
-    spec, precision = bundle.manifest.prior, bundle.manifest.precision
-    (size,) = spec.event_shape
-    if spec.family == registry.NO_PRIOR:
-        return None
-    if spec.file is None:
-        return Normal(np.zeros(size), np.ones(size), purpose=Purpose.PRIOR)
-    return priors.parse(bundle[spec.file], spec.file.name, int(spec.constants["components"]), size, precision)
 
 
 def _count(name: str, value: SupportsIndex) -> int:

@@ -18,10 +18,11 @@ from vae_edge.runtime import probe
 from vae_edge.runtime.bundle import deviations, guard, manifest, reading
 from vae_edge.runtime.bundle.manifest import Condition, File, Graph, Image, Spec, Tensor, Vector
 
-__all__ = ["DIGITS", "KINDS", "NAMES", "Model", "build", "make", "uncertain"]
+__all__ = ["DIGITS", "FLOWS", "KINDS", "NAMES", "Model", "build", "make", "uncertain"]
 
 L = 3  # the size of z
 OPSET = 18
+FLOW = {"sample": "sample", "noise": "code_noise", "log_det": "code_log_det"}
 NAMES = ("age", "height", "weight", "income, yearly", "dose")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -43,6 +44,24 @@ class Model:
     condition: Condition | None
     code: Array
     image: Array
+    flow: Array | None = None  # (1 + C + 1, 4): the coupling of a flow prior, with a row of biases
+
+    def to_noise(self, z: Array, condition: Array | None = None) -> tuple[Array, Array]:
+        """The noise of z by the flow prior, and log |det d noise / d z|, in float64."""
+        kept, log_scale, shift = self._coupled(z, condition)
+        changed = np.asarray(z, np.float64)[:, 1:] * np.exp(log_scale) + shift
+        return np.concatenate([kept, changed], axis=1), log_scale.sum(axis=1)
+
+    def from_noise(self, noise: Array, condition: Array | None = None) -> Array:
+        """z of noise by the flow prior, in float64."""
+        kept, log_scale, shift = self._coupled(noise, condition)
+        return np.concatenate([kept, (np.asarray(noise, np.float64)[:, 1:] - shift) * np.exp(-log_scale)], axis=1)
+
+    def _coupled(self, z: Array, condition: Array | None) -> tuple[Array, Array, Array]:
+        assert self.flow is not None
+        kept = np.asarray(z, np.float64)[:, :1]
+        raw = self._beside(kept, condition) @ self.flow[:-1].astype(np.float64) + self.flow[-1]
+        return kept, np.tanh(raw[:, :2]), raw[:, 2:]
 
     def encode(self, x: Array, condition: Array | None = None) -> dict[str, Array]:
         """The parameters of q(z|x) of events in their own units."""
@@ -79,8 +98,20 @@ class Model:
         arrays = {"x": x, "z": z, "given": given} | self.encode(x, given)
         arrays |= {self._output(name): value for name, value in self.decode(z, given).items()}
         data = {"encoder.onnx": self._encoder(), "decoder.onnx": self._decoder()}
+        if self.flow is not None:
+            noise = weights(8, 4, L)
+            arrays |= {"noise": noise, "sample": self.from_noise(noise, given), "code": z}
+            arrays |= zip(("code_noise", "code_log_det"), self.to_noise(z, given), strict=True)
+            data |= {"prior.onnx": self._prior(), "prior_inverse.onnx": self._prior_inverse()}
         files = {name: File.of(name, content) for name, content in data.items()}
         decoder = {self._output(name): shape for name, shape in self._decoded().items()}
+        flow = {}
+        if self.flow is not None:
+            inverse = {"code_noise": (L,), "code_log_det": ()}
+            flow = {
+                "prior": self._graph(files["prior.onnx"], data, "noise", (L,), "noise", {"sample": (L,)}),
+                "prior_inverse": self._graph(files["prior_inverse.onnx"], data, "code", (L,), "latent", inverse),
+            }
         said = manifest.Manifest(
             schema=manifest.SCHEMA,
             name=self.name,
@@ -92,10 +123,11 @@ class Model:
             graphs={
                 "encoder": self._graph(files["encoder.onnx"], data, "x", self.event.shape, "event", self._encoded()),
                 "decoder": self._graph(files["decoder.onnx"], data, "z", (L,), "latent", decoder),
-            },
+            }
+            | flow,
             posterior=self.posterior,
             likelihood=self.likelihood,
-            prior=Spec("normal", (L,)),
+            prior=Spec("flow", (L,), FLOW) if self.flow is not None else Spec("normal", (L,)),
             deviations=None,
             precision="fp32",
             probe=File("probe.npz", 1, "0" * 64),
@@ -194,6 +226,35 @@ class Model:
                 onnx.node("Add", ["scale_soft", onnx.constant(np.float32([0.125]))], [self._output(name)])
         return onnx.render({self._output(name): shape for name, shape in shapes.items()})
 
+    def _prior(self) -> bytes:
+        onnx = self._coupling("noise")
+        onnx.node("Sub", ["changed", "shift"], ["moved"])
+        onnx.node("Neg", ["log_scale"], ["less"])
+        onnx.node("Exp", ["less"], ["scale"])
+        onnx.node("Mul", ["moved", "scale"], ["scaled"])
+        onnx.node("Concat", ["kept", "scaled"], ["sample"], axis=1)
+        return onnx.render({"sample": (L,)})
+
+    def _prior_inverse(self) -> bytes:
+        onnx = self._coupling("code")
+        onnx.node("Exp", ["log_scale"], ["scale"])
+        onnx.node("Mul", ["changed", "scale"], ["scaled"])
+        onnx.node("Add", ["scaled", "shift"], ["moved"])
+        onnx.node("Concat", ["kept", "moved"], ["code_noise"], axis=1)
+        onnx.node("ReduceSum", ["log_scale", onnx.constant(np.array([1]))], ["code_log_det"], keepdims=0)
+        return onnx.render({"code_noise": (L,), "code_log_det": ()})
+
+    def _coupling(self, name: str) -> _Onnx:
+        """The halves `kept` and `changed` of an input, with `log_scale` and `shift` for the second."""
+        assert self.flow is not None
+        onnx = _Onnx({name: (L,)}, self.condition)
+        onnx.node("Split", [name, onnx.constant(np.array([1, L - 1]))], ["kept", "changed"], axis=1)
+        flow = onnx.constant(self.flow[:-1]), onnx.constant(self.flow[-1])
+        onnx.node("Gemm", [onnx.beside("kept"), *flow], ["raw"])
+        onnx.node("Split", ["raw", onnx.constant(np.array([2, 2]))], ["bend", "shift"], axis=1)
+        onnx.node("Tanh", ["bend"], ["log_scale"])
+        return onnx
+
 
 class _Onnx:
     """A graph in the making."""
@@ -246,8 +307,12 @@ class _Onnx:
 
 
 def build(kind: str) -> Model:
-    """The model of one of KINDS."""
-    return make(kind, *KINDS[kind])
+    """The model of one of KINDS or FLOWS."""
+    if kind not in FLOWS:
+        return make(kind, *KINDS[kind])
+    model = make(kind, _BINARY, _LOGITS, FLOWS[kind], False)
+    extra = 0 if model.condition is None else model.condition.size
+    return dataclasses.replace(model, flow=weights(7, 1 + extra + 1, 4))
 
 
 def make(name: str, event: Image | Vector, likelihood: Spec, condition: Condition | None, tril: bool) -> Model:
@@ -318,4 +383,11 @@ KINDS: dict[str, tuple[Image | Vector, Spec, Condition | None, bool]] = {
     "index": (_BINARY, _LOGITS, Condition("index", 4, ("spades", "hearts", "diamonds", "clubs")), False),
     "vector": (_BINARY, _LOGITS, Condition("vector", 2, ("pitch", "yaw")), False),
     "labelled-table": (_TABLE, Spec("normal", (5,), _BOTH), Condition("one_hot", 2, ("cat", "dog")), False),
+}
+# kind -> condition, of bundles with a flow prior
+FLOWS: dict[str, Condition | None] = {
+    "flow": None,
+    "flow-labels": KINDS["labels"][2],
+    "flow-index": KINDS["index"][2],
+    "flow-vector": KINDS["vector"][2],
 }

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import pickle
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vae_edge.runtime import VAE, VaeEdgeError
+from vae_edge.runtime import VAE, Flow, VaeEdgeError
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("runtime", "pictures", "export")
@@ -74,6 +75,13 @@ def mixture() -> Any:
     return resolve("vae_edge.runtime.Mixture")(weights, loc, [[[1.0, 0.0], [0.5, 2.0]]] * 3)
 
 
+def flow() -> Any:
+    from tests import bundles
+
+    with tempfile.TemporaryDirectory() as folder:
+        return VAE.load(bundles.build("flow").write(Path(folder) / "b"), threads=1).prior
+
+
 def notices() -> Any:
     found = resolve("vae_edge.pictures.Notices")()
     found.note("frames", "a.gif")
@@ -92,6 +100,7 @@ EXAMPLES: dict[str, Callable[[], Any] | None] = {
     "vae_edge.runtime.Deterministic": of("vae_edge.runtime.Deterministic", [[0.5, -1.0]]),
     "vae_edge.runtime.DiscretizedLogistic": of("vae_edge.runtime.DiscretizedLogistic", np.full((2, 3, 3, 1), 0.5), 0.1),
     "vae_edge.runtime.Distribution": decoded,
+    "vae_edge.runtime.Flow": flow,
     "vae_edge.runtime.Manifest": lambda: VAE.load(TINY).manifest,
     "vae_edge.runtime.Mixture": mixture,
     "vae_edge.runtime.MultivariateNormalTriL": tril,
@@ -135,6 +144,9 @@ def content(value: Any) -> Any:
     if isinstance(value, VAE):
         p = value.decode(value.prior.sample(2, seed=3), **({"label": 0} if value.labels else {}))
         return content(p), value.manifest, value.provider, value.threads, repr(value)
+    if isinstance(value, Flow):  # its graphs run in sessions, which differ
+        z = value.sample(2, seed=3)
+        return content(z), content(value.log_prob(z)), repr(value)
     if isinstance(value, np.ndarray):
         return str(value.dtype), value.shape, value.tobytes()
     if isinstance(value, (list, tuple)):

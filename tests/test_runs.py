@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,3 +55,22 @@ def test_the_page_has_both_tables():
 
 def test_a_commit_is_named():
     assert len(runs.commit().rstrip("+")) in (1, 7)
+
+
+def test_a_soak_says_what_its_tests_have_measured_and_how_many_passed(monkeypatch):
+    told = runpy.run_path(str(Path(__file__).parent / "soak" / "conftest.py"))["Told"]()
+    for when, outcome, properties in (
+        ("setup", "passed", []),
+        ("call", "passed", [("result", "9 swaps"), ("other", "no")]),
+        ("teardown", "passed", [("result", "9 swaps")]),
+        ("call", "failed", []),
+        ("setup", "skipped", []),
+    ):
+        report = SimpleNamespace(nodeid="tests/soak/test_a.py::b", when=when, outcome=outcome, duration=0.4)
+        report.user_properties = properties
+        told.pytest_runtest_logreport(report)
+    rows: list[list[object]] = []
+    monkeypatch.setattr(runs, "commit", lambda: "1234567")
+    monkeypatch.setattr(runs, "publish", lambda table, found: rows.extend(found))
+    told.pytest_sessionfinish()
+    assert rows == [["`test_a.py`", "1234567", "9 swaps; 1 failed; 1 passed; 1 skipped", "2 s"]]

@@ -37,11 +37,8 @@ def resolve(config: Config, training: Dataset, say: Say) -> Config:
             f"{name}: has no labels for a conditional model: give mnist, fashion-mnist, digits, an IDX folder, images "
             "in one subfolder a class, an .npz with y_train and y_test, or a .csv with --label-column"
         )
-    if config.conditional and config.prior == "mixture":
-        say(
-            "prior mixture: fitted to the codes of all labels together, so that a draw may look like another label's; "
-            "--prior normal follows the label more closely"
-        )
+    if config.conditional and config.prior == "normal":
+        say("prior normal: the same for all labels; with --prior mixture or flow it follows the label more closely")
     if training.is_table:
         return _for_a_table(config, training, say)
     network = "conv" if config.network == "auto" else config.network

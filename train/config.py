@@ -89,10 +89,14 @@ class Config:
     )
     beta: float = _option(1.0, "Weight of the KL term, with --objective beta.")
     samples: int = _option(5, "Draws of z an image, with --objective iwae: each costs a run of the decoder.")
-    prior: Literal["normal", "mixture"] = _option(
-        "normal", "p(z): the standard normal, or a mixture of normals fitted to the codes after each epoch."
+    prior: Literal["normal", "mixture", "flow"] = _option(
+        "normal",
+        "p(z): the standard normal; a mixture of normals, fitted to the codes after each epoch; or a normalizing flow, "
+        "learned with the networks. With --conditional, mixture and flow follow the label.",
     )
     components: int = _option(50, "Components of the mixture prior, each with a covariance of its own.")
+    flow_blocks: int = _option(8, "Affine couplings of the flow prior.")
+    flow_width: int = _option(64, "Units of a hidden layer of a coupling's network, which has two.")
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
     free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")
     epochs: int = _option(20, "Passes over the training data.")
@@ -115,7 +119,7 @@ class Config:
                 raise InputError(f"{name} should be one of {', '.join(choices)}, it is {value!r}")
             if not choices and not isinstance(value, (int, float) if hint is float else hint):
                 raise InputError(f"{name} should be a {hint.__name__}, it is {value!r}")
-        for name in ("latent", "width", "samples", "components", "epochs", "batch"):
+        for name in ("latent", "width", "samples", "components", "flow_blocks", "flow_width", "epochs", "batch"):
             self._expect(getattr(self, name) >= 1, name, "1 or more")
         none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "warmup", "free_bits", "ramp", "clip")
         for name in (*none_below_zero, "weights_beta", "shift", "patience", "seed"):
@@ -126,7 +130,8 @@ class Config:
         self._expect(0 <= self.ema < 1, "ema", "in [0, 1)")
         self._expect(self.beta == 1.0 or self.objective == "beta", "beta", "1 unless the objective is beta")
         self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
-        self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", "0 with a mixture prior")
+        self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", f"0 with a {self.prior} prior")
+        self._expect(self.prior != "flow" or self.latent > 1, "latent", "2 or more with a flow prior")
         self._expect(
             self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
         )
@@ -134,7 +139,8 @@ class Config:
         self._expect(certain, "weights", "point with objective iwae, whose draws of one event share their weights")
         self._expect(self.weights_beta == 1 or self.weights == "uncertain", "weights_beta", "1 with weights of points")
         self._expect(self.warmup > 0 or self.free_bits == 0, "free_bits", "0 without a warmup")
-        # An option without effect must have its default, except components: a preset's stay beside --prior normal.
+        # An option without effect must have its default, except components, flow_blocks and flow_width: a preset's stay
+        # beside another --prior.
         self._expect(self.objective == "iwae" or self.samples == 5, "samples", "5 unless the objective is iwae")
         self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "200 unless the schedule is cosine")
         self.treatment  # noqa: B018 - raises where one of its options makes no sense

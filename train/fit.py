@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from vae_edge.runtime.errors import InputError, RunError
-from vae_edge.train import choice, data, events, kept
+from vae_edge.train import auto, choice, data, events, kept
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed
 from vae_edge.train.keeper import Keeper
@@ -40,6 +40,7 @@ def fit(
     strategy: Strategy = "none",
     verbose: int = 1,
     say: Callable[[str], None] | None = None,
+    given: Collection[str] | None = None,
 ) -> Path:
     """Learns a model into the run folder `out`, and returns the folder's path.
 
@@ -50,7 +51,8 @@ def fit(
     without it they are random. `strategy` 'mirrored' spreads a batch over all GPUs (or logical CPUs). `verbose` 0 is
     silent, 1 prints a line an epoch and a progress bar, 2 the line alone. What the configuration leaves to the data
     is chosen, recorded, and passed to `say` as a line (by default to stderr). `command` is the command line to record,
-    and `data_dir` the folder with the files of a published set. The folder is locked meanwhile. Raises DataError.
+    and `data_dir` the folder with the files of a published set. With `given`, the names of the options that the user
+    has given, the data choose the others (`auto.choose`). The folder is locked meanwhile. Raises DataError.
     Raises RunError where `out` holds a run already, or none to resume, where the resumed run had another configuration
     or other data, where another training writes there, or where the bound is not a number.
     """
@@ -72,6 +74,8 @@ def fit(
             record.expect(training)
         else:
             splits.check_validation()
+            if given is not None:
+                config = auto.choose(config, training, given, say)
             config = choice.resolve(config, training, say)
             record = _record(config, training, command)
         if data_dir is not None:
@@ -89,7 +93,7 @@ def fit(
                 record = dataclasses.replace(record, command=f"{into(before, folder)} && {command} --start {folder}")
             learner = Learner(model, feed, events.log_scale(record.event))
         held_out = events.as_input(record.event, validation.events, config.binarize)
-        keeper = Keeper(learner, run, held_out, events.one_hot(validation.labels, count))
+        keeper = Keeper(learner, run, held_out, events.one_hot(validation.labels, count), say)
         if resume:
             keeper.resume()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from vae_edge.train.learner import Learner
 from vae_edge.train.likelihoods.families import DISCRETE
 from vae_edge.train.run import Diverged, Run, restore
+from vae_edge.train.watch import Watch
 
 __all__ = ["Keeper"]
 
@@ -25,8 +27,12 @@ class Keeper(keras.callbacks.Callback):
         run: Run,
         held_out: npt.NDArray[np.float32],
         labels: npt.NDArray[np.float32] | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
+        """`held_out` are the validation events, `labels` those of each, and `say` is told what goes wrong."""
         super().__init__()
+        config = learner.config
+        self.watch = Watch(say, learner.judged_by, config.epochs, config.warmup)
         self.learner = learner
         self.run = run
         self.held_out, self.labels = held_out, labels
@@ -53,6 +59,7 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Writes the best weights first, the checkpoint last: a run that dies in between repeats the epoch exactly."""
+        config = self.learner.config
         with self.learner.averaged():
             self.learner.fit_prior()
             logs |= self.learner.validate(self.held_out, self.labels)
@@ -63,6 +70,10 @@ class Keeper(keras.callbacks.Callback):
                     "learning rate, or with clip 1"
                 )
             self.rows.append({"epoch": epoch + 1} | {key: float(value) for key, value in logs.items()})
+            means = None
+            if config.objective != "ae" and self.watch.looks_at_codes(self.epoch):
+                means = self.learner.means(self.held_out, self.labels)
+            self.watch.look(self.rows, means)
             if bound > self.best:
                 self.best, self.best_epoch = bound, epoch + 1
                 self.run.save("best", [v.numpy() for v in self.learner.model.variables], self.rows[-1])

@@ -115,11 +115,13 @@ class Learner(keras.Model):
         chosen = evenly(self.feed.size, CODES)
         starts = range(0, len(chosen), VALIDATION_BATCH)
         z = np.concatenate([self._codes(tf.constant(chosen[at : at + VALIDATION_BATCH])).numpy() for at in starts])
+        given = self.feed.label(tf.constant(chosen))
+        label = None if given is None else given.numpy()
         parts = prior.parts
         if not parts.loc.any():  # the initial mixture: all components are one normal
-            parts = mixture.begin(z, len(parts.weights), self.config.seed)
+            parts = mixture.begin(z, len(parts.loc), self.config.seed, label)
         for _ in range(EM_STEPS):
-            parts = mixture.improve(z, parts)
+            parts = mixture.improve(z, parts, label)
         prior.assign(parts)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
@@ -149,6 +151,18 @@ class Learner(keras.Model):
             label = None if labels is None else tf.constant(labels[some])
             sums += self._sums(tf.constant(events[some]), tf.constant(number), label).numpy()
         return {f"val_{tracker.name}": value for tracker, value in zip(self.trackers, sums / len(events), strict=True)}
+
+    def means(
+        self, events: npt.NDArray[np.float32], labels: npt.NDArray[np.float32] | None = None, most: int = 1000
+    ) -> npt.NDArray[np.float32]:
+        """The means of q(z|x) of `events` (n, *event_shape), (n, L), of `most` of them at most, taken evenly."""
+        chosen = evenly(len(events), most)
+        parts = []
+        for start in range(0, len(chosen), VALIDATION_BATCH):
+            some = chosen[start : start + VALIDATION_BATCH]
+            label = None if labels is None else tf.constant(labels[some])
+            parts.append(self.model.encode(tf.constant(events[some]), label).mean().numpy())
+        return np.concatenate(parts)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _sums(self, x: tf.Tensor, number: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:

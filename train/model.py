@@ -1,8 +1,8 @@
 """The model: networks that return distributions.
 
-q(z|x) = N(loc(x), scale(x)^2), p(x|z) of the family that the configuration names, p(z) = N(0, 1) or a mixture of
-normals. A conditional model's are q(z|x, y) and p(x|z, y) for a label y, and p(z), which does not depend on it
-(Sohn et al. 2015).
+q(z|x) = N(loc(x), scale(x)^2), p(x|z) of the family that the configuration names, p(z) = N(0, 1), a mixture of normals
+or a flow. A conditional model's are q(z|x, y) and p(x|z, y) for a label y (Sohn et al. 2015); its prior is p(z|y), but
+for N(0, 1).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tensorflow_probability as tfp
 from vae_edge.runtime.errors import InputError
 from vae_edge.train import networks
 from vae_edge.train.config import Config
+from vae_edge.train.flow import FlowPrior
 from vae_edge.train.likelihoods import families
 from vae_edge.train.likelihoods.outputs import PARAMETERS
 from vae_edge.train.mixture import Parts
@@ -45,7 +46,10 @@ class VariationalAutoencoder(keras.Model):
         keras.utils.set_random_seed(config.seed)
         self.encoder = networks.encoder(config, event_shape, labels)
         self.decoder = networks.decoder(config, event_shape, labels)
-        self.mixture = MixturePrior(config.components, config.latent) if config.prior == "mixture" else None
+        self.mixture = MixturePrior(config.components, config.latent, labels) if config.prior == "mixture" else None
+        self.flow: FlowPrior | None = None
+        if config.prior == "flow":
+            self.flow = FlowPrior(config.latent, config.flow_blocks, config.flow_width, labels, config.seed)
         self.built = True
 
     @property
@@ -85,21 +89,43 @@ class VariationalAutoencoder(keras.Model):
 
     @property
     def prior(self) -> Distribution:
-        """p(z): batch_shape (), event_shape (L,)."""
+        """p(z): batch_shape (), event_shape (L,); a model whose prior follows the label has `prior_given` alone."""
+        return self.prior_given(None)
+
+    @property
+    def follows_label(self) -> bool:
+        """Whether the prior is p(z|y)."""
+        return bool(self.labels) and self.config.prior != "normal"
+
+    def prior_given(self, label: tf.Tensor | None) -> Distribution:
+        """p(z|y) of labels (B, labels), one-hot float32: batch_shape (B,), event_shape (L,).
+
+        Where the prior does not follow the label it is p(z), of batch_shape ().
+        """
+        if self.follows_label and label is None:
+            raise InputError(f"the prior follows the label: expected one-hot labels (B, {self.labels}), came none")
+        label = label if self.follows_label else None
+        if self.flow is not None:
+            return self.flow.distribution(label)
         if self.mixture is not None:
-            return self.mixture.distribution()
+            return self.mixture.distribution(label)
         zeros = tf.zeros(self.config.latent)
         return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), 1)
 
 
 class MixturePrior(keras.Layer):
-    """p(z) = sum_k w_k N(m_k, S_k), fitted to codes by `vae_edge.train.mixture`; at first it is the standard normal."""
+    """p(z) = sum_k w_k N(m_k, S_k), fitted to codes by `vae_edge.train.mixture`; at first it is the standard normal.
 
-    def __init__(self, components: int, latent: int) -> None:
+    With `labels` of them it is p(z|y), and each label has weights of its own.
+    """
+
+    def __init__(self, components: int, latent: int, labels: int = 0) -> None:
         super().__init__(name="prior")
-        equal = np.full(components, 1 / components, np.float32)
+        shape = (labels, components) if labels else (components,)
         start = Parts(
-            equal, np.zeros((components, latent), np.float32), np.tile(np.eye(latent, dtype="f"), (components, 1, 1))
+            np.full(shape, 1 / components, np.float32),
+            np.zeros((components, latent), np.float32),
+            np.tile(np.eye(latent, dtype="f"), (components, 1, 1)),
         )
         self._own = [
             self.add_weight(shape=value.shape, initializer="zeros", trainable=False, name=name)
@@ -118,9 +144,10 @@ class MixturePrior(keras.Layer):
         for variable, value in zip(self._own, parts, strict=True):
             variable.assign(value)
 
-    def distribution(self) -> Distribution:
-        """The mixture as a tfd.MixtureSameFamily: batch_shape (), event_shape (L,)."""
-        return _Mixture(*(variable.value for variable in self._own))
+    def distribution(self, label: tf.Tensor | None = None) -> Distribution:
+        """The mixture as a tfd.MixtureSameFamily: batch_shape () or that of `label` (B, labels); event_shape (L,)."""
+        weights, loc, factor = (variable.value for variable in self._own)
+        return _Mixture(weights if label is None else tf.matmul(label, weights), loc, factor)
 
 
 class _Mixture(tfd.MixtureSameFamily):  # type: ignore[name-defined]
@@ -130,21 +157,26 @@ class _Mixture(tfd.MixtureSameFamily):  # type: ignore[name-defined]
         self._factor = factor
         identity = tf.eye(loc.shape[-1], batch_shape=loc.shape[:1])
         scale_tril = tf.linalg.triangular_solve(factor, identity)  # a graph that only asks for log_prob drops it
-        super().__init__(tfd.Categorical(probs=weights), tfd.MultivariateNormalTriL(loc, scale_tril))
+        normals = tfd.MultivariateNormalTriL(loc, scale_tril)
+        if len(weights.shape) == 2:  # a mixture each for a batch
+            normals = tfd.BatchBroadcast(normals, tf.shape(weights))
+        super().__init__(tfd.Categorical(probs=weights), normals)
+        self._loc = loc
         self._parameters = self._no_dependency({"weights": weights, "loc": loc, "factor": factor})
 
     @classmethod
     def _parameter_properties(cls, dtype: tf.DType, num_classes: int | None = None) -> dict[str, Any]:
         # Without these TFP infers shapes from its own class's parameters, and warns of it at length.
-        axes = {"weights": 1, "loc": 2, "factor": 3}
+        axes = {"weights": 1, "loc": 2, "factor": 3}  # of one mixture
         return {name: tfp.util.ParameterProperties(event_ndims=count) for name, count in axes.items()}
 
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
-        loc, factor = self.components_distribution.loc, self._factor
+        loc, factor = self._loc, self._factor
         components, latent = loc.shape
         # log N(x; m, (F'F)^-1) = sum log diag F - L log(2 pi) / 2 - |F x - F m|^2 / 2
         constant = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(factor)), -1) - latent * math.log(2 * math.pi) / 2
         white = tf.matmul(tf.reshape(x, (-1, latent)), tf.reshape(factor, (-1, latent)), transpose_b=True)
         white = tf.reshape(white, (-1, components, latent)) - tf.linalg.matvec(factor, loc)
-        joint = constant + tf.math.log(self.mixture_distribution.probs) - tf.reduce_sum(tf.square(white), -1) / 2
-        return tf.reshape(tf.reduce_logsumexp(joint, -1), tf.shape(x)[:-1])
+        normals = constant - tf.reduce_sum(tf.square(white), -1) / 2
+        normals = tf.reshape(normals, tf.concat([tf.shape(x)[:-1], [components]], 0))
+        return tf.reduce_logsumexp(normals + tf.math.log(self.mixture_distribution.probs), -1)

@@ -39,7 +39,7 @@ def terms(
 ) -> Terms:
     """The two terms for events `x` (B, *event_shape); the noise is a function of `seed` (2,) int32.
 
-    The KL is exact for the normal prior, and by the same draw of z for the mixture. With `excess` a latent dimension's
+    The KL is exact for the normal prior, and by the same draw of z for another. With `excess` a latent dimension's
     mean KL counts at least `free_bits` (Kingma et al. 2016).
     """
     q = model.encode(x, label)
@@ -50,8 +50,8 @@ def terms(
     loc, scale = q.distribution.loc, q.distribution.scale
     z = loc + scale * tf.random.stateless_normal(tf.shape(loc), seed)
     reconstruction = model.decode(z, label).log_prob(x)
-    if model.mixture is not None:
-        return Terms(reconstruction, q.log_prob(z) - model.prior.log_prob(z))
+    if model.config.prior != "normal":
+        return Terms(reconstruction, q.log_prob(z) - model.prior_given(label).log_prob(z))
     kl = tfd.kl_divergence(q.distribution, model.prior.distribution)
     excess = tf.reduce_sum(tf.nn.relu(free_bits - tf.reduce_mean(kl, 0)))
     return Terms(reconstruction, tf.reduce_sum(kl, -1), excess)
@@ -82,9 +82,10 @@ def importance_weighted(
     z = reweighted(loc + scale * eps)
     still = tfd.Independent(tfd.Normal(tf.stop_gradient(loc), tf.stop_gradient(scale)), 1)
     flat = tf.reshape(z, (-1, model.config.latent))
-    log_p = model.decode(flat, _tiled(label, samples)).log_prob(_tiled(x, samples))
+    each = _tiled(label, samples)
+    log_p = model.decode(flat, each).log_prob(_tiled(x, samples))
     reconstruction = tf.reshape(log_p, tf.shape(z)[:2])
-    kl = still.log_prob(z) - tf.reshape(model.prior.log_prob(flat), tf.shape(z)[:2])
+    kl = still.log_prob(z) - tf.reshape(model.prior_given(each).log_prob(flat), tf.shape(z)[:2])
     log_w = reconstruction - kl_weight * kl
     shares.append(tf.stop_gradient(tf.nn.softmax(log_w, 0)))
     bound = tf.reduce_logsumexp(log_w, 0) - math.log(samples)
@@ -103,7 +104,8 @@ def resampled(
     noise, choice = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     z = q.loc + q.scale * tf.random.stateless_normal(tf.concat([[samples], tf.shape(q.loc)], 0), noise)
     flat = tf.reshape(z, (-1, model.config.latent))
-    log_p = model.decode(flat, _tiled(label, samples)).log_prob(_tiled(x, samples)) + model.prior.log_prob(flat)
+    each = _tiled(label, samples)
+    log_p = model.decode(flat, each).log_prob(_tiled(x, samples)) + model.prior_given(each).log_prob(flat)
     log_w = tf.reshape(log_p, tf.shape(z)[:2]) - tf.reduce_sum(q.log_prob(z), -1)
     chosen = tf.random.stateless_categorical(tf.transpose(log_w), 1, choice, dtype=tf.int32)
     return tf.gather(tf.transpose(z, (1, 0, 2)), chosen, axis=1, batch_dims=1)[:, 0]

@@ -94,19 +94,29 @@ def _reconstructions(model: VariationalAutoencoder, images: Array, label: Array 
 
 def _samples(model: VariationalAutoencoder, record: Record) -> Figure:
     """Draws of the prior: a row a head, or for a conditional run the means, a row a label of the same draws."""
-    z = model.prior.sample(COLUMNS, seed=(0, 0))
     if not record.labels:
-        return _rows(_heads(model.decode(z)))
+        return _rows(_heads(model.decode(model.prior.sample(COLUMNS, seed=(0, 0)))))
     every = np.eye(len(record.labels), dtype=np.float32)
-    names = record.labels[:LABELS]
-    return _rows({name: _mean(model, z, every[[k] * COLUMNS]) for k, name in enumerate(names)})
+    rows = {}
+    for k, name in enumerate(record.labels[:LABELS]):
+        label = every[[k] * COLUMNS]
+        rows[name] = _mean(model, _drawn(model, label), label)
+    return _rows(rows)
+
+
+def _drawn(model: VariationalAutoencoder, label: Array) -> Array:
+    """A draw of the prior for each label, (n, L), of the same noise whatever they are."""
+    prior = model.prior_given(label)
+    z: Array = prior.sample(() if prior.batch_shape.rank else len(label), seed=(0, 0)).numpy()
+    return z
 
 
 def _columns(model: VariationalAutoencoder, event: Vector, rows: Array, label: Array | None) -> Figure:
     """Histograms of a table's columns beside those of rows drawn from the model, given the same labels."""
     rows = rows[:DRAWS]
-    z = model.prior.sample(len(rows), seed=(0, 0))
-    drawn = model.decode(z, None if label is None else label[:DRAWS]).sample(seed=(0, 1)).numpy()
+    given = None if label is None else label[:DRAWS]
+    z = model.prior.sample(len(rows), seed=(0, 0)) if given is None else _drawn(model, given)
+    drawn = model.decode(z, given).sample(seed=(0, 1)).numpy()
     drawn = drawn * np.array(event.scale) + np.array(event.shift)
     count = min(event.size, HISTOGRAMS)
     across = min(count, 4)

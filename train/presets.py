@@ -6,7 +6,9 @@ import dataclasses
 
 from vae_edge.train.config import Config
 
-__all__ = ["PRESETS"]
+__all__ = ["AUTO", "PRESETS"]
+
+AUTO = "auto"  # of `train --preset`: the data choose, see `vae_edge.train.auto`
 
 _MNIST = Config(
     likelihood="bernoulli", network="conv", prior="mixture", components=100, learning_rate=8e-3, shift=1, epochs=100
@@ -28,6 +30,29 @@ PRESETS = {
     ),
     "mnist": dataclasses.replace(
         _MNIST, network="separable", width=64, encoder_network="conv", encoder_width=32, encoder_depth=2
+    ),
+    # p(z|y): with one prior for all labels, draws look like another label's.
+    "mnist-labels": dataclasses.replace(
+        _MNIST,
+        network="separable",
+        width=64,
+        encoder_network="conv",
+        encoder_width=32,
+        encoder_depth=2,
+        conditional=True,
+    ),
+    "fashion": Config(
+        data="fashion-mnist",
+        likelihood="discretized_logistic",
+        network="conv",
+        width=64,
+        encoder_width=64,
+        latent=64,
+        prior="mixture",
+        components=100,
+        learning_rate=4e-3,
+        clip=100.0,
+        epochs=60,
     ),
     "mnist-large": dataclasses.replace(_MNIST, width=64, learning_rate=6e-3, clip=100.0, epochs=50),
 }

@@ -4,6 +4,7 @@ python -m benchmarks.weights scarce --out scarce.npz     MNIST's first 1,000 tra
 python -m benchmarks.weights nll BUNDLE...               NLL by the means of the weights, and of the mean over members
 python -m benchmarks.weights unusual POINT UNCERTAIN     AUROC of statistics that need members beside one VAE's own
 python -m benchmarks.weights cost BUNDLE                 16 members beside one
+python -m benchmarks.weights picture BUNDLE --out P.png  what is open in digits and clothes, and what is disagreed of
 """
 
 from __future__ import annotations
@@ -48,8 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cost.add_argument("bundle")
     cost.add_argument("--members", type=int, default=16)
     cost.add_argument("--rounds", type=int, default=25)
+    picture = verbs.add_parser("picture")
+    picture.add_argument("bundle")
+    picture.add_argument("--out", type=Path, default=Path("uncertain.png"))
+    picture.add_argument("--members", type=int, default=16)
     options = parser.parse_args(arguments)
-    {"scarce": _scarce, "nll": _nll, "unusual": _unusual, "cost": _cost}[options.verb](options)
+    tasks = {"scarce": _scarce, "nll": _nll, "unusual": _unusual, "cost": _cost, "picture": _picture}
+    tasks[options.verb](options)
 
 
 def _scarce(options: argparse.Namespace) -> None:
@@ -189,6 +195,24 @@ def _cost(options: argparse.Namespace) -> None:
     for member in range(1000, 1020):
         vae.model.members.session(member).inference_session  # noqa: B018 - builds it
     print(f"| building a member's session | | {(time.perf_counter() - begun) / 20 * 1e3:.2f} ms | |")
+
+
+def _picture(options: argparse.Namespace) -> None:
+    """Six digits and six images of clothes: as they are, as they come back, and where bits are open.
+
+    White is log 2, a coin toss, of what is open in a pixel; of what members disagree of it is an eighth of that.
+    """
+    from vae_edge import pictures
+
+    vae = VAE.load(options.bundle)
+    x = np.concatenate([_images(name, "test", 6, vae) for name in ("mnist", "fashion-mnist")])
+    score = vae.score(x, members=options.members)
+    assert score.aleatoric is not None
+    assert score.epistemic is not None
+    maps = {"open": score.aleatoric, "disagreed x 8": 8 * score.epistemic}
+    rows: dict[str, Any] = {"image": x, "mean": vae.reconstruct(x, head="mean")}
+    rows |= {name: np.clip(found / np.float32(math.log(2)), 0, 1) for name, found in maps.items()}
+    pictures.save(options.out, pictures.grid(rows, columns=len(x)))
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["absent", "judge", "measure"]
 
 DIGITS = ("mnist", "digits")  # the data sets whose images the classifier of digits can judge
+CLASSES = 10  # that it knows
 
 
 def judge(
@@ -100,5 +101,15 @@ def measure(
         found |= figures.reconstructions(vae, events, **arguments, progress=progress.advance)
     if judge is not None and _is_judged(vae):
         with Progress("samples", 2 * judge.n) as progress:
-            found |= judge.judge(Labelled(vae, given), seed=seed, progress=progress.advance)
+            labels = _classes(vae, given, judge.n)
+            found |= judge.judge(Labelled(vae, given), labels=labels, seed=seed, progress=progress.advance)
     return found
+
+
+def _classes(vae: VAE, given: Given, n: int) -> npt.NDArray[np.int64] | None:
+    """The classes that n images are asked for, (n,); None where the labels of the bundle are not the ten digits'."""
+    if given.keyword != "label" or len(vae.labels) != CLASSES:
+        return None
+    import numpy as np
+
+    return np.broadcast_to(given.of(0, n)["label"], n).astype(np.int64)

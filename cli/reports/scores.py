@@ -76,7 +76,9 @@ class Gallery:
         """Some events as the model knows them, and their reconstructions; the first is number `start` of all."""
         order = score.statistics["misfit"] if score.combined is None else score.combined
         for place, value in enumerate(np.nan_to_num(order, nan=np.inf)):
-            parts = (images[place].copy(), again[place].copy(), score.surprise[place].copy())
+            parts = {"image": images[place].copy(), "reconstruction": again[place].copy()}
+            maps = {"surprise": score.surprise, "open": score.aleatoric, "disagreed": score.epistemic}
+            parts |= {name: found[place].copy() for name, found in maps.items() if found is not None}
             kept = (float(value), -start - place, parts)
             if len(self._kept) < self.most:
                 heapq.heappush(self._kept, kept)
@@ -88,15 +90,24 @@ class Gallery:
         return [-place for _, place, _ in sorted(self._kept, reverse=True)]
 
     def rows(self) -> dict[str, npt.ArrayLike]:
-        """Images, reconstructions and surprise, the most unusual first, for a sheet; surprise is light where high."""
+        """Images, reconstructions, and maps that are light where high, the most unusual first, for a sheet.
+
+        The maps are the surprise, and with members what each of them finds open and what they disagree of.
+        """
         kept = [parts for _, _, parts in sorted(self._kept, reverse=True)]
-        images, again, surprise = (np.stack(part) for part in zip(*kept, strict=True))
-        shown = np.nan_to_num(surprise, posinf=1e6).mean(axis=3, keepdims=True)
-        bright = max(float(np.quantile(shown, _BRIGHT)), 1e-6)
-        shown = np.broadcast_to(np.minimum(shown / bright, 1), images.shape)
-        if images.shape[3] == 4:  # opaque
-            shown = np.concatenate([shown[..., :3], np.ones_like(shown[..., :1])], axis=3)
-        return {"image": images, "reconstruction": again, "surprise": shown}
+        rows = {name: np.stack([parts[name] for parts in kept]) for name in kept[0]}
+        pictures = ("image", "reconstruction")
+        return {name: each if name in pictures else _light(each) for name, each in rows.items()}
+
+
+def _light(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A map (n, H, W, C) as grey of as many channels, in [0, 1]; a negative density's entropy is dark."""
+    shown = np.nan_to_num(values, posinf=1e6).mean(axis=3, keepdims=True)
+    bright = max(float(np.quantile(shown, _BRIGHT)), 1e-6)
+    shown = np.broadcast_to(np.clip(shown / bright, 0, 1), values.shape)
+    if values.shape[3] == 4:  # opaque
+        shown = np.concatenate([shown[..., :3], np.ones_like(shown[..., :1])], axis=3)
+    return shown
 
 
 def _short(value: Any) -> float | None:

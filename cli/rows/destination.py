@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from vae_edge.runtime.errors import InputError
 if TYPE_CHECKING:
     from vae_edge.batch.columns import Batch, Columns
     from vae_edge.cli.output import Console
+    from vae_edge.cli.rows.jobs import OfStream
     from vae_edge.runtime import VAE
 
 __all__ = ["Dtype", "Format", "ImageColumn", "Resume", "RowsPerShard", "RowsTo"]
@@ -118,6 +120,17 @@ class RowsTo:
             if event_shape[2] not in (1, 3, 4):
                 raise InputError(f"a picture has 1, 3 or 4 channels, these images have {event_shape[2]}: write Parquet")
         return self.dtype or ("float32" if self.kind == "npz" else "uint8")
+
+    def finish(self, console: Console, job: OfStream, verb: str, **options: Any) -> None:
+        """Writes the rows of a job that reads a stream, and says so; `options` are what they depend on beside it."""
+        from vae_edge.cli.rows.jobs import recorded
+
+        began = time.perf_counter()
+        stream = job.stream
+        record = recorded(job.vae, verb=verb, **options, **stream.record(), **job.given.record)
+        written = self.write(verb, job.columns, stream.count, record, job.batches)
+        stream.end()
+        self.tell(console, job.vae, stream.count, written, time.perf_counter() - began, job.columns, record)
 
     def tell(
         self, console: Console, vae: VAE, n: int, written: int, seconds: float, columns: Columns, record: dict[str, Any]

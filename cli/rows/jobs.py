@@ -5,6 +5,7 @@ A batch is always of the same rows, wherever a job was interrupted: graphs round
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,10 @@ from vae_edge.runtime.model import BATCH_SIZE
 
 if TYPE_CHECKING:
     from vae_edge.batch.inputs import Found
-    from vae_edge.runtime import VAE
+    from vae_edge.runtime import VAE, Score
     from vae_edge.runtime.distributions import Distribution
 
-__all__ = ["Encode", "Generate", "Reconstruct", "recorded"]
+__all__ = ["Encode", "Generate", "OfStream", "Reconstruct", "Scores", "recorded"]
 
 Array = npt.NDArray[Any]
 IMAGE = "image"
@@ -111,21 +112,30 @@ class Generate:
 
 
 @dataclass
-class _OfStream:
+class OfStream(ABC):
     """Rows of events that are read."""
 
     vae: VAE
     stream: Stream
     given: Given  # of options; where they give nothing, of the labels that come with the events
 
+    @property
+    @abstractmethod
+    def columns(self) -> Columns:
+        """The columns of a row."""
+
+    @abstractmethod
+    def batches(self, here: range) -> Iterator[Batch]:
+        """Some rows of the job."""
+
     def _of(self, at: int, found: Found) -> dict[str, Any]:
         if self.given.keyword or self.vae.manifest.condition is None:
             return self.given.of(at, len(found.names))
         return resolve(self.vae, None, None, None, n=len(found.names), found=found.labels).of(0, len(found.names))
 
-    @staticmethod
-    def _first(at: int, found: Found) -> Batch:
-        ids = found.kept.get("id", np.arange(at, at + len(found.names)))
+    def _first(self, at: int, found: Found) -> Batch:
+        place = self.stream.start + at
+        ids = found.kept.get("id", np.arange(place, place + len(found.names)))
         return {"id": ids, "name": np.array(found.names)}
 
 
@@ -133,7 +143,7 @@ _FIRST = (Column("id", "int64"), Column("name", "str"))
 
 
 @dataclass
-class Encode(_OfStream):
+class Encode(OfStream):
     """The parameters of q(z|x) of each event, under their names."""
 
     @property
@@ -151,7 +161,7 @@ class Encode(_OfStream):
 
 
 @dataclass
-class Reconstruct(_OfStream):
+class Reconstruct(OfStream):
     """Each event through z and back; event i takes draw i of the seed."""
 
     heads: tuple[str, ...]
@@ -177,6 +187,48 @@ class Reconstruct(_OfStream):
             yield self._first(at, found) | self._events.of(
                 self.vae.decode(z, member=self.member, **given), self.seed, at
             )
+
+
+@dataclass
+class Scores(OfStream):
+    """How unlike the training data each event is: the statistics, and where the bundle has a fit their one value."""
+
+    options: dict[str, Any]  # of `VAE.score`
+
+    def __post_init__(self) -> None:
+        (self._example,) = (self._score(at, found) for at, found in self.stream.batches(range(1)))
+
+    @property
+    def columns(self) -> Columns:
+        """id and name of the event, value and is_unusual with a fit, statistics, a table's surprise, the label."""
+        found = self._example
+        judged = () if found.combined is None else (Column("value", "float64"), Column("is_unusual", "bool"))
+        label = () if found.labels is None else (Column("label", "int64"),)
+        return (*_FIRST, *judged, *(Column(name, "float64") for name in found.statistics), *self._surprise, *label)
+
+    def batches(self, here: range) -> Iterator[Batch]:
+        """Some rows of the job."""
+        for at, found in self.stream.batches(here):
+            score = self._score(at, found)
+            batch = self._first(at, found) | score.statistics
+            batch |= {column.name: score.surprise[:, place] for place, column in enumerate(self._surprise)}
+            if score.combined is not None:
+                batch |= {"value": score.value, "is_unusual": score.is_unusual}
+            yield batch if score.labels is None else batch | {"label": score.labels}
+
+    @property
+    def _surprise(self) -> Columns:
+        """Of a table, where an event does not fit: a column for each of its columns."""
+        event = self.vae.manifest.event
+        columns = (
+            () if len(event.shape) == 3 else event_columns("", event.shape, getattr(event, "names", ()), "float32")
+        )
+        return tuple(Column(f"surprise_{column.name}", column.dtype) for column in columns)
+
+    def _score(self, at: int, found: Found) -> Score:
+        is_known = self.given.keyword or found.labels is not None or not self.vae.labels
+        given = self._of(at, found) if is_known else {}  # each under the label that makes it likeliest
+        return self.vae.score(found.events, **self.options, **given)
 
 
 def _condition(vae: VAE) -> Columns:

@@ -171,9 +171,12 @@ def _condition(manifest: Manifest) -> str:
 
 def _prior(manifest: Manifest) -> str:
     prior = manifest.prior
+    labels = ", weights for each label" if "labels" in prior.constants else ""
+    follows = ", which follows the condition" if manifest.prior_follows_condition else ""
     return {
         "normal": "standard normal",
-        "mixture": f"mixture of {prior.constants.get('components', 0):.0f} normals",
+        "mixture": f"mixture of {prior.constants.get('components', 0):.0f} normals{labels}",
+        "flow": f"normalizing flow{follows}",
         "none": "none (an autoencoder: it reconstructs, and has nothing to generate from)",
     }[prior.family]
 

@@ -201,7 +201,7 @@ def evaluate(
     lines = [f"{who} on {where}; nats per {event}", *table]
     if write:
         try:
-            notes += metrics.write(vaes, measured, samples, count)
+            notes += metrics.write(vaes, measured, samples, count, members)
         except Exception:
             context.obj.say("\n".join(lines))  # what took minutes to measure is not lost with the bundle's place
             raise

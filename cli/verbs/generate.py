@@ -116,7 +116,7 @@ def generate(
     if columns is None and 1 < len(given.rows) <= 32:
         columns = len(given.rows)  # a label a column
     chosen = heads(head)
-    _ = vae.prior  # an autoencoder has none, which is said before anything is written
+    vae.model.prior.expect()  # an autoencoder has none, which is said before anything is written
     pieces = Pieces((range(start, start + n),))
     if destination.kind == "folder":
         destination.folder.begin(_record(vae, chosen, seed, given, members))

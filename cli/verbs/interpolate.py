@@ -106,7 +106,8 @@ def _latent(vae: VAE, name: str, given: Given, treatment: Treatment, say: Callab
     if kind == "seed" and not os.path.exists(name):  # noqa: PTH110 (an empty path has no Path)
         if not seed.isdecimal():
             raise typer.BadParameter(f"expected seed:S with a whole number S, got {name!r}")
-        return vae.prior.sample(1, seed=int(seed))
+        prior = vae.prior_given(**given.of(0, 1))
+        return prior.sample(seed=int(seed)).reshape(1, -1)
 
     from vae_edge.cli.reading.events import read_one
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,8 +33,6 @@ from vae_edge.cli.writing.destination import STDOUT, Destination, Force, Out
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from vae_edge.cli.output import Console
-    from vae_edge.cli.rows.jobs import Encode, Reconstruct
     from vae_edge.runtime import VAE
 
 __all__ = ["encode", "reconstruct"]
@@ -145,7 +142,7 @@ def reconstruct(
         given = _of_options(vae, label, labels, condition, stream.count)
         job = Reconstruct(vae, stream, given, heads(head), latent, seed, rows_to.pixels(shape), member)
         ensemble = {} if member is None else {"member": member}
-        _write_rows(console, rows_to, job, "reconstruct", heads=heads(head), latent=latent, seed=seed, **ensemble)
+        rows_to.finish(console, job, "reconstruct", heads=heads(head), latent=latent, seed=seed, **ensemble)
         return
     destination = Destination.choose(asked, "reconstructed", shape)
     found = read(images, vae, start, limit, label_column, treatment, console.say, column)
@@ -255,7 +252,7 @@ def encode(
         given = _of_options(vae, label, labels, condition, stream.count)
         if rows_to.kind == "tar":
             raise typer.BadParameter("a tar is for pictures: write Parquet or .npz", param_hint="--format")
-        _write_rows(context.obj, rows_to, Encode(vae, stream, given), "encode")
+        rows_to.finish(context.obj, Encode(vae, stream, given), "encode")
         return
     if resume or force:
         flag = "--resume" if resume else "--force"
@@ -308,17 +305,6 @@ def _of_options(vae: VAE, label: str | None, labels: str | None, condition: str 
     if label is labels is condition is None and wanted is not None and wanted.is_label:
         return Given()
     return resolve(vae, label, labels, condition, n=n)
-
-
-def _write_rows(console: Console, to: RowsTo, job: Encode | Reconstruct, verb: str, **options: Any) -> None:
-    from vae_edge.cli.rows.jobs import recorded
-
-    began = time.perf_counter()
-    vae, stream = job.vae, job.stream
-    record = recorded(vae, verb=verb, **options, **stream.record(), **job.given.record)
-    written = to.write(verb, job.columns, stream.count, record, job.batches)
-    stream.end()
-    to.tell(console, vae, stream.count, written, time.perf_counter() - began, job.columns, record)
 
 
 def _chunks(events: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:

@@ -10,16 +10,26 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_edge.cli.nouns import counted
-from vae_edge.cli.options import Bundle, Columns, Device, DeviceOptions, Scale, Seed, Threads, load
-from vae_edge.cli.reading.conditions import Condition, Label, Labels, resolve
+from vae_edge.cli.options import (
+    MAX_MEMBERS,
+    Bundle,
+    Columns,
+    Device,
+    DeviceOptions,
+    Scale,
+    Seed,
+    Threads,
+    load,
+)
+from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
 from vae_edge.cli.reading.treatments import asked as treatment_of
-from vae_edge.cli.writing.destination import STDOUT, Destination
+from vae_edge.cli.rows.destination import Format, ImageColumn, Resume, RowsPerShard, RowsTo
+from vae_edge.cli.writing.destination import STDOUT, Destination, Force
 
 if TYPE_CHECKING:
     from vae_edge.cli.output import Console
-    from vae_edge.cli.reading.conditions import Given
     from vae_edge.cli.rows.inputs import Stream
     from vae_edge.pictures.treatment import Treatment
     from vae_edge.runtime import VAE
@@ -44,16 +54,30 @@ def score(
         typer.Option(
             "--out",
             "-o",
-            metavar="FILE",
+            metavar="FILE|FOLDER/",
             help="FILE.csv or FILE.json: a line an event. FILE.png: the most unusual images, with the places where "
-            "they do not fit. May be given again. -: the .csv on stdout.",
+            "they do not fit. May be given again. -: the .csv on stdout. FILE.parquet: rows; FOLDER/ with --format.",
             show_default="stdout",
         ),
     ] = None,
+    format: Format = None,
+    rows_per_shard: RowsPerShard = None,
+    force: Force = False,
+    resume: Resume = False,
     show: Annotated[int, typer.Option(min=1, metavar="N", help="Images in FILE.png: the N most unusual.")] = 32,
     draws: Annotated[
         int | None,
         typer.Option(min=1, max=4096, metavar="K", help="Draws of z an event.", show_default="the fit's, or 16"),
+    ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_MEMBERS,
+            metavar="M",
+            help="Of uncertain weights: also what each of M members finds open, and what they disagree of.",
+            show_default="none",
+        ),
     ] = None,
     seed: Seed = 0,
     fit: Annotated[
@@ -98,6 +122,7 @@ def score(
     label: Label = None,
     labels: Labels = None,
     label_column: LabelColumn = "",
+    column: ImageColumn = "",
     condition: Condition = None,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
@@ -110,15 +135,19 @@ def score(
 
     Written are the name, the value and whether it is unusual (where the bundle has a fit), and the statistics that the
     value is made of; of a table also the surprise of each column, and the odd one. Folders and Parquet are read a piece
-    at a time. A conditional bundle scores each event under the label that comes with it, or under that of --label;
-    where there is none, under the one that makes it likeliest.
+    at a time. FILE.parquet, and the shards of FOLDER/ with --format, hold a row an event, of which --resume makes those
+    that are missing. A conditional bundle scores each event under the label that comes with it, or under that of
+    --label; where there is none, under the one that makes it likeliest. With --members the picture also has where each
+    member finds pixels open, and where they disagree, and the statistics have the sums of both.
 
     \b
     Examples:
       vae-edge score three.png seven.png
       vae-edge score photos/ --bundle ./my-photos --resize 64 --crop fit --out scores.csv --out unusual.png
       vae-edge score t10k-images-idx3-ubyte.gz --limit 1000 --out scores.json
+      vae-edge score parquet/ --out scores/ --format parquet
       vae-edge score rows.csv --bundle ./my-table --out scores.csv
+      vae-edge score three.png seven.png --bundle ./my-ensemble --members 16 --out scores.json --out open.png
       vae-edge score --fit --bundle ./my-bundle --data digits --rate 0.05
     """
     treatment = treatment_of(resize, crop, grey, invert, ground, white)
@@ -132,30 +161,39 @@ def score(
         raise typer.BadParameter("belongs to --fit", param_hint=stray[0])
     if not images:
         raise typer.BadParameter("expected images or rows, or --fit", param_hint="IMAGES")
-    places = _places(out or [])
+    rows_to = _rows_to(out or [], format, rows_per_shard, force, resume)
+    places = {} if rows_to else _places(out or [])
     vae = load(bundle, provider, provider_option, threads)
     if ".png" in places and len(vae.event_shape) == 1:
         raise typer.BadParameter("a table makes no picture: FILE.csv has each column's surprise", param_hint="--out")
+    if members is not None:
+        _ = vae.model.members  # a bundle without members says so before anything is read
     console = context.obj
     from vae_edge.cli.rows.inputs import Stream
 
-    stream = Stream(vae, images, start, limit, treatment, "", label_column, console.say)
+    stream = Stream(vae, images, start, limit, treatment, column, label_column, console.say)
     given = None
     if label is not None or labels is not None or condition is not None:
         given = resolve(vae, label, labels, condition, n=stream.count)
-    run = _Run(vae, stream, given, draws, seed, show if ".png" in places else 0)
+    options: dict[str, Any] = {"draws": draws, "seed": seed, **({} if members is None else {"members": members})}
+    if rows_to:
+        from vae_edge.cli.rows.jobs import Scores
+
+        rows_to.finish(console, Scores(vae, stream, given or Given(), options), "score", **options)
+        return
+    run = _Run(vae, stream, given, options, show if ".png" in places else 0)
     _write(console, run, places, columns, scale)
 
 
 class _Run:
     """Scores a stream batch by batch, and counts what it sees."""
 
-    def __init__(self, vae: VAE, stream: Stream, given: Given | None, draws: int | None, seed: int, show: int) -> None:
+    def __init__(self, vae: VAE, stream: Stream, given: Given | None, options: dict[str, Any], show: int) -> None:
         from vae_edge.cli.reports.scores import Gallery
 
         self.vae, self.stream = vae, stream
         self._given = given
-        self._options: dict[str, Any] = {"draws": draws, "seed": seed}
+        self._options = options
         self.unusual, self.is_judged, self.lacking = 0, False, ""
         self.gallery = Gallery(show) if show else None
         names = getattr(vae.manifest.event, "names", ())
@@ -288,6 +326,22 @@ def _fit(
         f"{said.threshold:.4g}, which {said.false_positive_rate:.2%} of {said.held_out:,} others exceed"
     )
     console.result({"out": vae.bundle.folder, "scores": dataclasses.asdict(said), "digest": manifest.digest})
+
+
+def _rows_to(
+    out: list[str], format: str | None, rows_per_shard: int | None, force: bool, resume: bool
+) -> RowsTo | None:
+    """Where rows go; None where `--out` names no Parquet and no shards. Raises BadParameter."""
+    found = [RowsTo.asked(path, format, rows_per_shard, force=force, resume=resume) for path in (out or (None,))]
+    if len(found) > 1 and any(found):
+        raise typer.BadParameter("rows go to one place: give --out once", param_hint="--out")
+    (to, *_) = found
+    if to is None and (resume or force):
+        flag = "--resume" if resume else "--force"
+        raise typer.BadParameter("is for shards: give --format, and --out FOLDER/", param_hint=flag)
+    if to is not None and to.kind == "tar":
+        raise typer.BadParameter("a tar is for pictures: write Parquet or .npz", param_hint="--format")
+    return to
 
 
 def _places(out: list[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from vae_edge.cli.options import one_of
 from vae_edge.cli.quiet import import_tensorflow
 from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
-from vae_edge.train.presets import PRESETS
+from vae_edge.train.presets import AUTO, PRESETS
 
 if TYPE_CHECKING:
     from vae_edge.cli.output import Console
@@ -33,11 +33,13 @@ PANELS = {
     "Data": ("data", "data_dir", "conditional", "label_column", "resize", "crop", "grey", "invert", "ground", "white",
              "validation", "binarize", "shift"),
     "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
-              "prior", "components", "weights", "weights_beta"),
+              "weights", "weights_beta"),
+    "Prior": ("prior", "components", "flow_blocks", "flow_width"),
     "Objective": ("objective", "beta", "samples", "warmup", "free_bits"),
     "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
 }  # fmt: skip
 METAVARS = {"data": "SET|PATH", "label_column": "NAME", "resize": "N|HxW", "crop": "N|HxW|fit", "ground": "COLOUR"}
+PRIORS_OWN = {"components": "mixture", "flow_blocks": "flow", "flow_width": "flow"}
 HEADING = {name: heading for heading, names in PANELS.items() for name in names}
 
 
@@ -63,9 +65,10 @@ def train_with(
     preset: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join(PRESETS),
-            callback=one_of(*PRESETS),
-            help="Begin with the options of a shipped bundle; those given beside it count.",
+            metavar="|".join([*PRESETS, AUTO]),
+            callback=one_of(*PRESETS, AUTO),
+            help="Start with the options of a shipped bundle, or with what the data choose (auto); those given beside "
+            "it count.",
         ),
     ] = None,
     data_dir: Annotated[
@@ -97,14 +100,14 @@ def train_with(
       vae-edge train --data digits --network mlp --out runs/digits
       vae-edge train --data fashion-mnist --conditional
       vae-edge train --data digits --weights uncertain --out runs/uncertain
-      vae-edge train --data photos/ --latent 64 --out runs/photos
+      vae-edge train --data photos/ --preset auto --out runs/photos
       vae-edge train --data wine.csv --label-column kind --conditional --width 64 --out runs/wine
       vae-edge train --out runs/sixteen --resume
       vae-edge train --out runs/sixteen --resume --epochs 60
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
-    out = out or Path("runs", preset or Config(data=options["data"]).data_name or "run")
+    out = out or Path("runs", (preset if preset in PRESETS else "") or Config(data=options["data"]).data_name or "run")
     if resume and start is not None:
         raise typer.BadParameter("--resume goes on with the run's own weights; leave one out", param_hint="--start")
     config = _config(out, given, resume, preset)
@@ -127,6 +130,7 @@ def train_with(
             strategy=strategy,  # type: ignore[arg-type]  # one_of has checked it
             verbose=1 if sys.stdout.isatty() else 2,
             say=console.say,
+            given=set(given) if preset == AUTO else None,
         )
     except KeyboardInterrupt:
         _stopped(console, run, draw, {} if strategy == "none" else {"strategy": strategy})
@@ -171,14 +175,18 @@ def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) 
     """The configuration asked for: what was given on top of the preset, or on resuming of what the run recorded."""
     try:
         if not resume:
-            config = dataclasses.replace(PRESETS[preset] if preset else Config(), **given)
-            if "components" in given and config.prior == "normal":
-                raise typer.BadParameter("a mixture prior has these; give --prior mixture", param_hint="--components")
+            config = dataclasses.replace(PRESETS.get(preset or AUTO, Config()), **given)
+            for name, prior in PRIORS_OWN.items():
+                if name in given and config.prior != prior and (preset != AUTO or "prior" in given):
+                    hint = f"--{name.replace('_', '-')}"
+                    raise typer.BadParameter(f"a {prior} prior has these; give --prior {prior}", param_hint=hint)
             return config
         from vae_edge.train.resuming import differences
         from vae_edge.train.run import Run
 
         recorded = Run(out).record().config
+        if preset == AUTO:  # it chose what the run has recorded
+            return dataclasses.replace(recorded, **given)
         if preset and (found := differences(recorded, dataclasses.replace(PRESETS[preset], **given))):
             raise typer.BadParameter(
                 f"{out} was begun with another configuration ({'; '.join(found)}; recorded, asked for); "

@@ -8,7 +8,7 @@ import typer
 
 from vae_edge.cli.reading import dataset as datasets
 from vae_edge.runtime.errors import BundleError, InputError
-from vae_edge.runtime.evaluation.metrics import ERROR, FLOOR, MODE, NLL_SAMPLES
+from vae_edge.runtime.evaluation.metrics import ERROR, FLOOR, MEMBERS, MODE, NLL_SAMPLES
 
 if TYPE_CHECKING:
     from vae_edge.runtime import VAE
@@ -45,22 +45,25 @@ def check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | N
             )
 
 
-def write(vaes: list[VAE], measured: list[dict[str, Figure]], samples: int, generated: int) -> list[str]:
+def write(
+    vaes: list[VAE], measured: list[dict[str, Figure]], samples: int, generated: int, members: int = 0
+) -> list[str]:
     """Puts the figures into the bundles, and says where they stand now."""
     from vae_edge.export import figures
 
     for vae, found in zip(vaes, measured, strict=True):
-        figures.write(vae.bundle.folder, _metrics(found, samples, generated), vae.manifest.digest)
+        figures.write(vae.bundle.folder, _metrics(found, samples, generated, members), vae.manifest.digest)
     return [f"the figures stand in {vae.bundle.folder}" for vae in vaes]
 
 
-def _metrics(found: dict[str, Figure], samples: int, generated: int) -> dict[str, float]:
+def _metrics(found: dict[str, Figure], samples: int, generated: int, members: int) -> dict[str, float]:
     """The figures as a manifest holds them."""
     metrics = {name: float(figure.value) for name, figure in found.items()}
     metrics |= {name + MODE: figure.mode for name, figure in found.items() if figure.mode is not None}
     metrics |= {name + FLOOR: figure.floor for name, figure in found.items() if figure.floor is not None}
-    for name in ("elbo", "nll"):
+    for name in ("elbo", "nll", "members_nll"):
         if name in found and (error := found[name].standard_error) is not None:
             metrics[name + ERROR] = error
     metrics |= {NLL_SAMPLES: float(samples)} if "nll" in found else {}
+    metrics |= {MEMBERS: float(members)} if "members_nll" in found else {}
     return metrics | ({"generated_samples": float(generated)} if "frechet" in found else {})

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -163,13 +164,20 @@ def _request(model: VariationalAutoencoder, record: Record, test: Dataset, opset
         _rows(record, test),
         posterior=statements.Deterministic(loc=0) if is_point else statements.Normal(loc=0, scale=1),
         likelihood=likelihoods[config.likelihood],
-        prior="none" if is_point else "normal" if model.mixture is None else _mixture(model.mixture),
+        prior="none" if is_point else _prior(model),
         condition=statements.OneHot(record.labels) if record.labels else None,
         conditions=test.labels if record.labels else None,
         event=said,
         opset=opset,
         uncertain=_uncertain(model),
     )
+
+
+def _prior(model: VariationalAutoencoder) -> Any:
+    if model.flow is not None:
+        frozen = model.flow.frozen()
+        return frozen if model.follows_label else frozen(None)
+    return "normal" if model.mixture is None else _mixture(model.mixture)
 
 
 def _uncertain(model: VariationalAutoencoder) -> Uncertain | None:

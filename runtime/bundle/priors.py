@@ -1,5 +1,7 @@
 """The arrays of a mixture prior: weights (K,), loc (K, L), and the rows of each lower triangle of scale_tril.
 
+Where each of Y labels has weights of its own, they are (Y, K): p(z|y), mixtures of the same normals.
+
 In fp16 `loc` and `lower` are float16; in int8 they are int8 with a step for each column, `loc_step` and `lower_step`.
 """
 
@@ -23,7 +25,7 @@ _STORED = {"fp32": "<f4", "fp16": "<f2", "int8": "|i1"}
 def arrays(
     weights: npt.NDArray[Any], loc: npt.NDArray[Any], scale_tril: npt.NDArray[Any]
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """The arrays of a mixture of weights (K,), loc (K, L) and scale_tril (K, L, L), in float32."""
+    """The arrays of a mixture of weights (K,) or (Y, K), loc (K, L) and scale_tril (K, L, L), in float32."""
     rows, columns = np.tril_indices(loc.shape[1])
     stored = {"weights": weights, "loc": loc, "lower": scale_tril[:, rows, columns]}
     return {name: np.asarray(array, np.float32) for name, array in stored.items()}
@@ -34,13 +36,14 @@ def render(stored: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return npz.render(dict(stored))
 
 
-def parse(data: bytes, name: str, components: int, size: int, precision: str) -> Mixture:
+def parse(data: bytes, name: str, components: int, size: int, precision: str, labels: int = 0) -> Mixture:
     """The mixture of K = `components` normals over L = `size` numbers in `data`; raises IntegrityError.
 
-    `name` is the file's, for the message.
+    With `labels` it is a batch of as many, one a label. `name` is the file's, for the message.
     """
     stored, wide = _STORED[precision], {"loc": size, "lower": size * (size + 1) // 2}
-    shapes: dict[str, tuple[str, tuple[int, ...]]] = {"weights": ("<f4", (components,))}
+    weights = (labels, components) if labels else (components,)
+    shapes: dict[str, tuple[str, tuple[int, ...]]] = {"weights": ("<f4", weights)}
     shapes |= {key: (stored, (components, width)) for key, width in wide.items()}
     if precision == "int8":
         shapes |= {f"{key}_step": ("<f4", (width,)) for key, width in wide.items()}

@@ -40,7 +40,7 @@ class File:
 class Tensor:
     """A graph's input or output. The first axis is the batch; an axis of dynamic size is a string, its name.
 
-    `role` says what an input takes: 'event', 'latent' or 'condition'. An output's is ''.
+    `role` says what an input takes: 'event', 'latent', 'noise' or 'condition'. An output's is ''.
     """
 
     name: str
@@ -129,7 +129,8 @@ class Spec:
     """A distribution: its family (see `vae_edge.runtime.distributions.registry`) and where its parameters come from.
 
     `outputs` maps a parameter to the graph's output that gives it; `constants` holds what is the same for every event:
-    a fixed scale, the number of levels, the number of a mixture's components. `file` holds a prior's arrays.
+    a fixed scale, the number of levels, the number of a mixture's components. `file` holds a mixture's arrays. A flow's
+    outputs are those of its two graphs: `sample`, `noise` and `log_det`.
     """
 
     family: str
@@ -204,11 +205,12 @@ class Manifest:
 
     `schema` is the format's number, `name` the bundle's, `producer` the release that made it, and `versions` the
     packages that took part. `event` is what x is, `condition` what is given beside it, or None, `latent_size` is L.
-    `graphs` holds 'encoder' and 'decoder'; `posterior`, `likelihood` and `prior` say which distributions their outputs
-    parameterise. `deviations` says how uncertain the decoder's weights are, or None. `precision` is what the weights of
-    graphs and prior are stored in. `probe` is the file of events to check the bundle by, `training` how it was learned,
-    or None, `scores` what events are scored by, or None. `metrics` are test figures (nats per event), `parity` the
-    largest difference from the model that was exported, by output. `digest` is the SHA-256 of the manifest.
+    `graphs` holds 'encoder' and 'decoder', and for a flow 'prior' and 'prior_inverse'; `posterior`, `likelihood` and
+    `prior` say which distributions their outputs parameterise. `deviations` says how uncertain the decoder's weights
+    are, or None. `precision` is what the weights of graphs and prior are stored in. `probe` is the file of events to
+    check the bundle by, `training` how it was learned, or None, `scores` what events are scored by, or None. `metrics`
+    are test figures (nats per event), `parity` the largest difference from the model that was exported, by output.
+    `digest` is the SHA-256 of the manifest.
     """
 
     schema: int
@@ -240,6 +242,12 @@ class Manifest:
     def decoder(self) -> Graph:
         """The graph of p(x|z)."""
         return self.graphs["decoder"]
+
+    @property
+    def prior_follows_condition(self) -> bool:
+        """Whether the prior is p(z|y), of the condition y, not p(z)."""
+        graph = self.graphs.get("prior")
+        return "labels" in self.prior.constants or (graph is not None and graph.input("condition") is not None)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import re
 from vae_edge.runtime.bundle.migration import SCHEMA
 from vae_edge.runtime.bundle.schema import Condition, Deviations, File, Graph, Image, Manifest, Scores, Spec, Vector
 from vae_edge.runtime.distributions import registry
+from vae_edge.runtime.distributions.flow import Flow
 from vae_edge.runtime.errors import ManifestError
 
 __all__ = ["FILE_NAME", "FP32", "MAX_SIZE", "PRECISIONS", "SCHEMA", "check"]
@@ -17,6 +18,7 @@ MAX_SIZE = 4096  # of an axis of an image, a vector, a latent or a condition
 FP32 = "fp32"
 MAX_STATISTICS, MAX_DRAWS = 32, 4096
 PRECISIONS = (FP32, "fp16", "int8")
+FLOW = {"prior", "prior_inverse"}  # the graphs of a flow
 BINARISATIONS = ("none", "static", "dynamic")
 TREATMENTS = {"resize", "crop", "grey", "invert", "ground", "white"}
 
@@ -33,15 +35,22 @@ def check(manifest: Manifest) -> None:
     _check_event(manifest.event)
     if manifest.condition is not None:
         _check_condition(manifest.condition)
-    _expect(manifest.graphs.keys() == {"encoder", "decoder"}, "graphs", "encoder and decoder", list(manifest.graphs))
+    wanted = {"encoder", "decoder"} | (FLOW if manifest.prior.family == Flow.family else set())
+    _expect(manifest.graphs.keys() == wanted, "graphs", ", ".join(sorted(wanted)), list(manifest.graphs))
     _check_files(manifest.files)
     _check_graph("encoder", manifest.encoder, manifest, "event", manifest.event.shape)
     _check_graph("decoder", manifest.decoder, manifest, "latent", (manifest.latent_size,))
-    _check_names(manifest.encoder, manifest.decoder)
     latent = (manifest.latent_size,)
+    flow = [graph for name, graph in manifest.graphs.items() if name in FLOW]
+    if flow:
+        _check_graph("prior", manifest.graphs["prior"], manifest, "noise", latent)
+        _check_graph("prior_inverse", manifest.graphs["prior_inverse"], manifest, "latent", latent)
+        _check_flow(manifest)
+    _check_names(*manifest.graphs.values())
     _check_spec("posterior", manifest.posterior, latent, manifest.encoder)
     _check_spec("likelihood", manifest.likelihood, manifest.event.shape, manifest.decoder)
-    _check_spec("prior", manifest.prior, latent, None)
+    _check_spec("prior", manifest.prior, latent, *flow)
+    _check_labels(manifest)
     if manifest.deviations is not None:
         _check_deviations(manifest.deviations, manifest.precision)
     if manifest.training is not None:
@@ -115,6 +124,25 @@ def _check_graph(name: str, graph: Graph, manifest: Manifest, role: str, shape: 
         _expect(tensor.dtype == "float32" and not tensor.role and fits, f"{name}.{tensor.name}", "float32", tensor)
 
 
+def _check_flow(manifest: Manifest) -> None:
+    """The outputs of a flow come of the graph that makes them, and both graphs read a condition or none does."""
+    forward, inverse, named = manifest.graphs["prior"], manifest.graphs["prior_inverse"], manifest.prior.outputs
+    tensors = {"sample": forward, "noise": inverse, "log_det": inverse}
+    for output, graph in tensors.items():
+        shape = () if output == "log_det" else (manifest.latent_size,)
+        found = [tensor.shape for tensor in graph.outputs if tensor.name == named.get(output)]
+        _expect(found == [("batch", *shape)], f"prior.outputs.{output}", f"an output ('batch', *{shape})", found)
+    both = [graph.input("condition") is not None for graph in (forward, inverse)]
+    _expect(both[0] == both[1], "prior.inputs", "a condition in both graphs, or in neither", both)
+
+
+def _check_labels(manifest: Manifest) -> None:
+    """A mixture with weights for each label has those of the condition."""
+    labels, condition = manifest.prior.constants.get("labels"), manifest.condition
+    size = condition.size if condition is not None and condition.is_label else 0
+    _expect(labels is None or labels == size, "prior.constants.labels", f"{size}, the labels", labels)
+
+
 def _check_deviations(deviations: Deviations, precision: str) -> None:
     """Names of weights, each once; only a graph in float32 holds them as they are."""
     names = deviations.weights
@@ -124,19 +152,19 @@ def _check_deviations(deviations: Deviations, precision: str) -> None:
 
 
 def _check_names(*graphs: Graph) -> None:
-    """Probes and parity find a tensor by its name, so that names differ; both graphs may read the same condition."""
+    """Probes and parity find a tensor by its name, so that names differ; all graphs may read the same condition."""
     names = [tensor.name for graph in graphs for tensor in (*graph.inputs, *graph.outputs)]
     conditions = {tensor.name for graph in graphs for tensor in graph.inputs if tensor.role == "condition"}
     others = [name for name in names if name not in conditions]
-    fits = len(set(others)) == len(others) and len(names) - len(others) <= 2 and "tolerance" not in names
+    fits = len(set(others)) == len(others) and len(names) - len(others) <= len(graphs) and "tolerance" not in names
     _expect(fits and len(conditions) <= 1, "tensors", "different names, none 'tolerance'", names)
     for name in names:
         _expect(_TENSOR_NAME.fullmatch(name) is not None, "tensor name", "letters, digits and _.:/-", name)
 
 
-def _check_spec(name: str, spec: Spec, event_shape: tuple[int, ...], graph: Graph | None) -> None:
+def _check_spec(name: str, spec: Spec, event_shape: tuple[int, ...], *graphs: Graph) -> None:
     _expect(spec.event_shape == event_shape, f"{name}.event_shape", f"{event_shape}", spec.event_shape)
-    shapes = {} if graph is None else {tensor.name: tensor.shape[1:] for tensor in graph.outputs}
+    shapes = {tensor.name: tensor.shape[1:] for graph in graphs for tensor in graph.outputs}
     if unknown := set(spec.outputs.values()) - shapes.keys():
         raise ManifestError(f"manifest: {name} names {sorted(unknown)}, which its graph does not give")
     given = {parameter: shapes[output] for parameter, output in spec.outputs.items()}

@@ -11,6 +11,7 @@ from vae_edge.runtime.distributions.bernoulli import Bernoulli
 from vae_edge.runtime.distributions.categorical import Categorical
 from vae_edge.runtime.distributions.deterministic import Deterministic
 from vae_edge.runtime.distributions.discretized_logistic import DiscretizedLogistic
+from vae_edge.runtime.distributions.flow import Flow
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.multivariate_normal import MultivariateNormalTriL
 from vae_edge.runtime.distributions.normal import Normal
@@ -21,6 +22,7 @@ __all__ = [
     "Deterministic",
     "DiscretizedLogistic",
     "Distribution",
+    "Flow",
     "Mixture",
     "MultivariateNormalTriL",
     "Normal",

@@ -47,6 +47,7 @@ class Distribution:
     parameters: ClassVar[Mapping[str, str]] = {}
     # Numbers that are the same for all events, each with its range: the levels of a pixel, the components of a mixture.
     settings: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    options: ClassVar[Mapping[str, tuple[float, float]]] = {}  # settings that may be left out
     # Other parameters that a model may give in place of one above: name -> (parameter, the transform of
     # `vae_edge.export` that makes it, such as "exp").
     spellings: ClassVar[Mapping[str, tuple[str, str]]] = {}
@@ -68,6 +69,14 @@ class Distribution:
         `event_shape` is that of x or z, and `settings` holds the family's numbers, as the levels of a pixel.
         """
         return dict.fromkeys(cls.parameters, event_shape)
+
+    @classmethod
+    def prior_shapes(cls, event_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """The shape, without its batch, of each output that a prior reads from graphs; {} for one that reads none.
+
+        `event_shape` is that of z.
+        """
+        return {}
 
     @classmethod
     def from_parameters(

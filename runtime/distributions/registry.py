@@ -10,6 +10,7 @@ from vae_edge.runtime.distributions.bernoulli import Bernoulli
 from vae_edge.runtime.distributions.categorical import Categorical
 from vae_edge.runtime.distributions.deterministic import Deterministic
 from vae_edge.runtime.distributions.discretized_logistic import DiscretizedLogistic
+from vae_edge.runtime.distributions.flow import Flow
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.multivariate_normal import MultivariateNormalTriL
 from vae_edge.runtime.distributions.normal import Normal
@@ -23,6 +24,7 @@ FAMILIES: dict[str, type[Distribution]] = {
         Categorical,
         Deterministic,
         DiscretizedLogistic,
+        Flow,
         Mixture,
         MultivariateNormalTriL,
         Normal,
@@ -64,12 +66,14 @@ def check(
         settings: Mapping[str, tuple[float, float]] = {}
     else:
         kind = family(name, role)
-        settings = kind.settings
+        given = {name: limits for name, limits in kind.options.items() if name in constants}
+        settings = {**kind.settings, **given}
         for setting, (low, high) in settings.items():
             value = constants.get(setting, math.nan)
             if not low <= value <= high or value != int(value):
                 raise SpecError(f"{name} should have {setting}, a whole number from {low:g} to {high:g}, in constants")
-        wanted = {} if role == "prior" else kind.parameter_shapes(event_shape, constants)
+        is_prior = role == "prior"
+        wanted = kind.prior_shapes(event_shape) if is_prior else kind.parameter_shapes(event_shape, constants)
     parameters = constants.keys() - settings.keys()
     if outputs.keys() | parameters != wanted.keys() or outputs.keys() & parameters:
         raise SpecError(f"{name} should have {', '.join(wanted) or 'no parameters'}, it has "

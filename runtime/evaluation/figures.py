@@ -150,22 +150,38 @@ class Judge:
         self._real = quality.Features(self._look(real[: self.n], progress)[0])
         self.floor = {} if others is None else self._measure(*self._look(others[: self.n], progress))
 
-    def judge(self, model: Sampler, *, seed: int = 0, progress: Progress | None = None) -> dict[str, Figure]:
+    def judge(
+        self,
+        model: Sampler,
+        *,
+        labels: npt.NDArray[np.integer] | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> dict[str, Figure]:
         """Figures of n draws by the heads `sample` and `mode`: frechet; precision, recall, density, coverage (by 5
         neighbours); confidence, the mean probability of the likeliest class; class_distance, the total variation of the
-        classes from uniform. `progress` counts 2n images.
+        classes from uniform. Where draw i was asked for the class `labels`[i], obeyed is the share of draws that the
+        classifier takes for it. `progress` counts 2n images.
         """
-        sample, mode = (self._generated(model, head, seed, progress) for head in ("sample", "mode"))
+        sample, mode = (self._generated(model, head, seed, labels, progress) for head in ("sample", "mode"))
         return {name: Figure(value, mode=mode[name], floor=self.floor.get(name)) for name, value in sample.items()}
 
-    def _generated(self, model: Sampler, head: str, seed: int, progress: Progress | None) -> dict[str, float]:
+    def _generated(
+        self,
+        model: Sampler,
+        head: str,
+        seed: int,
+        labels: npt.NDArray[np.integer] | None,
+        progress: Progress | None,
+    ) -> dict[str, float]:
         parts = []
         for batch in model.stream(self.n, head=head, seed=seed):
             parts.append(self.classifier.run(batch))
             if progress is not None:
                 progress(len(batch))
         features, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return self._measure(features, logits)
+        found = self._measure(features, logits)
+        return found if labels is None else found | {"obeyed": float((logits.argmax(axis=1) == labels).mean())}
 
     def _look(
         self, images: Pixels, progress: Progress | None

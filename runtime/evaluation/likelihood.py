@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.runtime import noise
+from vae_edge.runtime import conditions, noise
 from vae_edge.runtime.bundle.manifest import Manifest
 from vae_edge.runtime.conditions import Label
-from vae_edge.runtime.conditions import check as conditions_of
 from vae_edge.runtime.distributions import Normal
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.distributions.deterministic import Deterministic
@@ -57,11 +56,12 @@ def elbo(
     `progress` is called with the number of events done since the last call. Raises InputError.
     """
     reconstruction, kl = [], []
-    prior = vae.prior if has_bound(vae.manifest) else None
+    bound = has_bound(vae.manifest)
     for x, q, start, given in _batches(vae, events, label, condition, seed, batch_size):
-        if prior is None:
+        if not bound:
             z, divergence = q.mean(), np.full(len(x), np.nan)
         else:
+            prior = vae.model.prior.given(given)
             z, log_q = _sampler(q, seed, start)(range(1))
             divergence = q.kl_divergence(prior) if isinstance(prior, Normal) else log_q - prior.log_prob(z)
         reconstruction.append(vae.model.decode(z, given).log_prob(x))
@@ -95,12 +95,13 @@ def nll(
         raise InputError(f"samples should be positive, it is {samples}")
     if batch_size < 1:
         raise InputError(f"batch_size should be positive, it is {batch_size}")
-    prior = densities.prior(vae.prior)  # an autoencoder has none, and says so
+    vae.model.prior.expect()
+    log_p = None if vae.model.prior.is_conditional else densities.prior(vae.prior)
     if not has_bound(vae.manifest):
         raise InputError(f"{vae.manifest.name!r} has a posterior without a density: there is no bound on log p(x)")
     noise.check_seed(seed)
     checked = check(events, vae.manifest.event)
-    conditions = conditions_of(vae.manifest.condition, label, condition, len(checked))
+    rows = conditions.check(vae.manifest.condition, label, condition, len(checked))
     decoder, workers = _decoder(vae)
     decoders = [decoder] if members is None else [vae.model.members.session(member) for member in range(members)]
     rounds = math.ceil(len(checked) / batch_size / workers)
@@ -109,8 +110,9 @@ def nll(
 
     def bound(part: npt.NDArray[np.intp]) -> None:
         here = slice(part[0], part[-1] + 1)
-        x, given = vae.model.convert(checked[here]), None if conditions is None else conditions[here]
+        x, given = vae.model.convert(checked[here]), None if rows is None else rows[here]
         draw, likelihood = _sampler(vae.model.encode(x, given), seed, int(part[0])), densities.likelihood(vae.model, x)
+        prior = densities.prior(vae.model.prior.given(given)) if log_p is None else log_p
         # log 1/K sum_k w_k with log w = log p(x|z) + log p(z) - log q(z|x): the sum runs relative to the largest so far
         top, total = np.full(len(x), -np.inf), np.zeros(len(x))
         at_once = max(1, batch_size // len(x))  # few images take several samples each to fill a batch
@@ -167,10 +169,10 @@ def _batches(
     if batch_size < 1:
         raise InputError(f"batch_size should be positive, it is {batch_size}")
     checked = check(events, vae.manifest.event)
-    conditions = conditions_of(vae.manifest.condition, label, condition, len(checked))
+    rows = conditions.check(vae.manifest.condition, label, condition, len(checked))
     for at in range(0, len(checked), batch_size):
         here = slice(at, at + batch_size)
-        x, given = vae.model.convert(checked[here]), None if conditions is None else conditions[here]
+        x, given = vae.model.convert(checked[here]), None if rows is None else rows[here]
         yield x, vae.model.encode(x, given), at, given
 
 

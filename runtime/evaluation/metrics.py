@@ -9,13 +9,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["ERROR", "FLOOR", "LIKELIHOOD", "METRICS", "MODE", "NLL_SAMPLES", "RECONSTRUCTION", "SAMPLES", "Metric"]
+__all__ = [
+    "ERROR",
+    "FLOOR",
+    "LIKELIHOOD",
+    "MEMBERS",
+    "METRICS",
+    "MODE",
+    "NLL_SAMPLES",
+    "RECONSTRUCTION",
+    "SAMPLES",
+    "Metric",
+]
 
 # Behind a figure's name, the name of the one that goes with it: its standard error, that of the head `mode`, and what
 # real events in the place of samples get.
 ERROR, MODE, FLOOR = "_standard_error", "_mode", "_floor"
 
 NLL_SAMPLES = "nll_samples"  # how many draws of z the NLL took
+MEMBERS = "members"  # how many members the NLL of members is of
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,7 @@ SAMPLES: Mapping[str, Metric] = MappingProxyType(
         "density": Metric("density", "density"),
         "coverage": Metric("coverage", "coverage"),
         "confidence": Metric("confidence", "the classifier's mean confidence"),
+        "obeyed": Metric("obeyed %", "samples taken for the label that was asked for", ".2f", unit="%", factor=100),
         "class_distance": Metric("class TV", "total variation of the classes from uniform"),
     }
 )

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.runtime.bundle.manifest import Image
-from vae_edge.runtime.distributions import Bernoulli, DiscretizedLogistic, Mixture, Normal
+from vae_edge.runtime.distributions import Bernoulli, DiscretizedLogistic, Flow, Mixture, Normal
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.model import Model
 
-__all__ = ["likelihood", "prior", "surprise"]
+__all__ = ["likelihood", "prior", "prior_of", "surprise"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -61,22 +61,42 @@ def surprise(p: Distribution, x: Float32) -> tuple[Float32, Float32]:
     return y, np.maximum(found, 0, out=found)
 
 
-def prior(prior: Normal | Mixture) -> Callable[[Float32], Float64]:
-    """A quick function from z (B, L) to log p(z) (B,): a mixture's in float32 where that is exact to 1e-4."""
-    if isinstance(prior, Normal):
-        return prior.log_prob
+def prior(prior: Normal | Mixture | Flow) -> Callable[[Float32], Float64]:
+    """A quick function from z (B, L) to log p(z) (B,): a mixture's in float32 where that is exact to 1e-4.
+
+    Of a batch of B priors, z (K * B, L) takes its members in turn.
+    """
+
+    def exact(z: Float32) -> Float64:
+        return prior.log_prob(z.reshape(-1, *prior.batch_shape, z.shape[1])).reshape(-1)
+
+    plain = exact if prior.batch_shape else prior.log_prob
+    if not isinstance(prior, Mixture):
+        return plain
     components, at_once = prior.components(), _SMALL_PRODUCT // prior.event_shape[0]
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(prior.weights).astype(np.float32)
 
     def quick(z: Float32) -> Float64:
         joint = components.log_joint(z, at_once)
+        if prior.batch_shape:
+            joint += log_weights[np.arange(len(z)) % len(log_weights)]
         top = joint.max(axis=1, keepdims=True)
         joint -= top
         np.exp(joint, out=joint)
         result: Float64 = np.log(joint.sum(axis=1, dtype=np.float64)) + top[:, 0]
         return result
 
-    z = prior.sample(256, seed=0)
-    return quick if np.abs(quick(z) - prior.log_prob(z)).max() < 1e-4 else prior.log_prob
+    z = prior.sample(() if prior.batch_shape else 256, seed=0)
+    return quick if np.abs(quick(z) - plain(z)).max() < 1e-4 else plain
+
+
+def prior_of(model: Model) -> Callable[[Float32, npt.NDArray[Any] | None], Float64]:
+    """A function from z (K * B, L) and the conditions of B events to log p(z) or log p(z|y), (K * B,)."""
+    if model.prior.is_conditional:
+        return lambda z, rows: prior(model.prior.given(rows))(z)
+    quick = prior(model.prior.alone())
+    return lambda z, rows: quick(z)
 
 
 def _bernoulli(x: Float32, exact: Callable[[Outputs], Float64]) -> Callable[[Outputs], Float64]:

@@ -13,8 +13,6 @@ from vae_edge.runtime.bundle import scores as stored
 from vae_edge.runtime.bundle.schema import Condition
 from vae_edge.runtime.bundle.validation import MAX_DRAWS
 from vae_edge.runtime.conditions import check as conditions_of
-from vae_edge.runtime.distributions.mixture import Mixture
-from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError, IntegrityError
 from vae_edge.runtime.model import Model
 from vae_edge.runtime.scoring.doubt import doubt
@@ -88,11 +86,11 @@ class Score:
 class Scorer:
     """Scores the events of one model; built when it is first asked."""
 
-    def __init__(self, model: Model, prior: Normal | Mixture | None) -> None:
+    def __init__(self, model: Model) -> None:
         """Raises IntegrityError where the bundle's fit is damaged, or of another model."""
         manifest = model.bundle.manifest
         self._model, self._condition, self._name = model, manifest.condition, manifest.name
-        self._meter = Meter(model, prior)
+        self._meter = Meter(model)
         self._fit: Fit | None = None
         if (scores := manifest.scores) is not None:
             if odd := set(scores.statistics) - set(self._meter.names):

@@ -14,9 +14,11 @@ from vae_edge.runtime import noise
 from vae_edge.runtime.bundle.manifest import Image
 from vae_edge.runtime.distributions.base import LOG_2_PI, Distribution
 from vae_edge.runtime.distributions.deterministic import Deterministic
+from vae_edge.runtime.distributions.flow import Flow
 from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.multivariate_normal import MultivariateNormalTriL
 from vae_edge.runtime.distributions.normal import Normal
+from vae_edge.runtime.distributions.registry import NO_PRIOR
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.model import Model
 from vae_edge.runtime.noise import Purpose
@@ -58,11 +60,11 @@ class Statistics:
 class Meter:
     """Measures the statistics that a model has: all of STATISTICS with a prior and a posterior that is no point."""
 
-    def __init__(self, model: Model, prior: Normal | Mixture | None) -> None:
+    def __init__(self, model: Model) -> None:
         self._model, self._shape = model, model.event.shape
-        self._prior = prior
-        self._log_prior: Callable[[Float32], Float64] | None = None if prior is None else densities.prior(prior)
-        self._highest = 0.0 if prior is None else _highest(prior)
+        self._log_prior: Callable[[Float32, Array | None], Float64] | None = None
+        if model.bundle.manifest.prior.family != NO_PRIOR:
+            self._log_prior, self._distance = densities.prior_of(model), _distance_of(model)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,7 +74,7 @@ class Meter:
         is_point = manifest.posterior.family == Deterministic.family
         if is_point:
             absent |= {"entropy", "log_evidence", "spread", "kl"}
-        if self._prior is None:
+        if self._log_prior is None:
             absent |= {"log_prior", "distance", "log_evidence", "spread", "kl"}
         return tuple(name for name in STATISTICS if name not in absent)
 
@@ -97,7 +99,7 @@ class Meter:
         codes, n = np.ascontiguousarray(q.mean()), len(checked)
         found = np.zeros(n) if isinstance(q, Deterministic) else q.entropy().copy()
         if self._log_prior is not None:
-            found += self._log_prior(codes)
+            found += self._log_prior(codes, condition)
 
         def work(part: slice) -> None:
             likelihood = densities.likelihood(self._model, self._model.convert(checked[part]))
@@ -164,8 +166,7 @@ class Meter:
         if not isinstance(q, Deterministic):
             each["entropy"] = q.entropy()
         if self._log_prior is not None:
-            below = self._highest - self._log_prior(codes)
-            each["distance"] = np.sqrt(2 * np.maximum(below, 0))
+            each["distance"] = self._distance(codes, condition)
         each["misfit"] = surprise.reshape(n, -1).sum(axis=1, dtype=np.float64)
         each["worst_region"] = _worst_region(surprise)
         each |= _residual(x, again, surprise)
@@ -184,7 +185,7 @@ class Meter:
         found = {"reconstruction": log_x.mean(axis=0)}
         if self._log_prior is None:
             return found
-        log_p = self._log_prior(z).reshape(-1, b)
+        log_p = self._log_prior(z, given).reshape(-1, b)
         found["log_prior"] = log_p.mean(axis=0)
         if log_q is None:
             return found
@@ -233,10 +234,32 @@ def _sampler(q: Distribution, draws: int, seed: int, size: int) -> Callable[[sli
     return draw
 
 
-def _highest(prior: Normal | Mixture) -> float:
-    """log p(z) at its highest: of a mixture, at the best of its components' means."""
+def _distance_of(model: Model) -> Callable[[Float32, Array | None], Float64]:
+    """A function from codes (B, L) and their conditions to how far they lie out: sqrt(2 (highest log p - log p(z))).
+
+    Of a flow it is the distance of the noise: |f^-1(z)|.
+    """
+    prior = model.prior
+    if model.bundle.manifest.prior.family == Flow.family:
+        return lambda z, rows: np.sqrt(np.square(prior.graphs.inverse(z, rows)[0], dtype=np.float64).sum(axis=1))
+    highest = _highest(prior.mixture if prior.is_conditional else prior.alone())
+
+    def distance(z: Float32, rows: Array | None) -> Float64:
+        top = highest[prior.places(rows)] if prior.is_conditional and rows is not None else highest
+        below: Float64 = top - prior.given(rows).log_prob(z)
+        result: Float64 = np.sqrt(2 * np.maximum(below, 0))
+        return result
+
+    return distance
+
+
+def _highest(prior: Distribution) -> Float64:
+    """log p(z) at its highest, () or (B,): of a mixture, at the best of its components' means."""
     means = prior.loc if isinstance(prior, Mixture) else prior.mean()[None]
-    return float(prior.log_prob(means).max())
+    if prior.batch_shape:
+        means = means[:, None]
+    highest: Float64 = prior.log_prob(means).max(axis=0)
+    return highest
 
 
 def _worst_region(surprise: Float32) -> Float64:

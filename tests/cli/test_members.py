@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests import bundles
+from vae_edge.cli.reports.scores import Gallery
 from vae_edge.runtime import VAE
 
 pytest.importorskip("onnx")
@@ -69,3 +70,54 @@ def test_a_bundle_without_members_says_so(vae_edge, folder, arguments):
 def test_info_tells_that_weights_are_uncertain(vae_edge, ensemble):
     assert re.search(r"^weights +uncertain: weights.npz", vae_edge("info", ensemble).stdout, re.M)
     assert "uncertain" not in vae_edge("info", "mnist-tiny").stdout
+
+
+def test_scores_have_what_members_disagree_of_and_a_picture_shows_it(vae_edge, ensemble, folder):
+    vae = VAE.load(ensemble)
+    x = vae.generate(4, head="mode", seed=0)
+    np.save("x.npy", x)
+    found = vae_edge("score", "x.npy", "-b", ensemble, "--members", 3, "--draws", 2, "--out", "s.json",
+                     "--out", "s.png")  # fmt: skip
+    assert found.exit_code == 0, found.output
+    told = json.loads((folder / "s.json").read_text())
+    assert told["members"] == 3
+    expected = vae.score(x, members=3, draws=2)
+    for name in ("aleatoric", "epistemic", "disagreement"):
+        assert [event[name] for event in told["events"]] == pytest.approx(expected.statistics[name], rel=1e-3)
+    assert "wrote s.png" in found.stderr
+    gallery = Gallery(2)
+    gallery.add(expected, x, x, 0)
+    rows = gallery.rows()
+    assert list(rows) == ["image", "reconstruction", "surprise", "open", "disagreed"]
+    for place, event in enumerate(gallery.places()):
+        for name, values in (("open", expected.aleatoric), ("disagreed", expected.epistemic)):
+            shown = np.asarray(rows[name])[place]
+            assert shown.max() <= 1
+            dark = shown < 1
+            assert np.corrcoef(shown[dark], values[event][dark])[0, 1] > 0.999
+    gallery = Gallery(2)
+    gallery.add(vae.score(x), x, x, 0)
+    assert list(gallery.rows()) == ["image", "reconstruction", "surprise"]
+
+
+def test_evaluate_writes_how_many_members_its_figure_is_of(vae_edge, ensemble, tmp_path, folder):
+    """Of data that nothing but --data names, since the bundle says that it learned from MNIST."""
+    import dataclasses
+    import shutil
+
+    from vae_edge.runtime.bundle import manifest, read
+
+    path = shutil.copytree(ensemble, tmp_path / "theirs")
+    said = dataclasses.replace(read(path).manifest, training=None)
+    (path / "manifest.json").write_bytes(manifest.render(manifest.seal(said)))
+    (path / "CARD.md").write_text("# theirs\n\n## Figures\n\n## Limits\n")
+    x = VAE.load(path).generate(140, head="mode", seed=0)
+    np.savez("x.npz", x_train=(x[:120] * 255).astype(np.uint8), x_test=(x[120:] * 255).astype(np.uint8))
+    found = vae_edge("evaluate", path, "--data", "x.npz", "--samples", 3, "--members", 2, "--generated", 0, "--write")
+    assert found.exit_code == 0, found.output
+    metrics = read(path).manifest.metrics
+    assert metrics["members"] == 2
+    assert metrics["members_nll"] < metrics["nll"] + 50
+    assert metrics["members_nll_standard_error"] > 0
+    assert "NLL of the mean over members of the ensemble, M = 2" in (path / "CARD.md").read_text()
+    assert "nll of members" in found.output

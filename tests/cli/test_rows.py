@@ -128,6 +128,11 @@ def test_a_row_keeps_the_id_of_its_input(vae_edge, folder, tiny):
     vae_edge("generate", "-b", tiny, "--n", 20, "--start", 7, "--out", "a.parquet")
     vae_edge("encode", "a.parquet", "-b", tiny, "--start", 5, "--limit", 3, "--out", "codes.parquet")
     assert rows(folder / "codes.parquet")["id"].tolist() == [12, 13, 14]
+    np.save(folder / "a.npy", rows(folder / "a.parquet")["image"])
+    vae_edge("encode", "a.npy", "-b", tiny, "--start", 5, "--limit", 3, "--out", "codes.parquet")
+    found = rows(folder / "codes.parquet")
+    assert found["id"].tolist() == [5, 6, 7]
+    assert found["name"].tolist() == ["a.npy:5", "a.npy:6", "a.npy:7"]
 
 
 def test_reconstructions_are_those_of_the_library_in_shards_as_in_arrays(vae_edge, folder, tiny, drawn):
@@ -142,6 +147,27 @@ def test_reconstructions_are_those_of_the_library_in_shards_as_in_arrays(vae_edg
     (folder / "back" / "000002.parquet").unlink()
     assert vae_edge("reconstruct", "shards/", *options, "--out", "back/", *SHARDS, "--resume").exit_code == 0
     assert content(folder / "back") == before
+
+
+def test_scores_are_those_of_the_library(vae_edge, folder, tiny, drawn, bundle_of):
+    options = ("score", "shards/", "-b", tiny, "--out", "scores/", *SHARDS)
+    assert vae_edge(*options).exit_code == 0
+    found, vae = shards(folder / "scores"), VAE.load(tiny)
+    score = vae.score(shards(folder / "shards")["image"])
+    assert (found["id"] == np.arange(100)).all()
+    assert "value" not in found  # the bundle has no fit
+    for name, values in score.statistics.items():
+        assert np.allclose(found[name], values, rtol=1e-5, atol=1e-5)
+    before = content(folder / "scores")
+    (folder / "scores" / "000001.parquet").unlink()
+    assert vae_edge(*options, "--resume").exit_code == 0
+    assert content(folder / "scores") == before
+    assert "another draws" in vae_edge(*options, "--resume", "--draws", 3).stderr
+    vae_edge("generate", "-b", bundle_of("labelled-table"), "--n", 9, "--label", "cat", "--out", "t.parquet")
+    assert vae_edge("score", "t.parquet", "-b", bundle_of("labelled-table"), "--out", "s.parquet").exit_code == 0
+    found = rows(folder / "s.parquet")
+    assert found["label"].tolist() == [0] * 9
+    assert (found["surprise_age"] >= 0).all()
 
 
 def test_inputs_that_changed_meanwhile_are_not_resumed(vae_edge, folder, tiny, one_line):
@@ -215,6 +241,9 @@ def test_a_tables_rows_are_columns(vae_edge, folder, bundle_of):
         (("generate", "--out", "a.png", "--dtype", "uint8"), "is for rows: give --format"),
         (("encode", "x.npy", "--out", "a.npz", "--resume"), "is for shards: give --format"),
         (("encode", "x.npy", "--out", "a.tar"), "a tar is for pictures"),
+        (("score", "x.npy", "--out", "a.tar"), "a tar is for pictures"),
+        (("score", "x.npy", "--out", "a.csv", "--resume"), "is for shards: give --format"),
+        (("score", "x.npy", "--out", "a.csv", "--out", "a.parquet"), "rows go to one place"),
         (("reconstruct", "x.npy", "--out", "a/", "--resume"), "is for shards: give --format"),
     ],
 )

@@ -64,6 +64,8 @@ def test_each_option_of_the_configuration_is_a_flag(vae_edge, fit, folder, name)
     flag = f"--{name.replace('_', '-')}"
     arguments = [flag] if value is True else [flag, str(value)]
     needed = {"beta": ["--objective", "beta"], "samples": ["--objective", "iwae"], "components": ["--prior", "mixture"]}
+    needed |= {"flow_blocks": ["--prior", "flow"], "flow_width": ["--prior", "flow"]}
+    needed["weights_beta"] = ["--weights", "uncertain"]
     done = vae_edge("train", *arguments, *needed.get(name, []), "--out", "run")
     assert done.exit_code == 0, done.output
     assert getattr(fit.calls[0].config, name) == value
@@ -196,6 +198,16 @@ def test_a_preset_gives_what_is_not_given(vae_edge, fit, folder):
     assert str(call.out) == "runs/mnist-tiny"
 
 
+def test_the_preset_auto_leaves_to_the_data_what_is_not_given(vae_edge, fit, folder):
+    assert vae_edge("train", "--preset", "auto", "--data", "digits", "--components", "7").exit_code == 0
+    vae_edge("train", "--data", "digits", "--out", "other")
+    one, other = fit.calls
+    assert one.given == {"data", "components"}
+    assert (one.config, str(one.out)) == (Config(data="digits", components=7), "runs/digits")
+    assert one.command == "vae-edge train --preset auto --data digits --components 7"
+    assert other.given is None
+
+
 def test_an_unknown_preset_is_wrong_usage(vae_edge, fit, folder):
     assert vae_edge("train", "--preset", "imagenet").exit_code == 2
     assert not fit.calls
@@ -205,7 +217,7 @@ def test_help_groups_the_options(vae_edge):
     text = vae_edge("train", "--help", env={"COLUMNS": "80"}).stdout
     sections = re.split(r"^(\w+):$", text, flags=re.MULTILINE)
     headings = dict(zip(sections[1::2], sections[2::2], strict=True))
-    assert list(headings) == ["Run", "Data", "Model", "Objective", "Optimisation", "Options"]
+    assert list(headings) == ["Run", "Data", "Model", "Prior", "Objective", "Optimisation", "Options"]
     listed = {name: set(re.findall(r"^  (?:-\w, )?--([\w-]+)", part, re.MULTILINE)) for name, part in headings.items()}
     assert listed["Options"] == {"json", "debug", "help"}
     for spec in dataclasses.fields(Config):

@@ -41,20 +41,39 @@ def run_printed(line: str) -> Result:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with pictures in `pics/`, and an empty one beside; the first is the current one."""
-    dice = np.random.default_rng(0)
-    (tmp_path / "home" / "pics").mkdir(parents=True)
     (tmp_path / "else").mkdir()
-    for k in range(90):
-        pixels = dice.integers(0, 256, (8, 8), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "home" / "pics" / f"{k:03}.png")
+    draw_pictures(tmp_path / "home" / "pics")
     monkeypatch.chdir(tmp_path / "home")
     return tmp_path / "home"
 
 
-@pytest.fixture
-def trained(home: Path) -> Path:
-    done = vae_edge("train", "--data", "pics", *QUICK, "--out", "run")
+def draw_pictures(folder: Path) -> None:
+    dice = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for k in range(90):
+        pixels = dice.integers(0, 256, (8, 8), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{k:03}.png")
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `pics/` and a run of them in `run/`, learned once for all tests."""
+    home = tmp_path_factory.mktemp("once")
+    draw_pictures(home / "pics")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        done = vae_edge("train", "--data", "pics", *QUICK, "--out", "run")
     assert done.exit_code == 0, done.output
+    return home
+
+
+@pytest.fixture
+def trained(once: Path, home: Path) -> Path:
+    """A copy of that run, of the pictures in the current folder."""
+    shutil.copytree(once / "run", home / "run")
+    record = (home / "run" / "run.json").read_text()
+    assert str(once / "pics") in record
+    (home / "run" / "run.json").write_text(record.replace(str(once / "pics"), str(home / "pics")))
     return home / "run"
 
 

@@ -109,3 +109,19 @@ def test_another_record_is_refused(copy, change):
 def test_a_folder_without_one_is_named(tmp_path):
     with pytest.raises(BundleNotFound, match="holds no classifier"):
         Classifier.load(tmp_path)
+
+
+def test_obeyed_is_the_share_of_draws_taken_for_their_label(classifier):
+    images = np.random.default_rng(0).random((12, 28, 28, 1)).astype(np.float32)
+    judge = figures.Judge(classifier, (images * 255).astype(np.uint8), n=12)
+
+    class Copier:
+        def stream(self, n, *, head, seed):
+            yield images[:n]
+
+    taken = classifier.run(images)[1].argmax(axis=1)
+    wrong = taken.copy()
+    wrong[:3] = (wrong[:3] + 1) % 10
+    assert judge.judge(Copier(), labels=taken)["obeyed"].value == 1
+    assert judge.judge(Copier(), labels=wrong)["obeyed"].mode == 0.75
+    assert "obeyed" not in judge.judge(Copier())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from tests import bundles
 from vae_edge.runtime import VAE, InputError, IntegrityError, ManifestError, UnsafeBundle
 from vae_edge.runtime import members as ensembles
 from vae_edge.runtime.bundle import deviations, manifest, npz, reading
+from vae_edge.runtime.evaluation import likelihood
 from vae_edge.runtime.members import weights_of
 from vae_edge.runtime.noise import Purpose, normals
 
@@ -113,18 +115,25 @@ def test_few_sessions_are_kept_and_those_used_last(vae: VAE, monkeypatch: pytest
     found = vae.model.members
     monkeypatch.setattr(found, "most", 3)
     z = vae.prior.sample(1, seed=0)
-    for member in (0, 1, 2, 0, 3):
+    for member in (0, 1, 2):
         vae.decode(z, member=member)
+    first, second = found.session(1), found.session(0)
+    found.session(3)  # in the place of 2, which was used before 1 and 0 were
     assert len(found) == 3
-    kept = [found.session(member) for member in (0, 2, 3)]
-    assert [found.session(member) for member in (0, 2, 3)] == kept  # the same ones: 1 had gone, not 0
-    assert len(found) == 3
+    assert found.session(0) is second
+    assert found.session(1) is first
 
 
 def test_the_bound_on_sessions_is_in_numbers_too() -> None:
     small, large = (deviations.Posterior(b"", (), (), np.zeros(n, "f"), np.zeros(n, "f")) for n in (10, 1 << 25))
     assert ensembles.Members(small, lambda data: None).most == ensembles.MOST
     assert ensembles.Members(large, lambda data: None).most == 2
+
+
+def test_the_bound_on_sessions_is_that_on_a_call_too(folder: Path) -> None:
+    """A session keeps the memory of its largest run."""
+    of_a_run = VAE.load(folder, threads=1).bundle.costs["decoder"].elements
+    assert VAE.load(folder, threads=1, max_elements=3 * of_a_run + 5).model.members.most == 3
 
 
 def test_threads_share_an_ensemble(vae: VAE, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,3 +326,16 @@ def test_a_score_of_rows_says_which_column_members_disagree_of(bundle_of, tmp_pa
 def test_a_score_by_members_is_refused_where_there_are_none() -> None:
     with pytest.raises(InputError, match="has no members"):
         VAE.load("mnist-tiny").score(np.zeros((1, 28, 28, 1)), members=2)
+
+
+def test_the_nll_of_members_is_of_the_mean_of_their_likelihoods(vae: VAE) -> None:
+    x = vae.generate(5, head="mode", seed=9)
+    q = vae.encode(x)
+    log_w = []
+    for stream in range(3):
+        z = q.sample(seed=0, stream=stream)
+        rest = vae.prior.log_prob(z) - q.log_prob(z)
+        log_w += [vae.decode(z, member=member).log_prob(x) + rest for member in range(4)]
+    expected = math.log(12) - np.logaddexp.reduce(log_w)
+    assert likelihood.nll(vae, x, 3, members=4) == pytest.approx(expected, abs=2e-2)
+    assert np.abs(likelihood.nll(vae, x, 3) - expected).max() > 0.02

@@ -53,7 +53,7 @@ def test_any_other_spec_is_refused(case):
     [
         ("posterior", "normal, multivariate_normal_tril, deterministic"),
         ("likelihood", "bernoulli, normal, discretized_logistic, categorical"),
-        ("prior", "normal, mixture"),
+        ("prior", "flow, mixture, normal"),
     ],
 )
 @pytest.mark.parametrize("name", ["gamma", "", "Normal"])

@@ -30,10 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Told:
-    """Writes what became of each file of tests to `docs/promises.md`, with the commit."""
+    """Writes what became of each file of tests to `docs/promises.md`, with the commit.
+
+    A test may say more than that it passed, by `record_property("result", text)`.
+    """
 
     def __init__(self) -> None:
         self._found: dict[str, Counter[str]] = {}
+        self._results: dict[str, list[str]] = {}
         self._seconds: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -41,13 +45,22 @@ class Told:
         self._seconds[file] += report.duration
         if report.when == "call" or report.outcome != "passed":
             self._found.setdefault(file, Counter())[report.outcome] += 1
+        if report.when == "call":
+            self._results.setdefault(file, []).extend(
+                str(value) for name, value in report.user_properties if name == "result"
+            )
 
     def pytest_sessionfinish(self) -> None:
         rows = [
             [
                 f"`{Path(file).name}`",
                 runs.commit(),
-                ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())),
+                "; ".join(
+                    [
+                        *self._results.get(file, ()),
+                        *(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())),
+                    ]
+                ),
                 f"{self._seconds[file]:,.0f} s",
             ]
             for file, outcomes in sorted(self._found.items())
@@ -57,7 +70,7 @@ class Told:
 
 def pytest_configure(config: pytest.Config) -> None:
     """At full size the page of promises is written."""
-    if FULL:
+    if FULL and not hasattr(config, "workerinput"):  # of several processes (pytest-xdist) one writes
         config.pluginmanager.register(Told())
 
 

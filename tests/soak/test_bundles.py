@@ -83,11 +83,12 @@ def places(tree: object) -> Iterator[tuple[object, object]]:
         yield from places(value)
 
 
-def test_a_damaged_bundle_is_refused(copy, soak, run_python):
+def test_a_damaged_bundle_is_refused(copy, soak, run_python, record_property):
     """Each by a BundleError, in under 2 seconds; the process stays below 512 MB."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_bundles as t; t.damage(*sys.argv[1:])"
     done = run_python(code, copy, soak(600, 100_000))
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    record_property("result", f"{soak(600, 100_000):,} damaged bundles refused")
 
 
 def peak_kilobytes() -> int:
@@ -350,7 +351,7 @@ def bind(path: Path) -> None:
 # ---- what was hashed is what runs ------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_swapped_while_it_is_loaded_never_runs(copy, vae, soak):
+def test_a_file_that_is_swapped_while_it_is_loaded_never_runs(copy, vae, soak, record_property):
     """A thread exchanges files as fast as it can: each load gives the bytes of the manifest, or an error."""
     names = FILES[1:]
     originals = {name: (copy / name).read_bytes() for name in names}
@@ -385,3 +386,4 @@ def test_a_file_that_is_swapped_while_it_is_loaded_never_runs(copy, vae, soak):
         thread.join()
     assert loaded
     assert refused
+    record_property("result", f"{swaps:,} swaps, never other bytes")

@@ -152,7 +152,7 @@ def status(name: str) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from /proc")
-def test_a_run_takes_no_more_memory_than_was_bounded(soak, run_python, monkeypatch):
+def test_a_run_takes_no_more_memory_than_was_bounded(soak, run_python, monkeypatch, record_property):
     """The first run stays within the bound; what ONNX Runtime's arena keeps behind further runs, within twice that."""
     pytest.importorskip("onnx", reason="the train extra is not installed")
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")  # what is freed goes back, and is seen when it is taken again
@@ -163,7 +163,11 @@ def test_a_run_takes_no_more_memory_than_was_bounded(soak, run_python, monkeypat
     done = run_python(code, 0, soak(40, 2000))
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    assert sum(bound > 2 * SLACK for _, bound, _, _ in results) > len(results) / 5  # so large that it is seen
+    large = [(first / bound, further / bound) for _, bound, first, further in results if bound > 2 * SLACK]
+    assert len(large) > len(results) / 5  # so large that it is seen
+    first, further = (max(ratios) for ratios in zip(*large, strict=True))
+    over = f"{first:.2f} of the bound where that is over {2 * SLACK >> 20} MiB, further ones {further:.2f}"
+    record_property("result", f"{len(results):,} networks: a first run took up to {over}")
     for name, bound, first, further in results:
         text = f"{name}: {first:,} and {further:,} of {bound:,} bytes"
         assert first <= bound + SLACK, text

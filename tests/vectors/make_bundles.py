@@ -34,9 +34,9 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def altered(files: dict[str, bytes] | None = None, **changes: Any) -> dict[str, bytes]:
-    """The tiny bundle with other files and other fields in its manifest, sealed again."""
-    source = bundle.read(TINY)
+def altered(files: dict[str, bytes] | None = None, folder: Path = TINY, **changes: Any) -> dict[str, bytes]:
+    """A bundle, the tiny one, with other files and other fields in its manifest, sealed again."""
+    source = bundle.read(folder)
     contents = source.files | (files or {})
     said = dataclasses.replace(source.manifest, **changes)
     if (prior := said.prior.file) is not None:
@@ -66,6 +66,15 @@ def mixture(precision: str) -> dict[str, bytes]:
     return altered(files, prior=prior, precision=precision, probe=described)
 
 
+def labelled(folder: Path) -> dict[str, bytes]:
+    """The bundle of labels in `folder` with a prior of two components, weighed by label."""
+    share = np.linspace(0.05, 0.95, 10)
+    loc, lower = F32([[-2, 0, 1], [2, 1, 0]]), F32([[1, 0, 1, 0, 0, 1], [0.5, 0.25, 1, 0, -0.5, 2]])
+    arrays = {"weights": F32(np.stack([share, 1 - share], 1)), "loc": loc, "lower": lower}
+    prior = Spec("mixture", (3,), constants={"components": 2.0, "labels": 10.0}, file=File("prior.npz", 1, "0" * 64))
+    return altered({"prior.npz": npz.render(arrays)}, folder, prior=prior)
+
+
 def layout() -> dict[str, tuple[str, tuple[int, ...]]]:
     """The arrays of the tiny bundle's probe."""
     said = bundle.read(TINY).manifest
@@ -80,8 +89,9 @@ def made() -> dict[str, dict[str, bytes]]:
     """The files of each bundle."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for kind in bundles.KINDS:
+        for kind in (*bundles.KINDS, *bundles.FLOWS):
             found[kind] = read_files(bundles.build(kind).write(Path(folder) / kind))
+        found["labelled mixture"] = labelled(Path(folder) / "labels")
         # Another runtime may know no members: the weights' means are the graph's own.
         found["uncertain"] = read_files(bundles.uncertain(Path(folder) / "binary", Path(folder) / "uncertain"))
     found["mixture"] = mixture("fp32")
@@ -128,6 +138,10 @@ def results(vae: VAE, given: dict[str, Any]) -> dict[str, Any]:
         found[f"reconstruct {head}"] = vae.reconstruct(x, head=head, latent="sample", **at, **both)
         if vae.manifest.prior.family != "none":
             found[f"generate {head}"] = vae.generate(3, head=head, **at, **both)
+    if vae.manifest.prior.family != "none":
+        prior = vae.prior_given(**one)
+        found["prior sample"] = prior.sample(4, **at)
+        found["prior log_prob"] = prior.log_prob(found["prior sample"])
     return {name: dump(value) for name, value in found.items()}
 
 

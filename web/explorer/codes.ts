@@ -18,10 +18,10 @@ const BUDGET = 2e9; // multiply-adds: a second or less
 export async function drawCodes(engine: Engine, given: Given): Promise<Codes> {
   const size = engine.latentSize;
   const n = Math.max(128, Math.min(2048, Math.floor((1 << 17) / size)));
-  if (engine.prior !== "none") return describe(engine.codes(n, SEED, 0n), size);
+  if (engine.prior !== "none") return describe(await engine.codes(n, SEED, 0n, given), size);
   const examples = await engine.encodeMeans(engine.examples.pixels, engine.examples.count, given);
   const { mean, deviation } = describe(examples, size);
-  const noise = engine.codes(n, SEED, 0n);
+  const noise = await engine.codes(n, SEED, 0n, given);
   return describe(
     noise.map((eps, i) => mean[i % size] + eps * deviation[i % size]),
     size,

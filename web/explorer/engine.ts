@@ -37,7 +37,7 @@ export interface Engine {
   /** Multiply-adds to encode one image and decode it. */
   readonly cost: number;
   readonly latentSize: number;
-  /** "normal", "mixture", or "none": an autoencoder, which has nothing to generate from. */
+  /** "normal", "mixture", "flow", or "none": an autoencoder, which has nothing to generate from. */
   readonly prior: string;
   readonly labels: readonly string[];
   /** Names of the numbers of a vector condition; [] where it takes none. */
@@ -48,7 +48,10 @@ export interface Engine {
   /** q(z|x)'s mean of n events, (n, L). */
   encodeMeans(x: Float32Array, n: number, given: Given): Promise<Float32Array>;
   decode(z: Float32Array, n: number, given: Given): Promise<Decoded>;
-  /** Draws `start` to `start` + n of the prior, (n, L); of a standard normal where there is none. */
-  codes(n: number, seed: bigint, start: bigint): Float32Array;
+  /**
+   * Draws `start` to `start` + n of the prior, (n, L), of the condition where it follows one; of a standard normal
+   * where there is none.
+   */
+  codes(n: number, seed: bigint, start: bigint, given: Given): Promise<Float32Array>;
   generate(n: number, head: Head, seed: bigint, start: bigint, given: Given): Promise<Float32Array>;
 }

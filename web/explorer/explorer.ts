@@ -22,7 +22,7 @@ import { followTheme } from "./theme.js";
 
 /** Fills the page, first what is looked at first; resolves once all of it is there. */
 export async function explore(engine: Engine): Promise<void> {
-  const initial = begin(engine);
+  const initial = await begin(engine);
   const store = new Store(fromFragment(location.hash, initial, engine));
   const given = (): Given => givenOf(engine, store);
   let input: MapInput | null = null;
@@ -75,21 +75,23 @@ export async function explore(engine: Engine): Promise<void> {
 }
 
 /** The state of a page that is opened without a fragment: image 0 of seed 0. */
-function begin(engine: Engine): State {
+async function begin(engine: Engine): Promise<State> {
+  const condition = new Float32Array(engine.numbers.length);
+  const first = engine.labels.length > 0 ? { label: 0 } : condition.length > 0 ? { condition } : {};
   return {
     seed: 0n,
     start: 0n,
     head: "mean",
     draw: 0n,
-    code: engine.prior === "none" ? new Float32Array(engine.latentSize) : engine.codes(1, 0n, 0n),
+    code: engine.prior === "none" ? new Float32Array(engine.latentSize) : await engine.codes(1, 0n, 0n, first),
     source: engine.prior === "none" ? "the code of zeros" : "image 0 of seed 0",
     drawing: null,
     label: 0,
-    condition: new Float32Array(engine.numbers.length),
+    condition,
     tool: "move",
     ground: "pictures",
     // A standard normal varies alike in all directions: it has no principal axes.
-    axes: engine.prior === "mixture" ? "principal" : "active",
+    axes: engine.prior === "mixture" || engine.prior === "flow" ? "principal" : "active",
     path: [],
   };
 }

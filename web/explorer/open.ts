@@ -51,7 +51,6 @@ class PageEngine implements Engine {
   readonly numbers: readonly string[];
   readonly examples: Engine["examples"];
   readonly cost: number;
-  private readonly codesFrom: Distribution;
 
   constructor(
     private readonly vae: VAE,
@@ -65,16 +64,6 @@ class PageEngine implements Engine {
     this.likelihood = manifest.likelihood.family;
     this.latentSize = manifest.latentSize;
     this.prior = manifest.prior.family;
-    const zeros = new Float32Array(this.latentSize);
-    const standard = { purpose: Purpose.PRIOR };
-    this.codesFrom =
-      this.prior === "none"
-        ? new Normal(
-            zeros,
-            zeros.map(() => 1),
-            standard,
-          )
-        : vae.prior;
     this.cost = manifest.graphs.encoder.multiplyAdds + manifest.graphs.decoder.multiplyAdds;
     this.labels = vae.labels;
     const numbers = condition?.kind === "vector" ? condition : null;
@@ -102,8 +91,11 @@ class PageEngine implements Engine {
     };
   }
 
-  codes(n: number, seed: bigint, start: bigint): Float32Array {
-    return this.codesFrom.sample({ seed, start, sampleShape: n }).data;
+  async codes(n: number, seed: bigint, start: bigint, given: Given): Promise<Float32Array> {
+    const zeros = new Float32Array(this.latentSize);
+    const standard = () => new Normal(zeros, zeros.map(() => 1), { purpose: Purpose.PRIOR }); // prettier-ignore
+    const prior = this.prior === "none" ? standard() : this.vae.priorGiven(given);
+    return (await prior.sample({ seed, start, sampleShape: n })).data;
   }
 
   async generate(n: number, head: Head, seed: bigint, start: bigint, given: Given): Promise<Float32Array> {

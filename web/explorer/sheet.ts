@@ -27,7 +27,7 @@ export class Sheet {
   ) {
     this.images = Array.from({ length: COUNT }, (_, i) => {
       const button = make("button", { type: "button" }, make("canvas"));
-      button.addEventListener("click", () => this.take(i));
+      button.addEventListener("click", () => void this.take(i));
       return button;
     });
     byId("images").replaceChildren(...this.images);
@@ -79,10 +79,11 @@ export class Sheet {
   }
 
   /** Makes the code of image i the current one; the sample beside it then has that image's noise. */
-  private take(i: number): void {
+  private async take(i: number): Promise<void> {
     const { seed, start } = this.store.state;
     const draw = start + BigInt(i);
-    this.store.set({ code: this.engine.codes(1, seed, draw), draw, source: `image ${draw} of seed ${seed}` });
+    const code = await this.engine.codes(1, seed, draw, this.given());
+    this.store.set({ code, draw, source: `image ${draw} of seed ${seed}` });
   }
 
   private page(by: bigint): void {

@@ -1,5 +1,5 @@
 /**
- * A bundle's two graphs at work: events and latents in, distributions out, a batch at a time.
+ * A bundle's graphs at work: events and latents in, distributions out, a batch at a time.
  *
  * Everything here takes what was checked before: `VAE` does that.
  */
@@ -7,7 +7,7 @@
 import { isSame, sizeOf, text } from "./arrays.js";
 import type { DistributionSpec, GraphSpec, Manifest } from "./bundle/schema.js";
 import type { Rows } from "./conditions.js";
-import { Distribution, type Head } from "./distributions/index.js";
+import { Distribution, type FlowGraphs, type Head } from "./distributions/index.js";
 import { empty, type Family, type Parameters } from "./distributions/base.js";
 import { familyOf } from "./distributions/registry.js";
 import { affineOf, fromStandard, standardise } from "./events.js";
@@ -21,17 +21,19 @@ const BATCH_SIZE = 64; // events of one run of a graph
 /** A graph's outputs by name, each (B, ...shape). */
 export type Outputs = Record<string, Float32Tensor>;
 
+/** The graphs that a manifest may name. */
+export type GraphName = keyof Manifest["graphs"];
+export type Graphs = Readonly<Partial<Record<GraphName, Graph>>> & { readonly encoder: Graph; readonly decoder: Graph };
+
 export class Model {
   readonly manifest: Manifest;
-  readonly encoder: Graph;
-  readonly decoder: Graph;
+  readonly graphs: Graphs;
   readonly #posterior: Family;
   readonly #likelihood: Family;
 
-  constructor(manifest: Manifest, encoder: Graph, decoder: Graph) {
+  constructor(manifest: Manifest, graphs: Graphs) {
     this.manifest = manifest;
-    this.encoder = encoder;
-    this.decoder = decoder;
+    this.graphs = graphs;
     this.#posterior = familyOf(manifest.posterior.family, "posterior")!; // the manifest has been checked
     this.#likelihood = familyOf(manifest.likelihood.family, "likelihood")!;
   }
@@ -57,7 +59,7 @@ export class Model {
   /** The events (n, ...eventShape) that a head makes of latents, which come by parts. */
   async render(
     n: number,
-    latents: (first: number, count: number) => Float32Array,
+    latents: (first: number, count: number) => Float32Array | Promise<Float32Array>,
     head: Head,
     seed: bigint,
     start: bigint,
@@ -68,7 +70,7 @@ export class Model {
     const size = sizeOf(shape);
     for (let first = 0; first < n; first += BATCH_SIZE) {
       const count = Math.min(BATCH_SIZE, n - first);
-      const z = { dims: [count, this.manifest.latentSize], data: latents(first, count) };
+      const z = { dims: [count, this.manifest.latentSize], data: await latents(first, count) };
       const outputs = await this.runOnce("decoder", z, rows, first);
       const pixels = out.data.subarray(first * size, (first + count) * size);
       this.likelihood(outputs).write(head, pixels, { seed, start: start + BigInt(first) });
@@ -77,12 +79,12 @@ export class Model {
   }
 
   /** All outputs of a graph for any number of inputs. */
-  async run(name: "encoder" | "decoder", input: Float32Tensor, rows?: Rows): Promise<Outputs> {
+  async run(name: GraphName, input: Float32Tensor, rows?: Rows): Promise<Outputs> {
     const n = input.dims[0]!;
     if (n <= BATCH_SIZE) return this.runOnce(name, input, rows, 0);
     const size = input.data.length / n;
     const whole: Outputs = {};
-    for (const { name: output, shape } of this.manifest.graphs[name].outputs) {
+    for (const { name: output, shape } of this.manifest.graphs[name]!.outputs) {
       whole[output] = empty([n, ...(shape.slice(1) as number[])]);
     }
     for (let first = 0; first < n; first += BATCH_SIZE) {
@@ -96,24 +98,35 @@ export class Model {
     return whole;
   }
 
+  /** The graphs of a flow prior, for vectors of these conditions. */
+  flow(rows?: Rows): FlowGraphs {
+    const named = this.manifest.prior.outputs;
+    return {
+      forward: async (noise) => (await this.run("prior", noise, rows))[named.sample!]!,
+      inverse: async (z) => {
+        const outputs = await this.run("priorInverse", z, rows);
+        return [outputs[named.noise!]!, outputs[named.log_det!]!];
+      },
+    };
+  }
+
   dispose(): void {
-    this.encoder.dispose();
-    this.decoder.dispose();
+    Object.values(this.graphs).forEach((graph) => graph.dispose());
   }
 
   private async runOnce(
-    name: "encoder" | "decoder",
+    name: GraphName,
     input: Float32Tensor,
     rows: Rows | undefined,
     first: number,
   ): Promise<Outputs> {
-    const spec = this.manifest.graphs[name];
+    const spec = this.manifest.graphs[name]!;
     const n = input.dims[0]!;
     const inputs: Record<string, Tensor> = {};
     for (const tensor of spec.inputs) {
       inputs[tensor.name] = tensor.role === "condition" ? rows!(tensor, first, n) : input;
     }
-    return checkedOutputs(spec, await this[name].run(inputs), n);
+    return checkedOutputs(spec, await this.graphs[name]!.run(inputs), n);
   }
 
   private likelihood(outputs: Outputs): Distribution {

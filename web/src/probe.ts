@@ -11,7 +11,7 @@ import { CheckFailed, IntegrityError } from "./errors.js";
 import type { Rows } from "./conditions.js";
 import { standardise } from "./events.js";
 import type { Tensor } from "./graph.js";
-import type { Model, Outputs } from "./model.js";
+import type { GraphName, Model, Outputs } from "./model.js";
 
 const TOLERANCE = 1e-4; // of a value v, TOLERANCE * max(1, |v|) is allowed
 
@@ -20,20 +20,20 @@ export async function checkProbe(model: Model, data: Uint8Array): Promise<Record
   const { manifest } = model;
   const arrays = parseProbe(manifest, data);
   const found: Record<string, number> = {};
-  const allOutputs = [...manifest.graphs.encoder.outputs, ...manifest.graphs.decoder.outputs].map(
-    (tensor) => tensor.name,
-  );
-  const read = new Set([...Object.values(manifest.posterior.outputs), ...Object.values(manifest.likelihood.outputs)]);
+  const graphs = namesOf(manifest);
+  const allOutputs = graphs.flatMap((graph) => manifest.graphs[graph]!.outputs.map(({ name }) => ({ graph, name })));
+  const specs = [manifest.posterior, manifest.likelihood, manifest.prior];
+  const read = new Set(specs.flatMap((spec) => Object.values(spec.outputs)));
   const tolerances = arrays.get("tolerance")?.data as Float32Array | undefined;
-  const given = { ...(await run(model, "encoder", arrays)), ...(await run(model, "decoder", arrays)) };
-  for (const [place, name] of allOutputs.entries()) {
+  const given: Outputs = {};
+  for (const graph of graphs) Object.assign(given, await run(model, graph, arrays));
+  for (const [place, { graph, name }] of allOutputs.entries()) {
     if (!read.has(name)) continue;
     const expected = arrays.get(name)!.data as Float32Array;
     const difference = (found[name] = largest(given[name]!.data, expected, tolerances === undefined));
     const limit = tolerances === undefined ? TOLERANCE : tolerances[place]!;
     if (!(difference <= limit)) {
-      const { backend } =
-        read.size > 0 && place < manifest.graphs.encoder.outputs.length ? model.encoder : model.decoder;
+      const { backend } = model.graphs[graph]!;
       throw new CheckFailed(
         `${manifest.name} on ${backend}: ${name} differs from what it was at export by ` +
           `${difference.toPrecision(2)}, at most ${limit.toPrecision(2)} was expected; ` +
@@ -47,7 +47,7 @@ export async function checkProbe(model: Model, data: Uint8Array): Promise<Record
 export function parseProbe(manifest: Manifest, data: Uint8Array): Map<string, NpyArray> {
   const expected = layout(manifest);
   const names = Object.keys(expected);
-  const outputs = manifest.graphs.encoder.outputs.length + manifest.graphs.decoder.outputs.length;
+  const outputs = namesOf(manifest).flatMap((name) => manifest.graphs[name]!.outputs).length;
   const all =
     manifest.precision === "fp32" ? expected : { ...expected, tolerance: { dtype: "<f4" as const, shape: [outputs] } };
   const arrays = parseNpz(data, manifest.probe.name, all);
@@ -59,10 +59,11 @@ export function parseProbe(manifest: Manifest, data: Uint8Array): Map<string, Np
 }
 
 /** Each array of a probe. The event is stored as it was prepared, not standardised. */
-function layout({ graphs, event }: Manifest): Expected {
+function layout(manifest: Manifest): Expected {
+  const { graphs, event } = manifest;
   const dtypes: Record<string, Dtype> = { float32: "<f4", int32: "<i4", int64: "<i8" };
   const isBinary = event.kind === "image" && event.threshold !== null;
-  const tensors = [graphs.encoder, graphs.decoder].flatMap((graph) => [...graph.inputs, ...graph.outputs]);
+  const tensors = namesOf(manifest).flatMap((name) => [...graphs[name]!.inputs, ...graphs[name]!.outputs]);
   return Object.fromEntries(
     tensors.map(({ name, dtype, shape, role }) => [
       name,
@@ -74,9 +75,14 @@ function layout({ graphs, event }: Manifest): Expected {
   );
 }
 
-async function run(model: Model, graph: "encoder" | "decoder", arrays: Map<string, NpyArray>): Promise<Outputs> {
+/** The graphs in the order of a probe's tolerances. */
+function namesOf({ graphs }: Manifest): GraphName[] {
+  return (["encoder", "decoder", "prior", "priorInverse"] as const).filter((name) => name in graphs);
+}
+
+async function run(model: Model, graph: GraphName, arrays: Map<string, NpyArray>): Promise<Outputs> {
   const { graphs, event } = model.manifest;
-  const main = graphs[graph].inputs.find((tensor) => tensor.role !== "condition")!;
+  const main = graphs[graph]!.inputs.find((tensor) => tensor.role !== "condition")!;
   const { dims, data } = arrays.get(main.name)!;
   const stored = { dims, data: Float32Array.from(data as Float32Array | Uint8Array) };
   const rows: Rows = (input, first, count) => {

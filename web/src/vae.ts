@@ -1,4 +1,4 @@
-/** The VAE in TypeScript: two graphs, a prior, and the heads of the likelihood. */
+/** The VAE in TypeScript: its graphs, a prior, and the heads of the likelihood. */
 
 import { isSame, read, sizeOf, text } from "./arrays.js";
 import { openPrior } from "./bundle/prior.js";
@@ -7,14 +7,15 @@ import type { GraphSpec, Manifest } from "./bundle/schema.js";
 import { sourceOf, type Files } from "./bundle/source.js";
 import { eventShape } from "./bundle/validation.js";
 import { checkGiven, type Given, type Rows } from "./conditions.js";
-import type { Distribution } from "./distributions/index.js";
+import type { Distribution, Flow } from "./distributions/index.js";
 import { checkHead, type Head } from "./distributions/heads.js";
 import { InputError } from "./errors.js";
 import { prepare } from "./events.js";
-import type { Backend } from "./graph.js";
+import type { Backend, Graph } from "./graph.js";
 import { openGraph, type GraphOptions } from "./graphs.js";
-import { Model } from "./model.js";
+import { Model, type GraphName, type Graphs } from "./model.js";
 import { checkDraws, checkSeed, MAX_DRAW, whole, type Whole } from "./noise/index.js";
+import { Prior, type Stored } from "./prior.js";
 import { checkProbe } from "./probe.js";
 import type { Float32Tensor, Numbers } from "./tensor.js";
 
@@ -64,13 +65,13 @@ export class VAE {
   /** The largest difference of each output from the bundle's probe, found when it was loaded. */
   readonly probe: Readonly<Record<string, number>>;
   readonly #model: Model;
-  readonly #prior: Distribution | undefined;
+  readonly #prior: Prior;
 
-  private constructor(model: Model, prior: Distribution | undefined, probe: Record<string, number>) {
+  private constructor(model: Model, stored: Stored, probe: Record<string, number>) {
     this.manifest = model.manifest;
     this.probe = probe;
     this.#model = model;
-    this.#prior = prior;
+    this.#prior = new Prior(model, stored);
   }
 
   /**
@@ -83,25 +84,27 @@ export class VAE {
   static async load(bundle: string | URL | Files, options: LoadOptions = {}): Promise<VAE> {
     const { manifest, files } = await readBundle(sourceOf(bundle, options.fetch), options);
     const prior = openPrior(manifest, files);
-    const open = (spec: GraphSpec) => openGraph(files.get(spec.file.name)!, spec, options);
-    const encoder = await open(manifest.graphs.encoder);
+    const graphs: Partial<Record<GraphName, Graph>> = {};
     try {
-      const model = new Model(manifest, encoder, await open(manifest.graphs.decoder));
+      for (const [name, spec] of Object.entries(manifest.graphs) as [GraphName, GraphSpec][]) {
+        graphs[name] = await openGraph(files.get(spec.file.name)!, spec, options);
+      }
+      const model = new Model(manifest, graphs as Graphs);
       return new VAE(model, prior, await checkProbe(model, files.get(manifest.probe.name)!));
     } catch (error) {
-      encoder.dispose();
+      Object.values(graphs).forEach((graph) => graph.dispose());
       throw error;
     }
   }
 
   /** What computes the decoder's graph. */
   get backend(): Backend {
-    return this.#model.decoder.backend;
+    return this.#model.graphs.decoder.backend;
   }
 
   /** What computes the encoder's graph: another one where only one of the two runs on the small kernels. */
   get encoderBackend(): Backend {
-    return this.#model.encoder.backend;
+    return this.#model.graphs.encoder.backend;
   }
 
   /** L, the size of z. */
@@ -120,14 +123,17 @@ export class VAE {
     return condition === null || condition.kind === "vector" ? [] : condition.names;
   }
 
-  /** p(z), of batchShape [] and eventShape [L]; an autoencoder has none, which is an InputError. */
-  get prior(): Distribution {
-    if (this.#prior === undefined) {
-      throw new InputError(
-        `${this.manifest.name} is an autoencoder: it has no prior to generate from; it can reconstruct`,
-      );
-    }
-    return this.#prior;
+  /**
+   * p(z), of batchShape [] and eventShape [L]. Throws InputError for an autoencoder, which has none, and where the prior
+   * follows the condition: see `priorGiven`.
+   */
+  get prior(): Distribution | Flow {
+    return this.#prior.given();
+  }
+
+  /** p(z|y) of one label or condition, of batchShape [] and eventShape [L]; where the prior follows none it is p(z). */
+  priorGiven(given: Given): Distribution | Flow {
+    return this.#prior.given(this.rows(given, 1));
   }
 
   /**
@@ -157,7 +163,7 @@ export class VAE {
   /** n new events, (n, ...eventShape): events start to start + n of this seed's endless series. */
   async generate(n: number, options: GenerateOptions = {}): Promise<Float32Tensor> {
     const { head, seed, start, rows } = this.checked(n, "mean", options);
-    return this.#model.render(Number(n), this.fromPrior(seed, start), head, seed, start, rows);
+    return this.#model.render(Number(n), this.fromPrior(seed, start, rows), head, seed, start, rows);
   }
 
   /** The events of `generate` in batches (b, ...eventShape), b <= batchSize; memory does not grow with n. */
@@ -222,9 +228,9 @@ export class VAE {
     return checkGiven(this.manifest.condition, given, n);
   }
 
-  private fromPrior(seed: bigint, start: bigint): (first: number, n: number) => Float32Array {
-    const { prior } = this;
-    return (first, n) => prior.sample({ seed, start: start + BigInt(first), sampleShape: n }).data;
+  private fromPrior(seed: bigint, start: bigint, rows?: Rows): (first: number, n: number) => Promise<Float32Array> {
+    this.#prior.expect();
+    return (first, n) => this.#prior.draw(seed, start + BigInt(first), first, n, rows);
   }
 
   private partsOf(z: Float32Array): (first: number, n: number) => Float32Array {
@@ -240,14 +246,14 @@ export class VAE {
     rows: Rows | undefined,
   ): AsyncIterableIterator<Float32Tensor> {
     const model = this.#model;
-    const latentsFrom = (at: bigint) => this.fromPrior(seed, at);
+    const latentsFrom = (at: bigint, shifted?: Rows) => this.fromPrior(seed, at, shifted);
     latentsFrom(start); // without a prior, this throws
     return (async function* () {
       for (let at = 0n; at < n; at += BigInt(size)) {
         const left = n - at;
         const here = left < BigInt(size) ? Number(left) : size;
         const shifted: Rows | undefined = rows && ((input, first, amount) => rows(input, Number(at) + first, amount));
-        yield await model.render(here, latentsFrom(start + at), head, seed, start + at, shifted);
+        yield await model.render(here, latentsFrom(start + at, shifted), head, seed, start + at, shifted);
       }
     })();
   }

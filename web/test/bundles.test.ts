@@ -46,6 +46,11 @@ for (const [name, { files, given, results }] of Object.entries<any>(bundles)) {
       found[`reconstruct ${head}`] = await vae.reconstruct(x, { head, latent: "sample", ...at, ...each });
       if (`generate ${head}` in results) found[`generate ${head}`] = await vae.generate(3, { head, ...at, ...each });
     }
+    if ("prior sample" in results) {
+      const prior = vae.priorGiven(one);
+      found["prior sample"] = await prior.sample({ ...at, sampleShape: 4 });
+      found["prior log_prob"] = await prior.logProb(load(results["prior sample"]));
+    }
     assert.deepEqual(Object.keys(found).sort(), Object.keys(results).sort());
     for (const [result, stored] of Object.entries(results)) {
       assertClose(found[result]!, load(stored as Stored), result === "prepare" ? 0 : 1e-5, result);

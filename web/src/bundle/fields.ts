@@ -69,14 +69,18 @@ export function mapOf<T>(reader: Reader<T>): Reader<Readonly<Record<string, T>>>
   };
 }
 
-/** An object of exactly these fields; a field latentSize is written latent_size. */
-export function objectOf<T>(fields: { readonly [K in keyof T]-?: Reader<T[K]> }): Reader<T> {
+type Required<T> = { [K in keyof T as undefined extends T[K] ? never : K]: Reader<T[K]> };
+type Optional<T> = { [K in keyof T as undefined extends T[K] ? K : never]-?: Reader<Exclude<T[K], undefined>> };
+
+/** An object of exactly these fields, but for optional ones; a field latentSize is written latent_size. */
+export function objectOf<T>(fields: Required<T>, optional?: Optional<T>): Reader<T> {
+  const wanted = Object.keys(fields).map(snake);
   const readers = new Map(
-    Object.entries(fields).map(([name, reader]) => [snake(name), [name, reader as Reader<unknown>]] as const),
+    Object.entries({ ...fields, ...optional }).map(([name, reader]) => [snake(name), [name, reader as Reader<unknown>]] as const),
   );
   return (value, where) => {
     if (!(value instanceof Map)) throw mismatch(where, "an object", value);
-    const missing = [...readers.keys()].filter((key) => !value.has(key));
+    const missing = wanted.filter((key) => !value.has(key));
     if (missing.length > 0) throw new ManifestError(`${where} lacks ${missing.join(", ")}; export the bundle again`);
     const found: Record<string, unknown> = {};
     for (const [key, item] of value) {

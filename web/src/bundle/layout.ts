@@ -21,7 +21,7 @@ const tensor = objectOf<TensorSpec>({
   name: string,
   dtype: oneOf("float32", "int32", "int64"),
   shape: listOf(either((value) => typeof value === "string", string, integer)),
-  role: oneOf("event", "latent", "condition", ""),
+  role: oneOf("event", "latent", "noise", "condition", ""),
 });
 
 const graph = objectOf<GraphSpec>({
@@ -105,7 +105,7 @@ export const readManifest = objectOf<Manifest>({
   event: either((value) => value instanceof Map && value.get("kind") === "vector", vector, image),
   condition: orNull(condition),
   latentSize: integer,
-  graphs: objectOf<Manifest["graphs"]>({ encoder: graph, decoder: graph }),
+  graphs: objectOf<Manifest["graphs"]>({ encoder: graph, decoder: graph }, { prior: graph, priorInverse: graph }),
   posterior: distribution,
   likelihood: distribution,
   prior: distribution,

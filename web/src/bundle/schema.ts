@@ -15,7 +15,7 @@ export interface TensorSpec {
   readonly name: string;
   readonly dtype: "float32" | "int32" | "int64";
   readonly shape: readonly (number | string)[];
-  readonly role: "event" | "latent" | "condition" | "";
+  readonly role: "event" | "latent" | "noise" | "condition" | "";
 }
 
 /** An ONNX graph and its signature; `multiplyAdds` is the cost of one event (matrix products and convolutions). */
@@ -60,7 +60,7 @@ export interface ConditionSpec {
 /**
  * A distribution: its family and where its parameters come from.
  * `outputs` maps a parameter to the graph's output that gives it, `constants` holds what is the same for every event,
- * and `file` a mixture's arrays.
+ * and `file` a mixture's arrays. A flow's outputs are those of its two graphs.
  */
 export interface DistributionSpec {
   readonly family: string;
@@ -121,7 +121,13 @@ export interface Manifest {
   readonly event: EventSpec;
   readonly condition: ConditionSpec | null;
   readonly latentSize: number;
-  readonly graphs: { readonly encoder: GraphSpec; readonly decoder: GraphSpec };
+  readonly graphs: {
+    readonly encoder: GraphSpec;
+    readonly decoder: GraphSpec;
+    /** The graphs of a flow prior: noise -> z, and z -> noise and log-determinant. */
+    readonly prior?: GraphSpec;
+    readonly priorInverse?: GraphSpec;
+  };
   readonly posterior: DistributionSpec;
   readonly likelihood: DistributionSpec;
   readonly prior: DistributionSpec;

@@ -1,7 +1,7 @@
 /** What the fields of a manifest may say, one with another. Throws ManifestError. */
 
 import { isSame, type Shape } from "../arrays.js";
-import { problem } from "../distributions/registry.js";
+import { FLOW, problem } from "../distributions/registry.js";
 import { ManifestError } from "../errors.js";
 import type {
   ConditionSpec,
@@ -23,7 +23,7 @@ const TENSOR_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$/;
 
 /** Throws ManifestError where a value is not one that a bundle may say. */
 export function checkManifest(manifest: Manifest): void {
-  const { encoder, decoder } = manifest.graphs;
+  const { encoder, decoder, prior, priorInverse } = manifest.graphs;
   const event = eventShape(manifest.event);
   const latent = [manifest.latentSize];
   checkSize("latent_size", manifest.latentSize);
@@ -32,10 +32,19 @@ export function checkManifest(manifest: Manifest): void {
   checkFiles([...filesOf(manifest), ...(manifest.scores === null ? [] : [manifest.scores.file])]);
   checkGraph("encoder", encoder, "event", event, manifest.condition);
   checkGraph("decoder", decoder, "latent", latent, manifest.condition);
-  checkNames([encoder, decoder]);
-  checkDistribution("posterior", manifest.posterior, latent, encoder);
-  checkDistribution("likelihood", manifest.likelihood, event, decoder);
-  checkDistribution("prior", manifest.prior, latent);
+  const isFlow = manifest.prior.family === FLOW;
+  const flow = [prior, priorInverse].filter((graph) => graph !== undefined);
+  expect(flow.length === (isFlow ? 2 : 0), "graphs", isFlow ? "with those of a flow" : "encoder and decoder", "others");
+  if (isFlow) {
+    checkGraph("prior", prior!, "noise", latent, manifest.condition);
+    checkGraph("prior_inverse", priorInverse!, "latent", latent, manifest.condition);
+    checkFlow(manifest);
+  }
+  checkNames([encoder, decoder, ...flow]);
+  checkDistribution("posterior", manifest.posterior, latent, [encoder]);
+  checkDistribution("likelihood", manifest.likelihood, event, [decoder]);
+  checkDistribution("prior", manifest.prior, latent, flow);
+  checkLabels(manifest);
   if (manifest.deviations !== null) checkDeviations(manifest.deviations, manifest.precision);
   for (const figures of [manifest.metrics, manifest.parity]) {
     expect(Object.values(figures).every(Number.isFinite), "figures", "finite", Object.values(figures));
@@ -50,7 +59,7 @@ export function eventShape(event: EventSpec): Shape {
 /** The files that the manifest vouches for and that are read here: the fit of scores is Python's. */
 export function filesOf({ graphs, probe, prior, deviations }: Manifest): FileSpec[] {
   const beside = [prior.file, deviations === null ? null : deviations.file].filter((file) => file !== null);
-  return [graphs.encoder.file, graphs.decoder.file, probe, ...beside];
+  return [...Object.values(graphs).map((graph) => graph.file), probe, ...beside];
 }
 
 function checkDeviations({ weights, file }: DeviationsSpec, precision: Precision): void {
@@ -146,13 +155,33 @@ function checkGraph(
   }
 }
 
-/** A tensor is known by its name alone, in a probe and in parity; a condition may be read by both graphs. */
+/** The outputs of a flow come of the graph that makes them, and both graphs read a condition or none does. */
+function checkFlow({ graphs, prior: { outputs }, latentSize }: Manifest): void {
+  const { prior, priorInverse } = graphs as { prior: GraphSpec; priorInverse: GraphSpec };
+  for (const [output, graph] of Object.entries({ sample: prior, noise: priorInverse, log_det: priorInverse })) {
+    const wanted = ["batch", ...(output === "log_det" ? [] : [latentSize])];
+    const found = graph.outputs.find((tensor) => Object.hasOwn(outputs, output) && tensor.name === outputs[output]);
+    const fits = found !== undefined && isSame(found.shape, wanted);
+    expect(fits, `prior.outputs.${output}`, `an output (${wanted.join(", ")})`, found?.shape);
+  }
+  const both = [prior, priorInverse].map((graph) => graph.inputs.some((tensor) => tensor.role === "condition"));
+  expect(both[0] === both[1], "prior.inputs", "a condition in both graphs, or in neither", both);
+}
+
+/** A mixture with weights for each label has those of the condition. */
+function checkLabels({ prior, condition }: Manifest): void {
+  const labels = Object.hasOwn(prior.constants, "labels") ? prior.constants.labels : undefined;
+  const size = condition === null || condition.kind === "vector" ? 0 : condition.size;
+  expect(labels === undefined || labels === size, "prior.constants.labels", `${size}, the labels`, labels);
+}
+
+/** A tensor is known by its name alone, in a probe and in parity; a condition may be read by all graphs. */
 function checkNames(graphs: readonly GraphSpec[]): void {
   const tensors = graphs.flatMap((graph) => [...graph.inputs, ...graph.outputs]);
   const conditions = new Set(tensors.filter((tensor) => tensor.role === "condition").map((tensor) => tensor.name));
   const others = tensors.filter((tensor) => !conditions.has(tensor.name)).map((tensor) => tensor.name);
   const shared = tensors.length - others.length;
-  const fits = new Set(others).size === others.length && shared <= 2 && conditions.size <= 1;
+  const fits = new Set(others).size === others.length && shared <= graphs.length && conditions.size <= 1;
   const names = tensors.map((tensor) => tensor.name);
   expect(fits && !names.includes("tolerance"), "tensors", "different names, none 'tolerance'", names);
   for (const name of names) expect(TENSOR_NAME.test(name), "tensor name", "letters, digits and _.:/-", name);
@@ -162,10 +191,11 @@ function checkDistribution(
   role: "posterior" | "likelihood" | "prior",
   spec: DistributionSpec,
   shape: Shape,
-  graph?: GraphSpec,
+  graphs: readonly GraphSpec[],
 ): void {
   expect(isSame(spec.eventShape, shape), `${role}.event_shape`, `(${shape.join(", ")})`, spec.eventShape);
-  const shapes = new Map(graph?.outputs.map((tensor) => [tensor.name, tensor.shape.slice(1) as number[]]));
+  const outputs = graphs.flatMap((graph) => graph.outputs);
+  const shapes = new Map(outputs.map((tensor) => [tensor.name, tensor.shape.slice(1) as number[]]));
   const unknown = Object.values(spec.outputs).filter((name) => !shapes.has(name));
   expect(unknown.length === 0, `${role}.outputs`, "outputs of its graph", unknown);
   const found = problem(role, spec, Object.fromEntries(shapes));

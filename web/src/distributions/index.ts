@@ -5,6 +5,7 @@ export { Bernoulli } from "./bernoulli.js";
 export { Categorical } from "./categorical.js";
 export { Deterministic } from "./deterministic.js";
 export { DiscretizedLogistic, type LevelsOptions } from "./discretized-logistic.js";
+export { Flow, type FlowGraphs } from "./flow.js";
 export { HEADS, type Head } from "./heads.js";
 export { Mixture } from "./mixture.js";
 export { MultivariateNormalTriL } from "./multivariate-normal.js";

@@ -19,9 +19,11 @@ const FAMILIES: readonly Family[] = [
   normal,
 ];
 
+export const FLOW = "flow"; // two graphs: noise to z, and back
 export const MIXTURE = "mixture"; // its arrays come from a file, not from a graph
 export const NO_PRIOR = "none"; // an autoencoder's: it reconstructs, and has nothing to generate from
 const MOST_COMPONENTS = 4096;
+const MOST_LABELS = 4096; // for each of which a mixture may have weights
 
 /** The family of that name that can have the role, or undefined. */
 export function familyOf(name: string, role: Role): Family | undefined {
@@ -35,21 +37,25 @@ export function problem(
   outputs: Readonly<Record<string, Shape>>,
 ): string | undefined {
   const { family: name, constants } = spec;
-  const isStored = role === "prior" && (name === MIXTURE || name === NO_PRIOR);
+  const isStored = role === "prior" && (name === MIXTURE || name === NO_PRIOR || name === FLOW);
   const family = familyOf(name, role);
   if (family === undefined && !isStored) {
     const known = FAMILIES.filter((each) => each.roles.includes(role)).map((each) => each.name);
-    if (role === "prior") known.push(MIXTURE, NO_PRIOR);
+    if (role === "prior") known.push(FLOW, MIXTURE, NO_PRIOR);
     return `family should be one of ${known.join(", ")}, it is ${JSON.stringify(name).slice(0, 60)}`;
   }
-  const settings = family?.settings ?? (name === MIXTURE ? { components: [1, MOST_COMPONENTS] as const } : {});
+  const labels = Object.hasOwn(constants, "labels") && { labels: [1, MOST_LABELS] as const };
+  const mixture = { components: [1, MOST_COMPONENTS] as const, ...labels };
+  const settings = family?.settings ?? (name === MIXTURE ? mixture : {});
   for (const [setting, [low, high]] of Object.entries(settings)) {
     const value = own(constants, setting) ?? NaN;
     if (!(value >= low && value <= high && Number.isInteger(value))) {
       return `${name} should have ${setting}, a whole number from ${low} to ${high}, in constants`;
     }
   }
-  const wanted = role === "prior" || family === undefined ? {} : family.parameterShapes(spec.eventShape, constants);
+  const fixed: Record<string, Shape> =
+    name === FLOW ? { sample: spec.eventShape, noise: spec.eventShape, log_det: [] } : {};
+  const wanted = role === "prior" || family === undefined ? fixed : family.parameterShapes(spec.eventShape, constants);
   const parameters = Object.keys(constants).filter((key) => !Object.hasOwn(settings, key));
   const given = [...Object.keys(spec.outputs), ...parameters];
   if (!isSame([...given].sort(), Object.keys(wanted).sort())) {

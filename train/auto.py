@@ -1,0 +1,74 @@
+"""Chooses the size of a model and the length of its training by the data: `train --preset auto`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Collection
+
+from vae_edge.train.config import Config
+from vae_edge.train.data import Dataset
+
+__all__ = ["OPTIONS", "TINY", "choose"]
+
+# The options that the data choose where the user gives none.
+OPTIONS = (
+    "network", "latent", "width", "depth", "prior", "components", "epochs", "batch", "shift", "clip", "learning_rate",
+    "patience",
+)  # fmt: skip
+
+TINY = 1000  # events; with fewer a model learns them by heart
+EVENTS = 3_000_000  # that a training sees, epochs times events: minutes to an hour on two cores
+EPOCHS = (20, 300)
+LARGE_GRID = 100  # patches of 4x4 pixels: from here on plain convolutions of 64 channels cost 15 M multiply-adds
+
+
+def choose(config: Config, training: Dataset, given: Collection[str], say: Callable[[str], None]) -> Config:
+    """The configuration with the OPTIONS that the data choose, all but those `given`; `say` is told which.
+
+    Latents: about the square root of the numbers of an event, a power of two. Epochs: as many as show EVENTS events, so
+    that a small set is seen more often. Components of the mixture prior: one for 100 events. The likelihood stays with
+    `choice.resolve`.
+    """
+    n, shape = len(training), training.events.shape[1:]
+    found = _of_table(shape[0], n) if training.is_table else _of_images(shape, n)
+    size = math.prod(shape)
+    most = 32 if training.is_table else 256
+    found["latent"] = min(most, max(2 if training.is_table else 8, 1 << round(math.log2(1.15 * math.sqrt(size)))))
+    found |= {"prior": "mixture", "components": min(100, max(2, n // 100)), "clip": 100.0}
+    epochs = min(EPOCHS[1], max(EPOCHS[0], EVENTS // max(1, n)))
+    found |= {"batch": 128 if n >= 10 * TINY else 32 if n < TINY else 64, "learning_rate": 4e-3}
+    epochs = config.epochs if "epochs" in given else epochs
+    found |= {"epochs": epochs, "patience": max(10, epochs // 4)}
+    chosen = {name: found[name] for name in OPTIONS if name in found and name not in given}
+    if "objective" in given and config.objective == "ae":
+        chosen["prior"] = "normal"
+    prior = chosen.get("prior", config.prior)
+    said = [f"{name.replace('_', ' ')} {value:g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in chosen.items() if name != "components" or prior == "mixture"]  # fmt: skip
+    say(f"auto: {training.name} has {n:,} events of {'x'.join(map(str, shape))}: {', '.join(said)}")
+    if n < TINY:
+        say(
+            f"{training.name} has only {n:,} events: a model soon knows them by heart, and new ones come out alike; "
+            "the best epoch on validation is kept; more data helps most"
+        )
+    return dataclasses.replace(config, **chosen)  # type: ignore[arg-type]
+
+
+def _of_images(shape: tuple[int, ...], n: int) -> dict[str, object]:
+    """Network, width and depth; a tiny set is also moved by a pixel, where an image is large enough."""
+    grid = math.ceil(shape[0] / 4) * math.ceil(shape[1] / 4)
+    is_large = grid > LARGE_GRID
+    width = 16 if n < TINY else 32 if n < 10 * TINY else 64
+    return {
+        "network": "separable" if is_large else "conv",
+        "width": max(32, width) if is_large else width,
+        "depth": 3 if is_large else 2,
+        "shift": 1 if n < TINY and min(shape[:2]) >= 16 else 0,
+    }
+
+
+def _of_table(columns: int, n: int) -> dict[str, object]:
+    """Two hidden layers, wider than the table."""
+    width = 1 << math.ceil(math.log2(max(32, 2 * columns)))
+    return {"network": "mlp", "width": min(width, 64 if n < TINY else 512), "depth": 2}
