@@ -32,7 +32,7 @@ CHUNK = 512  # events scored at once
 _REDUNDANT = frozenset({"kl"})
 _COMPONENTS = (1, 8, 24)  # tried; the one is taken under which the events left out are likeliest
 _LEFT_OUT = 5  # one event of so many chooses the number of components
-_ROWS = 10  # events a component has for each feature, at least
+_ROWS = 8  # events a component has for each feature, at least
 _MOST_FEATURES = 256  # a component has a covariance of them
 _FLOOR = 1e-3  # added to each feature's variance, which is about 1
 

@@ -170,12 +170,12 @@ class Model:
 
         `work` decodes by `decode_part`, which stays on its thread.
         """
-        size = max(1, self._batches["decoder"] // draws)
+        size = max(1, min(self._batches["decoder"], parallel.LARGEST) // draws)
         parallel.each([slice(at, min(at + size, n)) for at in range(0, n, size)], self._workers, work)
 
     def decode_part(self, z: Float32, condition: Array | None) -> Iterator[tuple[slice, list[Float32]]]:
         """The decoder's outputs for latents (n, L), in runs that hold no more than they may, each with its rows."""
-        size = self._batches["decoder"]
+        size = min(self._batches["decoder"], parallel.LARGEST)
         for at in range(0, len(z), size):
             rows = slice(at, min(at + size, len(z)))
             yield rows, self.decoder.run(z[rows], None if condition is None else condition[rows])

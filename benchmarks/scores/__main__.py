@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def measure(vae: VAE, folder: Path | None, limit: int | None, development: bool)
     for name, images in strange.items():
         theirs, unusual = scored(vae, images[:limit])
         each = {key: dataclasses.asdict(detection(usual[key], theirs[key])) for key in usual}
+        print(f"{name}: {each['value']['auroc']:.4f}", file=sys.stderr, flush=True)
         found["against"][name] = {"n": len(unusual), "called_unusual": float(unusual.mean()), "figures": each}
     return found
 

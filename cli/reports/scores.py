@@ -75,7 +75,7 @@ class Gallery:
     def add(self, score: Score, images: npt.NDArray[Any], again: npt.NDArray[Any], start: int) -> None:
         """Some events as the model knows them, and their reconstructions; the first is number `start` of all."""
         order = score.statistics["misfit"] if score.combined is None else score.combined
-        for place, value in enumerate(order):
+        for place, value in enumerate(np.nan_to_num(order, nan=np.inf)):
             parts = {"image": images[place].copy(), "reconstruction": again[place].copy()}
             maps = {"surprise": score.surprise, "open": score.aleatoric, "disagreed": score.epistemic}
             parts |= {name: found[place].copy() for name, found in maps.items() if found is not None}
@@ -102,7 +102,7 @@ class Gallery:
 
 def _light(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A map (n, H, W, C) as grey of as many channels, in [0, 1]; a negative density's entropy is dark."""
-    shown = values.mean(axis=3, keepdims=True)
+    shown = np.nan_to_num(values, posinf=1e6).mean(axis=3, keepdims=True)
     bright = max(float(np.quantile(shown, _BRIGHT)), 1e-6)
     shown = np.broadcast_to(np.clip(shown / bright, 0, 1), values.shape)
     if values.shape[3] == 4:  # opaque

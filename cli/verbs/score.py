@@ -215,7 +215,7 @@ class _Run:
                     self.unusual, self.is_judged = self.unusual + int(score.is_unusual.sum()), True
                 if self.gallery is not None:
                     given = {"label": score.labels} if score.labels is not None else self._of(at, found)
-                    again = self.vae.reconstruct(found.events, head="mode", **given)
+                    again = self.vae.reconstruct(found.events, head="mean", **given)
                     self.gallery.add(score, self.vae.prepare(found.events), again, at)
                 yield rows_of(score, found.names, self._columns, self.vae.labels)
                 progress.advance(len(score))

@@ -57,14 +57,14 @@ def detection(ordinary: Float64, strange: Float64, *, seed: int = 0, repeats: in
         if each.ndim != 1 or not len(each) or np.isnan(each).any():
             raise InputError(f"{name} scores should be numbers (n,), n >= 1; they have shape {each.shape}, or a NaN")
     rng = np.random.default_rng(seed)
-    m, n = len(ordinary), len(strange)
-    # draws with replacement from sorted scores are counts of each; both figures need no more than those
+    m = len(ordinary)
+    # both figures need no more than how often each score was drawn
     values, places = np.unique(np.concatenate([ordinary, strange]), return_inverse=True)
-    ours, theirs = (np.bincount(part, minlength=len(values)) for part in (places[:m], places[m:]))
+    ours, theirs = places[:m], places[m:]
     areas, shares = np.empty(repeats), np.empty(repeats)
     for repeat in range(repeats):
-        a, b = rng.multinomial(m, ours / m), rng.multinomial(n, theirs / n)
-        areas[repeat], shares[repeat] = _of_counts(a, b)
+        drawn = (part[rng.integers(0, len(part), len(part))] for part in (ours, theirs))
+        areas[repeat], shares[repeat] = _of_counts(*(np.bincount(each, minlength=len(values)) for each in drawn))
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     intervals = [tuple(map(float, np.quantile(each, tails))) for each in (areas, shares)]
     return Detection(auroc(ordinary, strange), intervals[0], false_positives(ordinary, strange), intervals[1])  # type: ignore[arg-type]

@@ -54,12 +54,10 @@ def surprise(p: Distribution, x: Float32) -> tuple[Float32, Float32]:
     if not isinstance(p, DiscretizedLogistic):
         found: Float32 = (p.elementwise_log_prob(y) - p.elementwise_log_prob(x)).astype(np.float32)
         return y, np.maximum(found, 0, out=found)  # rounding
-    (shape, last), terms = (p.loc.shape, np.float32(p.levels - 1)), []
-    for levels in (x, y):
-        loc, scale = (each.reshape(len(x), -1) * last for each in (p.loc, p.scale))
-        linear, factors = _Levels(levels, p.levels).terms(slice(None), loc, scale)
-        terms.append(linear + np.log(factors))
-    found = (terms[0] - terms[1]).reshape(shape)
+    loc, scale = (each.reshape(len(x), -1) for each in (p.loc, p.scale))
+    parts = [_Levels(levels, p.levels).terms(slice(None), loc, scale) for levels in (x, y)]
+    of_x, of_y = (linear + np.log(factors) for linear, factors in parts)
+    found = (of_x - of_y).reshape(p.loc.shape)
     return y, np.maximum(found, 0, out=found)
 
 
@@ -130,22 +128,21 @@ def _bernoulli(x: Float32, exact: Callable[[Outputs], Float64]) -> Callable[[Out
 
 def _discretized_logistic(model: Model, x: Float32, levels: int) -> Callable[[Outputs], Float64]:
     """The sum of `_Levels.terms`, with one logarithm for the product of four pixels."""
-    size, last, pixels = math.prod(x.shape[1:]), np.float32(levels - 1), _Levels(x, levels)
+    count, size, pixels = len(x), math.prod(x.shape[1:]), _Levels(x, levels)
+    draws, rows = max(1, _AT_ONCE // (count * size)), max(1, _AT_ONCE // size)
 
     def quick(outputs: Outputs) -> Float64:
         p: Any = model.likelihood(outputs)
-        count = p.batch_shape[0]
-        loc, scale, out = p.loc.reshape(count, size), p.scale.reshape(count, size), np.empty(count)
-        rows = max(1, _AT_ONCE // size)
-        for first in range(0, count, len(x)):  # the draws of one stream
-            for at in range(0, len(x), rows):
-                part = slice(at, min(at + rows, len(x)))
-                here = slice(first + part.start, first + part.stop)
-                linear, factors = pixels.terms(part, loc[here] * last, scale[here] * last)
+        loc, scale = (each.reshape(-1, count, size) for each in (p.loc, p.scale))
+        out = np.empty(loc.shape[:2])
+        for first in range(0, len(loc), draws):
+            for at in range(0, count, rows):
+                here, part = slice(first, first + draws), slice(at, at + rows)
+                linear, factors = pixels.terms(part, loc[here, part], scale[here, part])
                 product = _quarters(factors)
                 np.log(product, out=product)
-                out[here] = -linear.sum(axis=1, dtype=np.float64) - product.sum(axis=1, dtype=np.float64)
-        return out
+                out[here, part] = -linear.sum(axis=2, dtype=np.float64) - product.sum(axis=2, dtype=np.float64)
+        return out.reshape(-1)
 
     return quick
 
@@ -153,31 +150,34 @@ def _discretized_logistic(model: Model, x: Float32, levels: int) -> Callable[[Ou
 class _Levels:
     """Pixels of B events, (B, size), and the log P of their levels k under discretised logistics.
 
-    With d = (k - loc) / scale and h = 1 / (2 scale), both in levels, P(k) = (1 - exp(-2h)) / ((1 + exp(|d| - h)) (1 +
+    With d = (x - loc) / scale and h = 1 / (2 scale (levels - 1)), P(k) = (1 - exp(-2h)) / ((1 + exp(|d| - h)) (1 +
     exp(-|d| - h))); of the first level 1 / (1 + exp(-d - h)), of the last 1 / (1 + exp(d - h)).
     """
 
     def __init__(self, x: Float32, levels: int) -> None:
-        last = np.float32(levels - 1)
-        self._k = np.rint(x.reshape(len(x), -1) * last)
-        self._is_inner = (self._k > 0) & (self._k < last)
+        self._last = np.float32(levels - 1)
+        self._x = x.reshape(len(x), -1)
+        k = np.rint(self._x * self._last)
+        self._is_inner = (k > 0) & (k < self._last)
         self._inner, self._outer = (each.astype(np.float32) for each in (self._is_inner, ~self._is_inner))
-        self._sign = np.where(self._k == 0, np.float32(-1), np.float32(1))  # of d, at the first and last level
+        self._sign = np.where(k == 0, np.float32(-1), np.float32(1))  # of d, at the first and last level
 
     def terms(self, rows: slice, loc: Float32, scale: Float32) -> tuple[Float32, Float32]:
-        """a and f of -log P = a + log f, each (b, size); f lies in [1, 4) over the level's own factor.
+        """a and f of -log P = a + log f, each of the shape of loc and scale, (..., b, size), which broadcast to it.
 
-        `loc` and `scale` are in levels, and are overwritten. log(1 + exp(y)) = max(y, 0) + log(1 + exp(-|y|)): nothing
+        f lies in [1, 4) over the level's own factor. log(1 + exp(y)) = max(y, 0) + log(1 + exp(-|y|)): nothing
         overflows.
         """
         inner = self._inner[rows]
-        h = np.divide(np.float32(0.5), scale)
-        t = np.subtract(self._k[rows], loc, out=loc)
-        t /= scale
+        h = np.reciprocal(scale)
+        t = self._x[rows] - loc
+        t *= h
         t *= self._sign[rows]
         np.abs(t, out=t, where=self._is_inner[rows])
+        h *= np.float32(0.5) / self._last
         # 1 + exp(-t - h), and the level's own factor 1 - exp(-2h) = 2 tanh(h) / (1 + tanh(h)); both of inner levels
-        factors = np.add(np.abs(t), h, out=scale)
+        factors = np.abs(t)
+        factors += h
         np.negative(factors, out=factors)
         np.exp(factors, out=factors)
         factors *= inner
@@ -185,8 +185,7 @@ class _Levels:
         t -= h
         own = np.tanh(h, out=h)
         own /= (own + 1) * np.float32(0.5)
-        own *= inner
-        own += self._outer[rows]
+        own = own * inner + self._outer[rows]
         factors /= own
         linear = np.maximum(t, 0)
         np.abs(t, out=t)
@@ -198,12 +197,12 @@ class _Levels:
 
 
 def _quarters(flat: Float32) -> Float32:
-    """Products of four factors, (n, size / 4); the factors themselves where four do not divide their number."""
-    size = flat.shape[1]
+    """Products of four factors, (..., size / 4); the factors themselves where four do not divide their number."""
+    size = flat.shape[-1]
     if size % 4:
         return flat
-    quarters = flat.reshape(-1, 4, size // 4)
-    quarters[:, :2] *= quarters[:, 2:]
-    product = quarters[:, 0]
-    product *= quarters[:, 1]
+    quarters = flat.reshape(*flat.shape[:-1], 4, size // 4)
+    quarters[..., :2, :] *= quarters[..., 2:, :]
+    product = quarters[..., 0, :]
+    product *= quarters[..., 1, :]
     return product

@@ -19,6 +19,7 @@ from vae_edge.runtime.distributions.mixture import Mixture
 from vae_edge.runtime.distributions.multivariate_normal import MultivariateNormalTriL
 from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.distributions.registry import NO_PRIOR
+from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.model import Model
 from vae_edge.runtime.noise import Purpose
 from vae_edge.runtime.scoring import densities
@@ -78,7 +79,22 @@ class Meter:
         return tuple(name for name in STATISTICS if name not in absent)
 
     def bound(self, checked: Array, condition: Array | None) -> Float64:
-        """log p(x|z*) + log p(z*) + the entropy of q(z|x), of each event, (B,); terms that there are not left out."""
+        """log p(x|z*) + log p(z*) + the entropy of q(z|x), of each event, (B,); terms that there are not left out.
+
+        -inf of an event that a graph gives no distribution for.
+        """
+        try:
+            return self._bound(checked, condition)
+        except InputError:
+            n = len(checked)
+            if n == 1:
+                return np.full(1, -np.inf)
+            parts = (slice(0, n // 2), slice(n // 2, n))
+            return np.concatenate(
+                [self.bound(checked[part], None if condition is None else condition[part]) for part in parts]
+            )
+
+    def _bound(self, checked: Array, condition: Array | None) -> Float64:
         q = self._model.encode(checked, condition)
         codes, n = np.ascontiguousarray(q.mean()), len(checked)
         found = np.zeros(n) if isinstance(q, Deterministic) else q.entropy().copy()
@@ -98,36 +114,62 @@ class Meter:
         """The statistics of events that `events.check` gave, with the conditions of `conditions.check`.
 
         All events share their noise: draw k of each is draw 0 of stream k, so that what an event gets does not depend
-        on where it stands.
+        on where it stands. An event so far off that a graph gives no distribution has NaN for statistics and codes, and
+        a surprise of inf: it is no error, since to find such events is what scores are for.
         """
+        try:
+            return self._measure(checked, condition, draws, seed)
+        except InputError:
+            n = len(checked)
+            if n == 1:
+                return self._beyond()
+            halves = [
+                self.measure(checked[part], None if condition is None else condition[part], draws, seed)
+                for part in (slice(0, n // 2), slice(n // 2, n))
+            ]
+            return Statistics(
+                {name: np.concatenate([half.values[name] for half in halves]) for name in halves[0].values},
+                np.concatenate([half.surprise for half in halves]),
+                np.concatenate([half.codes for half in halves]),
+            )
+
+    def _beyond(self) -> Statistics:
+        size = self._model.bundle.manifest.latent_size
+        nothing = {name: np.full(1, np.nan) for name in self.names}
+        surprise = np.full((1, *self._shape), np.inf, np.float32)
+        return Statistics(nothing, surprise, np.full((1, size), np.nan, np.float32))
+
+    def _measure(self, checked: Array, condition: Array | None, draws: int, seed: int) -> Statistics:
         q = self._model.encode(checked, condition)
         draw = _sampler(q, draws, seed, self._model.bundle.manifest.latent_size)
-        checked_x = self._model.convert(checked)
+        x = self._model.convert(checked)
         n, codes = len(checked), np.ascontiguousarray(q.mean())
         each: dict[str, Float64] = {}
         surprise = np.empty((n, *self._shape), np.float32)
         again = np.empty((n, *self._shape), np.float32)
 
         def work(part: slice) -> None:
-            x = self._model.convert(checked[part])
             given = None if condition is None else condition[part]
             z, log_q = draw(part)
-            found = self._of_draws(x, z, log_q, given)
+            found = self._of_draws(x[part], z, log_q, given)
             for name, values in found.items():
                 each.setdefault(name, np.empty(n))[part] = values
+
+        def reconstruct(part: slice) -> None:
+            given = None if condition is None else condition[part]
             for rows, outputs in self._model.decode_part(codes[part], given):
-                p = self._model.likelihood(outputs)
                 here = slice(part.start + rows.start, part.start + rows.stop)
-                again[here], surprise[here] = densities.surprise(p, x[rows])
+                again[here], surprise[here] = densities.surprise(self._model.likelihood(outputs), x[here])
 
         self._model.each_part(n, draws, work)
+        self._model.each_part(n, 1, reconstruct)
         if not isinstance(q, Deterministic):
             each["entropy"] = q.entropy()
         if self._log_prior is not None:
             each["distance"] = self._distance(codes, condition)
         each["misfit"] = surprise.reshape(n, -1).sum(axis=1, dtype=np.float64)
         each["worst_region"] = _worst_region(surprise)
-        each |= _residual(checked_x, again, surprise)
+        each |= _residual(x, again, surprise)
         if isinstance(self._model.event, Image):
             np.clip(again, 0, 1, out=again)
         each["cycle"] = _apart(q, self._model.encode(again, condition))

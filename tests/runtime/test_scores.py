@@ -305,3 +305,24 @@ def test_a_fit_is_one_of_the_files_that_the_manifest_vouches_for(fitted):
     with pytest.raises(IntegrityError, match=r"scores\.npz"):
         VAE.load(folder)
     assert "scores.npz" in {file.name for file in manifest.parse((folder / "manifest.json").read_bytes()).files}
+
+
+def test_an_event_that_the_graphs_overflow_on_is_the_most_unusual_and_no_error(bundle_of, fitted):
+    vae = VAE.load(bundle_of("table"))
+    rows = vae.generate(20, head="sample", seed=0)
+    spoiled = rows.copy()
+    spoiled[13] = 1e30
+    with pytest.raises(InputError):
+        vae.encode(spoiled)
+    found, plain = vae.score(spoiled), vae.score(rows)
+    assert np.isnan(found.statistics["misfit"]).tolist() == [place == 13 for place in range(20)]
+    assert np.isinf(found.surprise[13]).all()
+    others = np.arange(20) != 13
+    np.testing.assert_allclose(found.statistics["misfit"][others], plain.statistics["misfit"][others], rtol=1e-5)
+    source, (folder, _) = read(bundle_of("table")), fitted()
+    fit = read(folder)
+    said = dataclasses.replace(source.manifest, scores=fit.manifest.scores)
+    files = source.files | {"scores.npz": fit.files["scores.npz"]}
+    judged = VAE(dataclasses.replace(source, manifest=said, files=files)).score(spoiled)
+    assert judged.value.argmax() == 13
+    assert judged.is_unusual[13]
