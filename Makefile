@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 TEST_IMAGES = $(VAE_EDGE_DATA)/t10k-images-idx3-ubyte.gz
 
-.PHONY: demo test coverage mutants soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook openvino machines arm
+.PHONY: demo test coverage mutants soak golden fuzz lint wheel clean pictures baselines speed docs linkcheck notebook openvino machines arm newest
 
 demo: $(VENV)/edge.stamp  ## 64 new digits from the bundle that ships, with NumPy and ONNX Runtime alone
 	$(BIN)/vae-edge generate --n 64 --head mean --seed 0 --out demo.png
@@ -55,6 +55,13 @@ fuzz: $(VENV)/all.stamp  ## each reader of foreign bytes for $(FUZZ_SECONDS); wh
 	$(PIP) atheris
 	$(BIN)/python tests/fuzz/fuzz.py all $(FUZZ_SECONDS) out/fuzz
 
+newest:  ## the tests of runtime, pictures and command line with the newest ONNX Runtime, NumPy and Typer, in an environment of their own
+	rm -rf out/newest
+	$(PYTHON) -m venv out/newest
+	out/newest/bin/python -m pip --disable-pip-version-check install --quiet '.[cpu,cli,test]' onnx
+	out/newest/bin/python -m pip --disable-pip-version-check list | grep -i -E '^(onnxruntime|numpy|typer|pillow|onnx) '
+	out/newest/bin/python -m pytest --numprocesses logical --dist loadfile tests/runtime tests/pictures tests/cli
+
 openvino: $(VENV)/openvino  ## a second provider (84 MB) in a folder of its own, for tests/runtime/test_second_provider.py
 
 $(VENV)/openvino: $(VENV)/all.stamp constraints.txt
@@ -66,6 +73,7 @@ lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/actionlint .github/workflows/*.yml
 
 wheel: $(VENV)/all.stamp
 	$(BIN)/python -m build --wheel
@@ -89,7 +97,7 @@ $(VENV)/edge.stamp: pyproject.toml constraints.txt
 
 $(VENV)/all.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[cpu,cli,train,test,docs,dev]'
+	$(PIP) --editable '.[cpu,cli,train,ray,test,docs,dev]'
 	touch $@ $(VENV)/edge.stamp
 
 pictures: $(VENV)/edge.stamp  ## the README's; MNIST's test images lie in $VAE_EDGE_DATA

@@ -11,8 +11,9 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vae_edge.runtime import atomic, locks
@@ -33,11 +34,12 @@ def staged(target: Path) -> Iterator[Path]:
     """
     target = target.resolve()
     left = "what was there before is whole"
-    staging, lock = None, None
+    staging = None
+    lock = ExitStack()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
-        staging, lock = _staging(target)
+        staging = _staging(target, lock)
         yield staging
         for path in (*staging.iterdir(), staging):
             atomic.sync(path)
@@ -47,23 +49,21 @@ def staged(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error}); {left}") from error
     finally:
-        if staging is not None and lock is not None:
-            shutil.rmtree(staging, ignore_errors=True)
-            os.close(lock)
+        with lock:
+            if staging is not None:
+                shutil.rmtree(staging, ignore_errors=True)
 
 
-def _staging(target: Path) -> tuple[Path, int]:
-    """A new folder beside the target, and the descriptor that holds its lock."""
+def _staging(target: Path, lock: ExitStack) -> Path:
+    """A new folder beside the target, which `lock` holds the lock of where folders have locks."""
     while True:
         path = target.parent / f".{target.name}.staging.{secrets.token_hex(4)}"
         path.mkdir()
-        descriptor = -1
-        with suppress(FileNotFoundError):  # another writer took it for a leftover before it was locked
-            descriptor = os.open(path, os.O_RDONLY)
-            if locks.hold(descriptor, path):
-                return path, descriptor
-        if descriptor >= 0:
-            os.close(descriptor)
+        with suppress(FileNotFoundError), ExitStack() as opened:  # another writer took it for a leftover meanwhile
+            descriptor = opened.enter_context(locks.open_folder(path))
+            if descriptor is None or locks.hold(descriptor, path):
+                lock.push(opened.pop_all())
+                return path
 
 
 def _remove_leftovers(target: Path) -> None:
@@ -84,8 +84,23 @@ def _exchange(staging: Path, target: Path) -> None:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
             raise
     # rename(2) does not replace a folder that holds files; renameat2 exchanges two names in one step (Linux 3.15).
-    library = ctypes.CDLL(None, use_errno=True)
+    library = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    if library is None or not hasattr(library, "renameat2"):
+        _exchange_in_steps(staging, target)
+        return
     names = os.fsencode(staging), os.fsencode(target)
     if library.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(target))
+
+
+def _exchange_in_steps(staging: Path, target: Path) -> None:
+    """The same where a system cannot exchange two names: for a moment there is nothing at `target`."""
+    aside = staging.with_name(f"{staging.name}.old")
+    target.rename(aside)
+    try:
+        staging.rename(target)
+    except OSError:
+        aside.rename(target)
+        raise
+    aside.rename(staging)

@@ -112,6 +112,8 @@ def _replacing(target: Path, state: _State, *, sync_folder: bool = True) -> Iter
             yield file
             file.flush()
             os.fsync(file.fileno())
+            if not locks.AVAILABLE:  # Windows renames no file that is open, and nobody removes leftovers there
+                file.close()
             temporary.replace(target)  # while it is locked: nobody takes it for a leftover
             state.left = "the new file is there, but may not outlast a power cut"
         if sync_folder:
@@ -155,8 +157,14 @@ def _remove_leftovers(folder: Path, name: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Makes a file's content, or the names in a folder, last through a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Makes a file's content, or the names in a folder, last through a power cut; Windows can do it for files alone."""
+    is_folder = path.is_dir()
+    try:
+        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    except PermissionError:
+        if not is_folder:
+            raise
+        return
     try:
         os.fsync(descriptor)
     finally:

@@ -16,7 +16,9 @@ try:
 except ImportError:  # Windows, where leftovers are not removed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["acquire", "hold", "is_abandoned", "is_at"]
+AVAILABLE = fcntl is not None
+
+__all__ = ["AVAILABLE", "acquire", "hold", "is_abandoned", "is_at", "open_folder"]
 
 
 def acquire(descriptor: int) -> bool:
@@ -24,13 +26,27 @@ def acquire(descriptor: int) -> bool:
 
     Raises OSError where the file system has no locks.
     """
-    if fcntl is None:
+    if not AVAILABLE:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def open_folder(path: Path) -> Iterator[int | None]:
+    """The descriptor of a folder, for its lock; None where folders cannot be opened, as on Windows."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def hold(descriptor: int, path: Path) -> bool:
@@ -61,7 +77,7 @@ def is_abandoned(path: Path) -> Iterator[bool]:
     """
     try:
         # NFS locks for writing only what is open for writing; a folder opens for reading alone.
-        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         yield False
         return

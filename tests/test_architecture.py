@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("cli", "export", "train", "batch", "pictures", "runtime")  # each imports from those behind it alone
+ROOMS = ("cli", "export", "train", "cluster", "batch", "pictures", "runtime")  # each imports from those behind it alone
 RUNTIME = {"numpy", "onnxruntime", "vae_edge", *sys.stdlib_module_names}
 BENCHMARKS = "benchmarks"
 

@@ -22,7 +22,7 @@ import pytest
 from vae_edge.runtime import VAE, Flow, VaeEdgeError
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("runtime", "pictures", "export")
+ROOMS = ("runtime", "pictures", "export", "cluster")
 TINY = ROOT / "tests/runtime/tiny"
 
 
@@ -42,8 +42,15 @@ def documented() -> set[str]:
 def public() -> list[str]:
     rooms = [f"vae_edge.{room}" for room in ROOMS]
     names = {f"{room}.{name}" for room in rooms for name in importlib.import_module(room).__all__}
-    names -= {"vae_edge.export.export", "vae_edge.export.plan"}  # functions that import TensorFlow
+    # functions that import TensorFlow or Ray
+    names -= {
+        name for name in names if name.startswith(("vae_edge.export.", "vae_edge.cluster.")) and is_function(name)
+    }
     return sorted(names | documented())
+
+
+def is_function(name: str) -> bool:
+    return name.rpartition(".")[2].islower()
 
 
 def resolve(name: str) -> Any:
@@ -82,6 +89,12 @@ def flow() -> Any:
         return VAE.load(bundles.build("flow").write(Path(folder) / "b"), threads=1).prior
 
 
+def worker() -> Any:
+    from vae_edge.cluster.tasks import Generate, Given
+
+    return resolve("vae_edge.cluster.Worker")(VAE.load(TINY, threads=1), Generate(10, "mean", 0, 0, Given()))
+
+
 def notices() -> Any:
     found = resolve("vae_edge.pictures.Notices")()
     found.note("frames", "a.gif")
@@ -107,6 +120,8 @@ EXAMPLES: dict[str, Callable[[], Any] | None] = {
     "vae_edge.runtime.Normal": normal,
     "vae_edge.runtime.Score": lambda: VAE.load(TINY).score(np.zeros((2, 6, 4), bool)),
     "vae_edge.runtime.VAE": lambda: VAE.load(TINY, threads=1),
+    "vae_edge.cluster.Outcome": of("vae_edge.cluster.Outcome", "out", 10, 10, 1, 0.5),
+    "vae_edge.cluster.Worker": worker,
     "vae_edge.pictures.Notices": notices,
     "vae_edge.pictures.Picture": lambda: resolve("vae_edge.pictures.show")(np.full((2, 3, 3, 1), 0.5)),
     "vae_edge.pictures.Treatment": lambda: resolve("vae_edge.pictures.Treatment").parse(28, "fit", True),
@@ -139,6 +154,11 @@ def example(name: str) -> Any:
     return found  # a function, or a constant
 
 
+def is_plain(value: Any) -> bool:
+    """Functions and classes, and what has no attributes of Python's, compare by themselves."""
+    return inspect.isroutine(value) or inspect.isclass(value) or not hasattr(value, "__dict__")
+
+
 def content(value: Any) -> Any:
     """All that a value holds, in a form that `==` compares; a VAE by what it gives."""
     if isinstance(value, VAE):
@@ -153,7 +173,7 @@ def content(value: Any) -> Any:
         return [content(each) for each in value]
     if isinstance(value, dict):
         return {key: content(each) for key, each in value.items()}
-    if isinstance(value, (str, bytes, int, float, type(None), enum.Enum, Path)) or callable(value):
+    if isinstance(value, (str, bytes, int, float, type(None), enum.Enum, Path)) or is_plain(value):
         return value
     state = {key: content(each) for key, each in vars(value).items()}
     return type(value), getattr(value, "args", ()), state

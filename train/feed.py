@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from vae_edge.train import replicas
 from vae_edge.train.config import Config
 
 __all__ = ["Feed", "Stream", "seeds"]
@@ -32,13 +33,12 @@ class Stream(IntEnum):
 
 
 def seeds(seed: int, stream: Stream, step: tf.Tensor) -> tf.Tensor:
-    """The seed (2,) int32 of TensorFlow's stateless generators for one purpose at one step, on this replica."""
-    replica = tf.distribute.get_replica_context()
-    number = 0 if replica is None else replica.replica_id_in_sync_group
+    """The seed (2,) int32 of TensorFlow's stateless generators for one purpose at one step."""
     first = tf.constant([seed, stream], tf.int32)
     # fold_in is a hash: neighbouring steps give unrelated noise.
     folded = tf.random.experimental.stateless_fold_in(first, tf.cast(step, tf.int64))
-    return tf.random.experimental.stateless_fold_in(folded, tf.cast(number, tf.int64))
+    # The replica's number stood here once, which is 0 in one process: recorded runs go on with their noise.
+    return tf.random.experimental.stateless_fold_in(folded, tf.constant(0, tf.int64))
 
 
 class Feed:
@@ -95,15 +95,17 @@ class Feed:
             return grey
         threshold: tf.Tensor | float = 0.5
         if config.binarize == "dynamic":
-            threshold = tf.random.stateless_uniform(tf.shape(grey), seeds(config.seed, Stream.BINARISE, step))
+            seed = seeds(config.seed, Stream.BINARISE, step)
+            threshold = replicas.rows(lambda shape: tf.random.stateless_uniform(shape, seed), tf.shape(grey))
         return tf.cast(grey > threshold, tf.float32)
 
     def _shifted(self, padded: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Windows of the padded images, each moved by its own (dy, dx); the centre in the last tenth of the epochs."""
         height, width, channels = self.shape
         margin, count = self.config.shift, tf.shape(padded)[0]
-        moves = tf.random.stateless_uniform(
-            (count, 2), seeds(self.config.seed, Stream.SHIFT, step), 0, 2 * margin + 1, dtype=tf.int32
+        seed = seeds(self.config.seed, Stream.SHIFT, step)
+        moves = replicas.rows(
+            lambda shape: tf.random.stateless_uniform(shape, seed, 0, 2 * margin + 1, dtype=tf.int32), (count, 2)
         )
         last = tf.cast(step, tf.float32) >= 0.9 * self.config.epochs * self.steps
         moves = tf.where(last, margin, moves)

@@ -5,28 +5,26 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Collection
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
-import tensorflow as tf
 
-from vae_edge.runtime.errors import InputError, RunError
-from vae_edge.train import auto, choice, data, events, kept
+from vae_edge.runtime.errors import RunError
+from vae_edge.train import auto, choice, data, events, kept, replicas
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed
 from vae_edge.train.keeper import Keeper
 from vae_edge.train.learner import Learner
 from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.provenance import commit, versions
+from vae_edge.train.replicas import Strategy
 from vae_edge.train.report import Report
 from vae_edge.train.resuming import into, resumed
 from vae_edge.train.run import Record, Run, restore
 
 __all__ = ["fit", "load"]
-
-Strategy = Literal["none", "mirrored"]
 
 
 def fit(
@@ -48,21 +46,26 @@ def fit(
     weights, batches and noise as if it had not (bit for bit on one CPU). A resumed run may have other `epochs`; its
     step size then falls as if it had been started with them. `patience` and the place of the data may change too,
     nothing else. The weights start as the best ones of the run `start`, which must have the same network and prior;
-    without it they are random. `strategy` 'mirrored' spreads a batch over all GPUs (or logical CPUs). `verbose` 0 is
-    silent, 1 prints a line an epoch and a progress bar, 2 the line alone. What the configuration leaves to the data
-    is chosen, recorded, and passed to `say` as a line (by default to stderr). `command` is the command line to record,
-    and `data_dir` the folder with the files of a published set. With `given`, the names of the options that the user
-    has given, the data choose the others (`auto.choose`). The folder is locked meanwhile. Raises DataError.
-    Raises RunError where `out` holds a run already, or none to resume, where the resumed run had another configuration
-    or other data, where another training writes there, or where the bound is not a number.
+    without it they are random. `strategy` 'mirrored' shares a batch among all GPUs (or logical CPUs), 'multi-worker'
+    among the workers of TF_CONFIG, which all call this with the same arguments and see the same folder; the first of
+    them writes. The weights are those of one process, to 1e-5, except with free bits, which look at each share by
+    itself. `verbose` 0 is silent, 1 prints a line an epoch and a progress bar, 2 the line alone. What the configuration
+    leaves to the data is chosen, recorded, and passed to `say` as a line (by default to stderr). `command` is the
+    command line to record, and `data_dir` the folder with the files of a published set. With `given`, the names of the
+    options that the user has given, the data choose the others (`auto.choose`). The folder is locked meanwhile. Raises
+    DataError. Raises RunError where `out` holds a run already, or none to resume, where the resumed run had another
+    configuration or other data, where another training writes there, where a worker was lost, or where the bound is not
+    a number; InputError for a strategy that this process or the batch does not fit.
     """
-    run, say = Run(Path(out)), say or _say
-    if run.exists and not resume:
+    writes = replicas.is_chief(strategy)
+    run, say = Run(Path(out)), (say or _say) if writes else _be_silent
+    if run.exists and not resume and writes:
         raise RunError(f"{run.path}: holds a run already; go on with --resume, or name another folder")
     with ExitStack() as stack:
         if resume:
             record = run.record()  # before a folder is made where none lies
-            stack.enter_context(run.locked())
+            if writes:
+                stack.enter_context(run.locked())
             record = resumed(run.record(), config, run.path)
             _expect_epochs_left(run, record.config)
         else:
@@ -83,7 +86,8 @@ def fit(
         config = record.config
         del splits  # a copy of all events
         count = len(record.labels)
-        with _scope(strategy):
+        stack.enter_context(replicas.naming_the_lost(strategy))
+        with replicas.scope(strategy, min(config.batch, len(training))):
             rows = events.as_input(record.event, training.events) if training.is_table else training.images
             feed = Feed(config, rows, events.one_hot(training.labels, count))
             model = VariationalAutoencoder(config, record.event_shape, count)
@@ -93,28 +97,26 @@ def fit(
                 record = dataclasses.replace(record, command=f"{into(before, folder)} && {command} --start {folder}")
             learner = Learner(model, feed, events.log_scale(record.event))
         held_out = events.as_input(record.event, validation.events, config.binarize)
-        keeper = Keeper(learner, run, held_out, events.one_hot(validation.labels, count), say)
+        keeper = Keeper(learner, run, held_out, events.one_hot(validation.labels, count), say, writes=writes)
         if resume:
             keeper.resume()
-        else:
+        elif writes:
             stack.enter_context(run.locked())
             if run.exists:
                 raise RunError(f"{run.path}: another training has begun a run in it meanwhile; name another folder")
-        run.begin(record)
-        kept.keep(run.path, {"train": training, "validation": validation})
-        if start is not None and not resume:
-            keeper.save()
+        if writes:
+            run.begin(record)
+            kept.keep(run.path, {"train": training, "validation": validation})
+            if start is not None and not resume:
+                keeper.save()
+        reports = [keras.callbacks.TensorBoard(run.path / "tensorboard", write_graph=False)] if writes else []
         learner.fit(
             feed.batches(keeper.epoch),
             initial_epoch=keeper.epoch,
             epochs=keeper.last_epoch,
             steps_per_epoch=feed.steps,
             shuffle=False,  # the feed has shuffled
-            callbacks=[
-                keeper,
-                keras.callbacks.TensorBoard(run.path / "tensorboard", write_graph=False),
-                Report(config.epochs, feed.steps, verbose),
-            ],
+            callbacks=[keeper, *reports, Report(config.epochs, feed.steps, verbose if writes else 0)],
             verbose=0,
         )
     return run.path
@@ -152,13 +154,8 @@ def _take_weights(model: VariationalAutoencoder, labels: tuple[str, ...], start:
     return record.command
 
 
-def _scope(strategy: Strategy) -> Any:
-    if strategy == "none":
-        return nullcontext()
-    if strategy != "mirrored":
-        raise InputError(f"strategy should be none or mirrored, it is {strategy!r}")
-    logical = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in logical]).scope()
+def _be_silent(line: str) -> None:
+    """What a worker that does not write has to say: the first one says it already."""
 
 
 def _expect_epochs_left(run: Run, config: Config) -> None:

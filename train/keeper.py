@@ -28,9 +28,11 @@ class Keeper(keras.callbacks.Callback):
         held_out: npt.NDArray[np.float32],
         labels: npt.NDArray[np.float32] | None = None,
         say: Callable[[str], None] = lambda line: None,
+        writes: bool = True,
     ) -> None:
         """`held_out` are the validation events, `labels` those of each, and `say` is told what goes wrong."""
         super().__init__()
+        self.writes = writes  # of several workers one does; all reckon the same figures, and so end together
         config = learner.config
         self.watch = Watch(say, learner.judged_by, config.epochs, config.warmup)
         self.learner = learner
@@ -76,11 +78,13 @@ class Keeper(keras.callbacks.Callback):
             self.watch.look(self.rows, means)
             if bound > self.best:
                 self.best, self.best_epoch = bound, epoch + 1
-                self.run.save("best", [v.numpy() for v in self.learner.model.variables], self.rows[-1])
+                if self.writes:
+                    self.run.save("best", [v.numpy() for v in self.learner.model.variables], self.rows[-1])
         if self.learner.config.likelihood in DISCRETE:  # for the line of the epoch
             logs["val_bits_per_dim"] = -bound / (math.log(2) * math.prod(self.held_out.shape[1:]))
-        self.run.write_history(self.rows)
-        self.save()
+        if self.writes:
+            self.run.write_history(self.rows)
+            self.save()
         if self.is_stale:
             self.learner.stop_training = True
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from vae_edge.train import mixture
+from vae_edge.train import mixture, replicas
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed, Stream, seeds
 from vae_edge.train.model import VariationalAutoencoder
@@ -46,12 +46,14 @@ class Learner(keras.Model):
             for i, v in enumerate(model.trainable_variables if self.config.ema else [])
         ]
         self.built = True
-        self.compile(optimizer=_optimizer(self.config, feed.steps), jit_compile=self.config.jit)
+        self.replicas = replicas.count()
+        # Keras clips a replica's own gradients, before it adds them up: of several, `train_step` clips the sum.
+        clip = self.config.clip if self.replicas == 1 else 0.0
+        self.compile(optimizer=_optimizer(self.config, feed.steps, clip), jit_compile=self.config.jit)
         self.optimizer.build(self.model.trainable_variables)
         # Several steps a call, since each call from Python costs time (benchmarks/quality/search.md).
         # Over several replicas TensorFlow 2.21 cannot place that loop ("You must feed a value for placeholder tensor").
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        self.steps_per_execution = 1 if replicas > 1 else _steps_per_execution(feed.steps)
+        self.steps_per_execution = 1 if self.replicas > 1 else _steps_per_execution(feed.steps)
 
     @property
     def judged_by(self) -> str:
@@ -84,16 +86,26 @@ class Learner(keras.Model):
                 if self.is_uncertain:  # the bound of the whole set has it once, a step a share
                     loss += config.weights_beta * warm * self._weights_kl()
                 values = self._values(both)
-            loss /= tf.distribute.get_strategy().num_replicas_in_sync  # their gradients are summed
+            loss /= self.replicas  # their gradients are summed
         weights = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        self.optimizer.apply(self._clipped(tape.gradient(loss, weights)), weights)
         # average <- decay * average + (1 - decay) * weight, with a shorter memory at the start
         decay = tf.minimum(config.ema, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
         for average, weight in zip(self.averages, weights, strict=bool(self.averages)):
             average.assign(average.value + (1.0 - decay) * (weight.value - average.value))
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
-        return {tracker.name: tracker.result() for tracker in self.trackers}
+        results = {tracker.name: tracker.result() for tracker in self.trackers}
+        # Keras averages what the replicas return, over several workers along axis 0, which a single number lacks.
+        return {name: result[None] for name, result in results.items()} if replicas.are_workers() else results
+
+    def _clipped(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """A replica's gradients as the optimizer is to add them up: of several replicas, their clipped sum's share."""
+        if self.replicas == 1 or not self.config.clip:
+            return gradients
+        total = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        clipped, _ = tf.clip_by_global_norm(total, self.config.clip)
+        return [gradient / self.replicas for gradient in clipped]
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -201,7 +213,7 @@ def evenly(n: int, most: int) -> npt.NDArray[np.int32]:
     return (np.arange(size) * n // size).astype(np.int32)
 
 
-def _optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
+def _optimizer(config: Config, steps: int, clip: float) -> keras.optimizers.Optimizer:
     rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
     if config.schedule == "cosine":
         total = config.epochs * steps
@@ -209,7 +221,7 @@ def _optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
         rate = keras.optimizers.schedules.CosineDecay(
             0.0 if ramp else config.learning_rate, total - ramp, warmup_target=config.learning_rate, warmup_steps=ramp
         )
-    return keras.optimizers.Adam(rate, global_clipnorm=config.clip or None)
+    return keras.optimizers.Adam(rate, global_clipnorm=clip or None)
 
 
 def _steps_per_execution(steps: int) -> int:

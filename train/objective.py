@@ -12,6 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from vae_edge.train import replicas
 from vae_edge.train.model import VariationalAutoencoder
 
 tfd = tfp.distributions
@@ -48,7 +49,7 @@ def terms(
         return Terms(model.decode(z, label).log_prob(x), tf.zeros(tf.shape(x)[0]))
     # z = loc + scale * eps
     loc, scale = q.distribution.loc, q.distribution.scale
-    z = loc + scale * tf.random.stateless_normal(tf.shape(loc), seed)
+    z = loc + scale * replicas.rows(lambda shape: tf.random.stateless_normal(shape, seed), tf.shape(loc))
     reconstruction = model.decode(z, label).log_prob(x)
     if model.config.prior != "normal":
         return Terms(reconstruction, q.log_prob(z) - model.prior_given(label).log_prob(z))
@@ -72,7 +73,8 @@ def importance_weighted(
     """
     q = model.encode(x, label)
     loc, scale = q.distribution.loc, q.distribution.scale
-    eps = tf.random.stateless_normal(tf.concat([[samples], tf.shape(loc)], 0), seed)
+    shape = tf.concat([[samples], tf.shape(loc)], 0)
+    eps = replicas.rows(lambda shape: tf.random.stateless_normal(shape, seed), shape, axis=1)
     shares: list[tf.Tensor] = []  # filled below, read when the gradient is taken
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]

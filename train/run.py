@@ -14,7 +14,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -111,16 +110,14 @@ class Run:
         The kernel releases the lock when the process ends.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
+        with locks.open_folder(self.path) as descriptor:
             is_free = True
-            with suppress(OSError):  # a file system without locks
-                is_free = locks.acquire(descriptor)
+            if descriptor is not None:
+                with suppress(OSError):  # a file system without locks
+                    is_free = locks.acquire(descriptor)
             if not is_free:
                 raise RunError(f"{self.path}: another training writes into it; let it end, or name another folder")
             yield
-        finally:
-            os.close(descriptor)
 
     def record(self) -> Record:
         """What run.json says; raises RunError where there is none or it is damaged."""

@@ -26,6 +26,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from keras import layers
 
+from vae_edge.train import replicas
+
 tfd = tfp.distributions
 
 __all__ = ["POINT", "START", "Kit", "Uncertain", "UncertainKit", "drawn", "uncertain_layers"]
@@ -134,9 +136,16 @@ class Uncertain(layers.Layer):
         """Standard normals, others for each `place` of each layer."""
         return tf.random.stateless_normal(shape, self._fold(place))
 
+    def _row_noise(self, place: int, shape: Any) -> tf.Tensor:
+        """The same for the rows of a batch, which replicas may share."""
+        return replicas.rows(lambda whole: self._noise(place, whole), shape)
+
     def _signs(self, place: int, batch: tf.Tensor, channels: int) -> tf.Tensor:
         """-1 or 1 for each event and channel, (batch, 1, 1, channels)."""
-        bits = tf.random.stateless_uniform((batch, 1, 1, channels), self._fold(place), 0, 2, dtype=tf.int32)
+        seed = self._fold(place)
+        bits = replicas.rows(
+            lambda shape: tf.random.stateless_uniform(shape, seed, 0, 2, dtype=tf.int32), (batch, 1, 1, channels)
+        )
         return tf.cast(2 * bits - 1, tf.float32)
 
     def _fold(self, place: int) -> tf.Tensor:
@@ -153,7 +162,7 @@ class Uncertain(layers.Layer):
     def _finished(self, y: tf.Tensor) -> tf.Tensor:
         """y of a convolution with its bias, one draw an event, and its activation."""
         if self.bias is not None:
-            eps = self._noise(3, (tf.shape(y)[0], 1, 1, y.shape[-1]))
+            eps = self._row_noise(3, (tf.shape(y)[0], 1, 1, y.shape[-1]))
             y += self.bias.value + self._bias_scale() * eps
         return self.activation(y)
 
@@ -171,7 +180,7 @@ class UncertainDense(Uncertain, layers.Dense):
         if self.bias is not None:
             mean += self.bias.value
             variance += tf.square(self._bias_scale())
-        return self.activation(mean + tf.sqrt(variance + _TINY) * self._noise(0, tf.shape(mean)))
+        return self.activation(mean + tf.sqrt(variance + _TINY) * self._row_noise(0, tf.shape(mean)))
 
 
 class UncertainConv2D(Uncertain, layers.Conv2D):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,15 @@ class Parquet:
     label: str = ""
     notices: Notices = field(default_factory=Notices, compare=False)
 
+    @cached_property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """How many rows each row group of each file has, by the files' footers, which are read once."""
+        return tuple(map(_groups, self.paths))
+
     @property
     def count(self) -> int:
-        """How many rows there are, by the files' footers."""
-        return sum(_file(path).metadata.num_rows for path in self.paths)
+        """How many rows there are."""
+        return sum(map(sum, self.groups))
 
     @property
     def state(self) -> Any:
@@ -77,12 +83,14 @@ class Parquet:
 
 
 class _Reader:
-    """Reads on from where it stands; elsewhere it begins with the row group that holds the row."""
+    """Reads on from where it stands; elsewhere it begins with the row group that holds the row.
+
+    One file is open at a time: there may be thousands.
+    """
 
     def __init__(self, source: Parquet) -> None:
         self._source = source
-        self._files = [_file(path) for path in source.paths]
-        self._starts = [0, *accumulate(file.metadata.num_rows for file in self._files)]
+        self._starts = [0, *accumulate(map(sum, source.groups))]
         self._at = -1
         self._tables: Iterator[tuple[Any, Path, int]] = iter(())
         self._left: tuple[Any, Path, int] | None = None
@@ -104,21 +112,21 @@ class _Reader:
     def _from(self, start: int) -> Iterator[tuple[Any, Path, int]]:
         """Tables of some rows, each with its file and its first row there, the first of which begins at `start`."""
         invalid = arrow().ArrowInvalid
-        for place, file in enumerate(self._files):
-            first, path = self._starts[place], self._source.paths[place]
+        for place, (path, groups) in enumerate(zip(self._source.paths, self._source.groups, strict=True)):
+            first = self._starts[place]
             if self._starts[place + 1] <= start:
                 continue
-            groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
             ends = list(accumulate(groups))
             skipped = next(group for group, end in enumerate(ends) if first + end > start)
             row = ends[skipped - 1] if skipped else 0
-            columns = [column for column in self._columns(file.schema_arrow, path) if column]
             try:
-                for batch in file.iter_batches(_STEP, list(range(skipped, len(groups))), columns):
-                    here = max(0, start - first - row)  # rows before the first that is asked for
-                    if here < batch.num_rows:
-                        yield arrow().Table.from_batches([batch]).slice(here), path, row + here
-                    row += batch.num_rows
+                with _file(path) as file:
+                    columns = self._columns(file.schema_arrow, path)
+                    for batch in file.iter_batches(_STEP, list(range(skipped, len(groups))), columns):
+                        here = max(0, start - first - row)  # rows before the first that is asked for
+                        if here < batch.num_rows:
+                            yield arrow().Table.from_batches([batch]).slice(here), path, row + here
+                        row += batch.num_rows
             except (OSError, invalid) as error:
                 raise DataError(f"{path}: damaged Parquet ({error}): write it again") from error
             start = max(start, first + row)
@@ -157,6 +165,11 @@ class _Reader:
         if ID in schema.names and arrow().types.is_integer(schema.field(ID).type) and not table.column(ID).null_count:
             kept[ID] = table.column(ID).to_numpy().astype(np.int64)
         return Found(events, list(map(str, found)), labels, kept)
+
+
+def _groups(path: Path) -> tuple[int, ...]:
+    with _file(path) as file:
+        return tuple(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
 
 
 def _file(path: Path) -> Any:

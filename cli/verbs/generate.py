@@ -23,6 +23,8 @@ from vae_edge.cli.options import (
     load,
 )
 from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, resolve
+from vae_edge.cli.rows import cluster
+from vae_edge.cli.rows.cluster import Ray
 from vae_edge.cli.rows.destination import Dtype, Format, RowsPerShard, RowsTo
 from vae_edge.cli.writing.destination import Destination, Force, Out
 from vae_edge.cli.writing.folder import Pieces
@@ -67,6 +69,7 @@ def generate(
     threads: Threads = None,
     columns: Columns = None,
     scale: Scale = None,
+    ray: Ray = None,
 ) -> None:
     """Write new images, or rows of a table, decoded from draws of the prior.
 
@@ -80,6 +83,8 @@ def generate(
     With --format, FOLDER/ holds shards of rows, each whole or absent, with the index _index.json: its draw's number
     `id`, and the image or the table's columns. --resume goes on after an interruption, and makes no row twice.
     FILE.parquet and FILE.tar hold the same rows in one file.
+
+    With --ray, the workers of a cluster write such rows as Parquet into FOLDER/, where they are not in order.
 
     A conditional bundle is told what to make by --label: several are taken in turn, `all` stands for each one that
     there is.
@@ -100,6 +105,9 @@ def generate(
       vae-edge generate --bundle ./my-ensemble --members 16 --out ensemble.png
       vae-edge generate --bundle ./my-table --head sample --n 1000 --out rows.csv
     """
+    if ray:
+        _generate_on(ray, context, n, head, seed, start, label, labels, condition, bundle, resume)
+        return
     rows_to = RowsTo.asked(out, format, rows_per_shard, dtype, force=force, resume=resume)
     asked = None if rows_to else Destination.asked(out, force=force, resume=resume)
     began = time.perf_counter()
@@ -152,6 +160,30 @@ def generate(
             **given.document,
         }
     )
+
+
+def _generate_on(
+    ray: str,
+    context: typer.Context,
+    n: int,
+    head: str,
+    seed: int,
+    start: int,
+    label: str | None,
+    labels: str | None,
+    condition: str | None,
+    bundle: str,
+    resume: bool,
+) -> None:
+    from vae_edge import cluster as jobs
+
+    out = cluster.check(context, "n", "head", "seed", "start")
+    vae = load(bundle, "auto", [], 1)
+    given = cluster.given_of(vae, label, labels, condition)
+    done = jobs.generate(
+        vae.bundle, n=n, out=out, head=head, seed=seed, start=start, resume=resume, address=ray, **given
+    )
+    cluster.tell(context.obj, vae, "generate", done)
 
 
 def _generate_rows(

@@ -27,12 +27,15 @@ from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, res
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
 from vae_edge.cli.reading.treatments import asked as treatment_of
+from vae_edge.cli.rows import cluster
+from vae_edge.cli.rows.cluster import Ray
 from vae_edge.cli.rows.destination import Dtype, Format, ImageColumn, Resume, RowsPerShard, RowsTo
 from vae_edge.cli.writing.destination import STDOUT, Destination, Force, Out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from vae_edge.pictures.treatment import Treatment
     from vae_edge.runtime import VAE
 
 __all__ = ["encode", "reconstruct"]
@@ -93,6 +96,7 @@ def reconstruct(
     threads: Threads = None,
     columns: Columns = None,
     scale: Scale = None,
+    ray: Ray = None,
 ) -> None:
     """Write images above their reconstructions.
 
@@ -124,6 +128,11 @@ def reconstruct(
     """
     from vae_edge.cli.reading.events import read
 
+    if ray:
+        how = {"head": head, "latent": latent, "seed": seed}
+        treatment = treatment_of(resize, crop, grey, invert, ground, white)
+        _run_on(ray, context, "reconstruct", images, bundle, treatment, column, label_column, resume, how)
+        return
     rows_to = RowsTo.asked(out, format, rows_per_shard, dtype, force=force, resume=resume)
     if resume and not rows_to:
         raise typer.BadParameter("is for shards: give --format, and --out FOLDER/", param_hint="--resume")
@@ -210,6 +219,7 @@ def encode(
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
     threads: Threads = None,
+    ray: Ray = None,
 ) -> None:
     """Write the parameters of the posterior q(z|x) of each image or row, under their names.
 
@@ -241,6 +251,10 @@ def encode(
     from vae_edge.runtime import atomic
     from vae_edge.runtime.bundle import npz
 
+    if ray:
+        treatment = treatment_of(resize, crop, grey, invert, ground, white)
+        _run_on(ray, context, "encode", images, bundle, treatment, column, label_column, resume, {})
+        return
     rows_to = RowsTo.asked(out, format, rows_per_shard, force=force, resume=resume)
     treatment = treatment_of(resize, crop, grey, invert, ground, white)
     if rows_to:
@@ -297,6 +311,34 @@ def encode(
     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
     console.say(f"wrote {out}: {shapes} of {counted(n, vae.event_shape)}, on {vae.provider}")
     console.result(report | {"out": out})
+
+
+def _run_on(
+    ray: str,
+    context: typer.Context,
+    verb: str,
+    images: list[str],
+    bundle: str,
+    treatment: Treatment,
+    column: str,
+    label_column: str,
+    resume: bool,
+    how: dict[str, Any],
+) -> None:
+    from vae_edge import cluster as jobs
+
+    out = cluster.check(context, "images", "resize", "crop", "grey", "invert", "ground", "white", "column",
+                        "label_column", *how)  # fmt: skip
+    if len(images) != 1:
+        raise typer.BadParameter("give one file or folder, which all nodes see", param_hint="IMAGES")
+    vae = load(bundle, "auto", [], 1)
+    options = context.params
+    given = cluster.given_of(vae, options["label"], options["labels"], options["condition"])
+    done = getattr(jobs, verb)(
+        vae.bundle, images[0], out=out, treatment=treatment, column=column, label_column=label_column, resume=resume,
+        address=ray, **how, **given,
+    )  # fmt: skip
+    cluster.tell(context.obj, vae, verb, done)
 
 
 def _of_options(vae: VAE, label: str | None, labels: str | None, condition: str | None, n: int) -> Given:

@@ -82,7 +82,10 @@ def train_with(
     strategy: Annotated[
         str,
         typer.Option(
-            metavar="none|mirrored", callback=one_of("none", "mirrored"), help="mirrored: spread a batch over all GPUs."
+            metavar="none|mirrored|multi-worker",
+            callback=one_of("none", "mirrored", "multi-worker"),
+            help="Share each batch among all GPUs (mirrored), or among the workers of the cluster in $TF_CONFIG, "
+            "with the same command on each and a folder that all see.",
         ),
     ] = "none",
     **options: Any,
@@ -115,6 +118,7 @@ def train_with(
     import_tensorflow(greet=console.debug)
     from vae_edge.train.fit import fit
     from vae_edge.train.pictures import draw  # now, so that a missing matplotlib is told before hours of training
+    from vae_edge.train.replicas import is_chief
     from vae_edge.train.run import Diverged, Run
 
     asked = ({"preset": preset} if preset else {}) | given | ({} if strategy == "none" else {"strategy": strategy})
@@ -133,15 +137,20 @@ def train_with(
             given=set(given) if preset == AUTO else None,
         )
     except KeyboardInterrupt:
-        _stopped(console, run, draw, {} if strategy == "none" else {"strategy": strategy})
+        if is_chief(strategy):  # type: ignore[arg-type]
+            _stopped(console, run, draw, {} if strategy == "none" else {"strategy": strategy})
         raise
     except Diverged as error:
-        if run.load("best") is not None:
+        if run.load("best") is not None and is_chief(strategy):  # type: ignore[arg-type]
             draw(out)
         places = {"data_dir": data_dir, "start": start, "learning_rate": config.learning_rate / 4, "clip": 1}
         again = asked if not resume else _differing(config)
         again |= {name: value for name, value in places.items() if value is not None} | {"out": _beside(out)}
         raise RunError(f"{error}; for instance: {_command(again)}") from error
+    if not is_chief(strategy):  # type: ignore[arg-type]
+        console.say(f"the first worker has written {out}")
+        console.result({"run": out, "config": dataclasses.asdict(run.record().config)})
+        return
     draw(out)
     learned = run.record().config  # with what was chosen from the data
     name = shlex.quote(str(out))

@@ -87,6 +87,22 @@ def test_pieces_in_any_order_are_what_one_piece_is(tmp_path, pixels):
         assert found.names == [f"{at}.parquet:{row}" for at, row in files[start:stop]]
 
 
+def test_thousands_of_files_are_read_one_at_a_time(tmp_path, pixels, run_python):
+    for at in range(80):
+        write(tmp_path / f"{at:02}.parquet", {"image": WAYS["tensor"](pixels[at % 50 : at % 50 + 1])})
+    code = """
+import resource, sys
+from pathlib import Path
+from vae_edge.batch.inputs.parquet import Parquet, files_in
+from vae_edge.runtime.bundle.manifest import Image
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+source = Parquet(files_in(Path(sys.argv[1])), Image(4, 3, 1, None), lambda x, name: x, None)
+assert source.count == len(source.open().read(0, 80).events) == 80
+"""
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_row_keeps_its_id_its_name_and_its_label(tmp_path, pixels):
     columns = {"id": np.arange(50) + 7, "name": [f"n{k}" for k in range(50)], "image": WAYS["tensor"](pixels)}
     path = write(tmp_path / "a.parquet", columns | {"kind": ["cat", "dog"] * 25})

@@ -13,7 +13,7 @@ ELSEWHERE = {"out/site/", "public/mnist/"}  # what a reader makes
 
 
 def everything() -> set[str]:
-    rooms = ("runtime", "batch", "pictures", "train", "export", "cli")
+    rooms = ("runtime", "batch", "cluster", "pictures", "train", "export", "cli")
     others = ("web/src", "docs", "tests", "benchmarks", "examples")
     paths = [path for room in rooms + others for path in (ROOT / room, *(ROOT / room).rglob("*"))]
     paths += [*ROOT.iterdir(), ROOT / "typings" / "vae_edge"]

@@ -73,7 +73,7 @@ OTHERS = {
     **{f"scale = {s!r}": lambda vae, s=s: Normal(np.zeros(3), s) for s in (-np.ones(3), np.full(3, np.nan), np.full(3, np.inf), np.ones(2), "x", np.ones((1, 1, 3)))},
     **{f"loc = {s!r}": lambda vae, s=s: Normal(s, np.ones(3)) for s in (np.full(3, np.nan), np.full(3, np.inf), np.zeros(2), None)},
     **{f"logits = {s!r:.60}": lambda vae, s=s: Bernoulli(s) for s in (np.full((6, 4, 1), np.nan), np.zeros(4), np.zeros((1, 1, 6, 4, 1)), "x", None)},
-    **{f"weights = {w!r}": lambda vae, w=w: Mixture(w, np.zeros((2, 3)), np.tile(np.eye(3), (2, 1, 1))) for w in ([0.5, 0.6], [-1, 2], [np.nan, 1], [1.0], "x", [[0.5, 0.5]])},
+    **{f"weights = {w!r}": lambda vae, w=w: Mixture(w, np.zeros((2, 3)), np.tile(np.eye(3), (2, 1, 1))) for w in ([0.5, 0.6], [-1, 2], [np.nan, 1], [1.0], "x", [[[0.5, 0.5]]])},
     **{f"value of {s}": lambda vae, s=s: vae.decode(np.zeros((2, 3))).log_prob(np.zeros(s)) for s in ((3,), (5, 6, 4, 1), (2, 6, 5, 1))},
     "a value of NaN": lambda vae: vae.decode(np.zeros((1, 3))).log_prob(np.full((6, 4, 1), np.nan)),
     "a value of 2": lambda vae: vae.decode(np.zeros((1, 3))).log_prob(np.full((6, 4, 1), 2.0)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -48,13 +49,14 @@ def command(kind: str, rows: int, out: Path) -> list[str]:
     return arguments
 
 
+FULL = os.environ.get("VAE_EDGE_SOAK", "0") != "0"
 FEW = ("generate parquet", "generate tar", "encode parquet")
 
 
-@pytest.mark.parametrize("kind", KINDS if os.environ.get("VAE_EDGE_SOAK", "0") != "0" else FEW)
+@pytest.mark.parametrize("kind", KINDS if FULL else FEW)
 def test_a_job_that_is_killed_again_and_again_is_the_job_that_was_not(tmp_path, soak, kind):
     """Nothing twice, nothing missing, nothing else, to the byte."""
-    kills, rows = soak(2, 20), soak(1, 10) * (SHARD * 12 + 7)
+    kills, rows = soak(2 if kind == FEW[0] else 1, 20), soak(1, 10) * (SHARD * 12 + 7)
     rows = rows // 10 if kind == "generate pictures" else rows
     if KINDS[kind][0] != "generate":
         images = np.random.default_rng(0).integers(0, 2, (rows, 28, 28), np.uint8) * 255
@@ -74,14 +76,18 @@ def test_a_job_that_is_killed_again_and_again_is_the_job_that_was_not(tmp_path, 
     _, said = child.communicate()
     assert child.returncode == 0, said
     seconds = time.monotonic() - began
-    hit = 0
-    for _ in range(kills):
+    hit, patience = 0, seconds * 2 / max(4, kills)  # many kills together take as long as the job
+    while hit < kills:
         child = start(cut, "--resume")
-        time.sleep(dice.uniform(0, seconds * 2 / max(2, kills)))  # all kills together take as long as the job
-        hit += child.poll() is None
+        time.sleep(dice.uniform(0, patience))
+        is_done = child.poll() is not None
         child.kill()
         child.communicate()
-    assert hit >= kills / 2
+        if is_done:  # sooner than on a machine as busy as it was before: once more
+            assert content(cut) == content(whole)
+            shutil.rmtree(cut)
+            patience /= 2
+        hit += not is_done
     child = start(cut, "--resume")
     _, said = child.communicate()
     assert child.returncode == 0, said
@@ -109,13 +115,13 @@ print(json.dumps({"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 10
 """
 
 
-@pytest.mark.parametrize("kind", ["parquet", "npz", "tar"])
+@pytest.mark.parametrize("kind", ["parquet", "npz", "tar"] if FULL else ["parquet"])
 def test_memory_does_not_grow_with_the_rows(tmp_path, soak, run_python, kind):
     """Once a shard is full, more shards take no more."""
     peaks = []
     each = soak(1_000, 20_000)
-    for rows in (3 * each, soak(9, 27) * each):
+    for rows in (3 * each, soak(60, 27) * each):
         done = run_python(MEMORY, kind, rows, each, tmp_path / f"{rows}")
         assert done.returncode == 0, done.stderr
         peaks.append(json.loads(done.stdout)["rss"])
-    assert peaks[1] < peaks[0] + 8  # MiB; the rows of a shard are 1 in memory, at full size 15
+    assert peaks[1] < peaks[0] + 20, peaks  # MiB; all those rows have 45 as uint8, at full size 400

@@ -1,0 +1,22 @@
+"""A job on a cluster makes each row once, and the same ones, while a worker and then a node are killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray", reason="the ray extra is not installed")
+
+
+def test_a_job_survives_a_worker_and_a_node(tmp_path: Path, soak, record_property) -> None:
+    if not (n := soak(0, 1_000_000)):
+        pytest.skip("takes minutes: make soak (tests/cluster kills workers, and resumes)")
+    from benchmarks.cluster.kill import killed
+
+    found = killed(n, "mnist-tiny", tmp_path / "out")
+    assert found["rows"] == n
+    assert found["pixels_equal"]
+    assert len(found["events"]) == 2
+    assert found["nodes_left"] == 1
+    record_property("result", f"{n:,} rows, each once, pixels equal; " + ", ".join(found["events"]))
