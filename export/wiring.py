@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,19 +60,11 @@ class Wired:
         return next(slot for slot in self.slots if slot.role != "condition")
 
     def call(self, main: Array, condition: Array | None) -> Members:
-        """What the user's own function gives, batch by batch; `main` as the bundle's graph reads it."""
-        parts = []
-        for at in range(0, len(main), BATCH):
-            here = slice(at, at + BATCH)
-            given = {slot.role: main for slot in self.slots}
-            if condition is not None:
-                given["condition"] = condition
-            parts.append(self.source.call([slot.to_own(given[slot.role][here]) for slot in self.slots]))
-        if len(parts) == 1:
-            return parts[0]
-        sizes = [min(BATCH, len(main) - at) for at in range(0, len(main), BATCH)]
-        tensors = {key: _joined([part.tensors[key] for part in parts], sizes) for key in parts[0].tensors}
-        return Members(tensors, parts[0].found, parts[0].names, parts[0].is_dict)
+        """What the user's own function gives for a batch, at most BATCH; `main` as the bundle's graph reads it."""
+        given = {slot.role: main for slot in self.slots}
+        if condition is not None:
+            given["condition"] = condition
+        return self.source.call([slot.to_own(given[slot.role]) for slot in self.slots])
 
     def convert(self, picked: Mapping[str, str], opset: int) -> onnx.ModelProto:
         """The graph, its inputs those of the bundle, its outputs as the model has them."""
@@ -95,13 +87,6 @@ def _rearranged(model: onnx.ModelProto, slot: Slot) -> onnx.ModelProto:
     if moved != layout.ours:
         model = transforms.reshape_input(model, slot.name, layout.ours)
     return transforms.cast_input(model, slot.name, dtype)
-
-
-def _joined(arrays: Sequence[Array], sizes: Sequence[int]) -> Array:
-    """Batches one behind the other; what has no batch axis is the same in each."""
-    if arrays[0].ndim == 0 or len(arrays[0]) != sizes[0]:
-        return arrays[0]
-    return np.concatenate(arrays)
 
 
 def wire(source: Source, role: str, shape: tuple[int, ...], own_shape: tuple[int, ...], condition: Condition | None, *,

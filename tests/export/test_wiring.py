@@ -69,7 +69,7 @@ def test_a_model_of_images_of_any_size_takes_those_of_the_examples(tmp_path: Any
 
 
 def test_examples_of_several_batches_share_a_scale_without_a_batch_axis(tmp_path: Any) -> None:
-    """The user's function is called in batches: a fixed scale is the same in each, and is not put together."""
+    """Parity calls the user's function in batches: a fixed scale is the same in each."""
     many = np.concatenate([X] * 60)
 
     def encode(x: tf.Tensor) -> Any:

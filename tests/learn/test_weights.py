@@ -23,7 +23,9 @@ from vae_edge.runtime.members import weights_of
 from vae_edge.runtime.session import onnxruntime
 from vae_edge.train import fit as fitting
 from vae_edge.train.config import Config
+from vae_edge.train.feed import Feed
 from vae_edge.train.fit import fit
+from vae_edge.train.learner import Learner
 from vae_edge.train.model import VariationalAutoencoder
 from vae_edge.train.weights import UncertainKit, drawn, uncertain_layers
 
@@ -306,3 +308,21 @@ def test_a_layer_that_is_used_twice_is_one_weight_in_the_graph_or_refused() -> N
         assert "once" in str(error)  # noqa: PT017 - either is right
     else:
         assert sorted(placed.places) == list(range(12))
+
+
+def test_the_kl_of_the_weights_counts_as_much_as_is_asked_for() -> None:
+    images = np.random.default_rng(0).integers(0, 2, (64, 8, 8, 1)).astype(np.uint8) * 255
+    found = []
+    for beta in (0.0, 1.0, 100.0):
+        config = Config(likelihood="bernoulli", network="mlp", latent=2, width=8, depth=1, warmup=0.0, batch=64,
+                        schedule="constant", learning_rate=0.05, weights="uncertain", weights_beta=beta)  # fmt: skip
+        learner = Learner(VariationalAutoencoder(config, (8, 8, 1)), Feed(config, images))
+        for _ in range(5):
+            learner.train_step(tf.range(64))
+        found.append(float(learner.model.weights_kl()))
+    assert found[0] > found[1] * 1.01 > found[2] * 1.02
+
+
+def test_of_point_weights_there_is_no_kl_to_weigh() -> None:
+    with pytest.raises(InputError, match="weights_beta should be 1 with weights of points"):
+        Config(weights_beta=0.5)
