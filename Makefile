@@ -55,7 +55,7 @@ fuzz: $(VENV)/all.stamp  ## each reader of foreign bytes for $(FUZZ_SECONDS); wh
 	$(PIP) atheris
 	$(BIN)/python tests/fuzz/fuzz.py all $(FUZZ_SECONDS) out/fuzz
 
-newest:  ## the tests of runtime, pictures and command line with the newest ONNX Runtime, NumPy and Typer, in an environment of their own
+newest:  ## the light tests with the newest ONNX Runtime, NumPy and Typer, in an environment of their own
 	rm -rf out/newest
 	$(PYTHON) -m venv out/newest
 	out/newest/bin/python -m pip --disable-pip-version-check install --quiet '.[cpu,cli,test]' onnx

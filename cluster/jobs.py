@@ -48,9 +48,9 @@ def generate(
     An image is a tensor (H, W, C) of float32, which readers that know no tensors take for a list.
 
     `bundle` is a name, a folder, or a `Bundle`; its bytes travel to the workers. `out` is a folder that all nodes see,
-    or a URI (s3://, gs://, hdfs://). Several labels (k,) or conditions (k, size) are taken in turn: the event of id i
+    or a URI (s3://, gs://, hdfs://). Several `label` (k,) or `condition` (k, size) are taken in turn: event i
     takes i mod k. `concurrency` is how many workers there are, or (fewest, most), between which Ray scales; by default
-    up to the cluster's CPUs. Each has one CPU and one thread. `resume` goes on with the job that lies in `out`, and
+    up to the cluster's CPUs. Each runs on one thread. `resume` goes on with the job that lies in `out`, and
     makes what is missing. `address` is that of a Ray cluster, or 'local'; None is the one of $RAY_ADDRESS, or of this
     machine. Raises InputError, BundleError, OutputError for a folder that is not empty, or RunError.
     """
@@ -124,7 +124,8 @@ def reconstruct(
 
     A table's row has its own columns in place of the image. `head`, `latent` and `seed` are those of `VAE.reconstruct`;
     event i of the inputs takes draw i. `bundle`, `inputs`, `out`, `column`, `label_column`, `treatment`, `label`,
-    `condition`, `concurrency`, `resume` and `address` are those of `encode`. Raises what it raises.
+    `condition`, `concurrency`, `resume` and `address` are those of `encode`. Raises what it raises, among them
+    InputError for another `latent`.
     """
     vae = _vae(bundle)
     heads.check(head)

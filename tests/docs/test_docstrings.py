@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib.util
 import inspect
 import re
 import textwrap
@@ -34,7 +35,7 @@ FROM_PYTHON = {"Exception", "NotImplementedError", "AttributeError", "AssertionE
 
 def public() -> Iterator[tuple[str, Any, type | None]]:
     """Each public function, class, method and property: its name, itself, and the class it is a part of."""
-    from vae_edge import export, pictures
+    from vae_edge import cluster, export, pictures
     from vae_edge.export.sources import run
     from vae_edge.train import config, data, fit
     from vae_edge.train import run as runs
@@ -47,6 +48,8 @@ def public() -> Iterator[tuple[str, Any, type | None]]:
     objects |= {"train.run.Run": runs.Run, "train.run.Record": runs.Record}
     objects |= {"train.data.load": data.load, "train.data.binarise": data.binarise}
     objects |= {f"pictures.{name}": getattr(pictures, name) for name in pictures.__all__}
+    if importlib.util.find_spec("ray") is not None:
+        objects |= {f"cluster.{name}": getattr(cluster, name) for name in cluster.__all__}
     for name, each in objects.items():
         if inspect.isclass(each):
             yield name, each, None

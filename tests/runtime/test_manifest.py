@@ -82,7 +82,7 @@ def fits(file: File) -> st.SearchStrategy[Scores]:
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     """Sealed, with every field drawn."""
-    names = iter(draw(st.lists(PLAIN_NAMES, min_size=5, max_size=5, unique=True)))
+    names = iter(draw(st.lists(PLAIN_NAMES, min_size=6, max_size=6, unique=True)))
     event, condition, latent = draw(events()), draw(conditions()), (draw(SIZES),)
 
     def file() -> File:
