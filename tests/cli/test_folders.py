@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_edge.runtime import VAE, InputError
+from vae_edge.runtime import InputError
 from vae_edge.runtime.prior import Prior
 
 
