@@ -57,7 +57,7 @@ def generate(
     vae, count = _vae(bundle), _count(n)
     heads.check(head)
     seed, start = noise.check_seed(seed), noise.check_draws(start, count)
-    _ = vae.prior  # an autoencoder has none
+    vae.model.prior.expect()  # an autoencoder has none
     task = Generate(count, head, seed, start, _given(vae, label, condition))
     record = {"n": count, "head": head, "seed": seed, "start": start, "given": _told(task.given)}
     return _run(vae, "generate", task, out, record, concurrency, resume, address)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,3 +121,23 @@ def test_the_test_above_sees_what_it_should(code, expected):
 def test_the_order_of_rooms_is_that_of_the_page():
     page = (ROOT / "docs/architecture.md").read_text("utf-8")
     assert f"a room imports only from rooms below it: {', '.join(ROOMS)}" in page
+
+
+def test_every_package_is_installed_and_every_extra_that_is_named_exists():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    there = {
+        "vae_edge." + ".".join(path.parent.relative_to(ROOT).parts)
+        for room in ROOMS
+        for path in (ROOT / room).rglob("__init__.py")
+    }
+    packages = set(project["tool"]["setuptools"]["packages"])
+    assert packages == there | {"vae_edge", "vae_edge.artifacts"}
+    extras = project["project"]["optional-dependencies"]
+    files = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(p for r in ROOMS for p in (ROOT / r).rglob("*.py"))]
+    named = {
+        extra
+        for path in files
+        for found in re.findall(r"(?:vae-edge|'\.)\[([a-z,]+)\]", path.read_text("utf-8"))
+        for extra in found.split(",")
+    }
+    assert {"cpu", "ray"} <= named <= extras.keys(), named - extras.keys()

@@ -34,7 +34,7 @@ class Keeper(keras.callbacks.Callback):
         super().__init__()
         self.writes = writes  # of several workers one does; all reckon the same figures, and so end together
         config = learner.config
-        self.watch = Watch(say, learner.judged_by, config.epochs, config.warmup)
+        self.watch = Watch(say, learner.judged_by, config.epochs, config.warmup, images=held_out.ndim == 4)
         self.learner = learner
         self.run = run
         self.held_out, self.labels = held_out, labels

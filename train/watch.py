@@ -21,9 +21,15 @@ Rows = Sequence[dict[str, float]]
 class Watch:
     """Looks at a run after each epoch, and tells `say` of posterior collapse and of overfitting."""
 
-    def __init__(self, say: Callable[[str], None], judged_by: str, epochs: int, warmup: float) -> None:
-        """`judged_by` is the validation figure by which weights are best, of `epochs` with the KL's `warmup`."""
+    def __init__(
+        self, say: Callable[[str], None], judged_by: str, epochs: int, warmup: float, *, images: bool = True
+    ) -> None:
+        """`judged_by` is the validation figure by which weights are best, of `epochs` with the KL's `warmup`.
+
+        `images` says whether events are images, which `--shift` is for.
+        """
         self._say, self._judged_by, self._epochs, self._warmup = say, judged_by, epochs, warmup
+        self._shift = "--shift 1 " if images else ""
         self._said: set[str] = set()
 
     def looks_at_codes(self, done: int) -> bool:
@@ -59,7 +65,7 @@ class Watch:
             line = (
                 f"overfitting: validation is best after epoch {best + 1}, {bounds[best]:,.2f} nats, and now "
                 f"{bounds[-1]:,.2f}, while training goes on rising; the best weights are kept. --patience 5 stops "
-                "then; a smaller --width, --shift 1 and more data help"
+                f"then; a smaller --width, {self._shift}and more data help"
             )
             self._once("overfitting", line)
 

@@ -106,7 +106,8 @@ class Generate:
                 for head in self.heads:
                     batch |= self._events.batch(head, self.vae.generate(n, head=head, **at_draw))
             else:  # one run of the decoder for all heads
-                z = self.vae.prior.sample(n, seed=self.seed, start=draw)
+                prior = self.vae.prior_given(**given)
+                z = prior.sample(() if prior.batch_shape else n, seed=self.seed, start=draw)
                 batch |= self._events.of(self.vae.decode(z, **given), self.seed, draw)
             yield batch | _told(self._condition, given, n)
 

@@ -200,7 +200,7 @@ def _generate_rows(
     from vae_edge.cli.rows.jobs import Generate, recorded
 
     began = time.perf_counter()
-    _ = vae.prior  # an autoencoder has none, which is said before anything is written
+    vae.model.prior.expect()  # an autoencoder has none, which is said before anything is written
     ensemble = {} if members is None else {"members": members}
     job = Generate(vae, chosen, seed, start, given, to.pixels(vae.event_shape), members)
     record = recorded(vae, verb="generate", heads=chosen, seed=seed, start=start, **ensemble, **given.record)

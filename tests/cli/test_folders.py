@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vae_edge.runtime import VAE
+from vae_edge.runtime import InputError
+from vae_edge.runtime.prior import Prior
 
 
 def pictures(folder: str) -> dict[str, bytes]:
@@ -165,12 +166,10 @@ def test_a_full_disk_says_how_many_are_written_and_resuming_makes_the_rest(gener
 
 
 def test_no_record_is_left_where_nothing_can_be_drawn(vae_edge, folder, tmp_path, tiny, monkeypatch):
-    def none(self: VAE) -> None:
-        from vae_edge.runtime import InputError
-
+    def none(self: Prior) -> None:
         raise InputError("no prior")
 
-    monkeypatch.setattr(VAE, "prior", property(none))
+    monkeypatch.setattr(Prior, "expect", none)
     assert vae_edge("generate", "--bundle", tiny, "--out", "c/").exit_code == 1
     assert os.listdir("c") == []
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": [*SMALL, "--out", "run"],
     "export": ["run", "--out", "bundle"],
     "evaluate": ["TINY", "--data", "x.npy", "--split", "all", "--samples", "1", "--generated", "0"],
+    "score": ["x.npy", "-b", "TINY"],
     "explore": ["mnist-tiny"],
     "verify": ["TINY"],
     "info": ["TINY"],

@@ -89,7 +89,8 @@ def read_manifest(data: bytes) -> None:
 
 def _accept(data: bytes) -> None:
     said = manifest.parse(data)
-    if manifest.render(said) != data or manifest.seal(said) != said:
+    is_ours = json.loads(data)["schema"] == manifest.SCHEMA  # one of an earlier schema is written as one of ours
+    if is_ours and (manifest.render(said) != data or manifest.seal(said) != said):
         raise Finding("a manifest that was let through is not the one that is written")
 
 

@@ -180,13 +180,13 @@ def test_a_conditional_model_needs_labels() -> None:
         choose(ink(), conditional=True)
 
 
-def test_a_mixture_prior_under_labels_says_what_it_costs() -> None:
+def test_a_normal_prior_under_labels_says_that_others_follow_the_label() -> None:
     training = data.load("digits")
-    for prior, expected in (("mixture", 1), ("normal", 0)):
+    for prior, expected in (("mixture", 0), ("normal", 1)):
         said: list[str] = []
         options = {"likelihood": "bernoulli", "conditional": True, "prior": prior}
         resolve(Config(data="digits", **options), training, said.append)  # type: ignore[arg-type]
-        assert [line.startswith("prior mixture: ") for line in said] == [True] * expected
+        assert [line.startswith("prior normal: ") for line in said] == [True] * expected
 
 
 def test_mnist_itself_is_black_and_white_and_fashion_is_not() -> None:
