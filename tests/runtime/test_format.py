@@ -33,9 +33,10 @@ def test_a_reader_of_the_specification_gets_what_the_runtime_gets(name):
     assert hashlib.sha256(data.replace(line, b"", 1)).hexdigest() == line.decode()
 
     manifest = json.loads(data)
-    assert manifest["schema"] == (3 if name == "tiny" else 2)
+    assert manifest["schema"] == 3
     files = [graph["file"] for graph in manifest["graphs"].values()] + [manifest["probe"]]
     files += [manifest["prior"]["file"]] if manifest["prior"]["file"] else []
+    files += [manifest["scores"]["file"]] if manifest["scores"] else []
     for file in files:
         content = (folder / file["name"]).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (file["bytes"], file["sha256"])

@@ -89,7 +89,7 @@ for (const schema of ["schema1", "schema2"]) {
       const folder = name === "tiny" ? "tests/runtime/tiny" : `artifacts/${name}`;
       const old = { ...filesOf(folder), "manifest.json": manifest };
       const [before, now] = [await VAE.load(old), await VAE.load(filesOf(folder))];
-      const strip = ({ manifest: { digest, ...rest } }: VAE) => rest;
+      const strip = ({ manifest: { digest, scores, ...rest } }: VAE) => rest; // the fit was sealed later
       assert.deepEqual(strip(before), strip(now));
     }
   });
