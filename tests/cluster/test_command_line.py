@@ -15,6 +15,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 @pytest.mark.usefixtures("cluster_of_two")
+@pytest.mark.timeout(600)  # Ray begins three times, 15 seconds each on an idle machine
 def test_verbs_run_on_ray(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     drawn, codes = tmp_path / "drawn", tmp_path / "codes"
     assert app(["generate", "--n", "300", "--out", str(drawn), "--ray", "local"], standalone_mode=False) == 0

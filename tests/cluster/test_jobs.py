@@ -25,7 +25,7 @@ from vae_edge.runtime import VAE, InputError, OutputError, RunError
 
 pytestmark = [
     pytest.mark.usefixtures("cluster_of_two"),
-    pytest.mark.timeout(200),  # two workers on two CPUs that left none for reading and writing would wait for ever
+    pytest.mark.timeout(600),  # two workers on two CPUs that left none for reading and writing would wait for ever
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 
