@@ -156,9 +156,9 @@ def score(
 ) -> Outcome:
     """The outcome of writing how unlike its training data the model finds each event of `inputs`, as Parquet.
 
-    Columns are id, name, part, `value` where the bundle has a fit, and the statistics by name, float64. `draws` and
-    `seed` are those of `VAE.score`; `bundle`, `inputs`, `out`, `column`, `label_column`, `treatment`, `label`,
-    `condition`, `concurrency`, `resume` and `address` those of `encode`. Raises what it raises.
+    Columns are id, name, part, `value` where the bundle has a fit of as many draws, and the statistics by name,
+    float64. `draws` and `seed` are those of `VAE.score`; `bundle`, `inputs`, `out`, `column`, `label_column`,
+    `treatment`, `label`, `condition`, `concurrency`, `resume` and `address` those of `encode`. Raises what it raises.
     """
     vae = _vae(bundle)
     seed = noise.check_seed(seed)

@@ -152,7 +152,8 @@ class Score(_Reads):
     def columns(self, vae: VAE) -> Columns:
         """id, name, part, value, and a column for each statistic."""
         names = Meter(vae.model).names
-        value = ("value",) if vae.manifest.scores is not None else ()
+        fit = vae.manifest.scores  # which judges as many draws as it was made of
+        value = ("value",) if fit is not None and self.draws in (None, fit.draws) else ()
         return (_ID, _NAME, _PART, *(Column(name, "float64") for name in (*value, *names)))
 
     def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Batch:
