@@ -138,7 +138,7 @@ def _outcome(copy: Path, chosen: list[str], tests: Contexts) -> tuple[str, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,
+        process_group=0,  # to end with all that it starts; still of this session, which a user may stop
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
     )
     try:

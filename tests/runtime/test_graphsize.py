@@ -149,6 +149,11 @@ def test_what_has_no_bound_is_refused_with_its_reason(case):
         check(nodes, weights)
 
 
+@pytest.mark.parametrize("divisor", [1, 3])
+def test_integers_are_divided_by_what_is_at_least_one(divisor):
+    assert check([node("Div", "n d")], {"n": numbers(7), "d": numbers(divisor)}).batch == MAX_BATCH
+
+
 @pytest.mark.parametrize("steps", [weight(), weight(1), weight(8)])
 def test_integers_have_one_step_or_one_a_channel(steps):
     for inputs in ("x s", "x s o"):
