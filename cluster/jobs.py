@@ -82,8 +82,8 @@ def encode(
     `inputs` is a file or a folder of Parquet, .npy or .npz, or a folder of pictures, which all nodes see; or a source
     of `vae_edge.batch.inputs`. Events are taken in the order of the files' names, and numbered so, where Parquet has no
     `id` of its own. They are encoded as `VAE.encode` does 256 of them from a multiple of 256 on. Of Parquet, `column`
-    holds the images where there are several that might, and `label_column` the labels. `treatment` says how pictures
-    are read.
+    holds the images where there are several that might, and `label_column` the labels, by default `label` where the
+    bundle takes them. `treatment` says how pictures are read.
 
     `bundle`, `out`, `label`, `condition`, `concurrency`, `resume` and `address` are those of `generate`. Raises what it
     raises, or DataError.
