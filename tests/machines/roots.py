@@ -99,8 +99,8 @@ def _install(machine: Machine, site: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         fit = [word for platform in machine.wheels for word in ("--platform", platform)]
         _quiet(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:",
-               "--python-version", machine.python, "--constraint", str(REPOSITORY / "constraints.txt"), "--dest", folder,
-               *fit, *WHEELS)  # fmt: skip
+               "--python-version", machine.python, "--constraint", str(REPOSITORY / "constraints.txt"),
+               "--dest", folder, *fit, *WHEELS)  # fmt: skip
         for wheel in Path(folder).glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(site)
