@@ -9,6 +9,10 @@ import pytest
 
 pytest.importorskip("ray", reason="the ray extra is not installed")
 
+pytestmark = pytest.mark.filterwarnings(  # Ray's own
+    "ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
+)
+
 ROWS = int(os.environ.get("VAE_EDGE_SOAK_ROWS", 1_000_000))  # fewer where there is less time: what was run is told
 
 
