@@ -88,9 +88,6 @@ class Model:
         decoder, encoder = manifest.decoder, manifest.encoder
         given = tuple(manifest.likelihood.outputs.values())
         self.decoder = Session("decoder", bundle[decoder.file], decoder, given, provider=provider, **options)
-        # which of the decoder's outputs has an event's shape, so that events may be painted on it
-        shapes = self.decoder.output_shapes
-        self._painted = shapes.index(self.event.shape) if self.event.shape in shapes else None
         self._members = _members(bundle, self.decoder, given, options, max_elements)
         outputs = tuple(manifest.posterior.outputs.values())
         # lazy: programs that only generate never build it
@@ -120,7 +117,8 @@ class Model:
         """q(z|x) of events that `events.check` gave, with the conditions that `conditions.check` gave."""
 
         def inputs(part: slice) -> Float32:
-            return events.standardise(self.convert(checked[part]), self.event)
+            x = self.convert(checked[part])
+            return x if self._affine is None else events.standardise(x, self.event)
 
         outputs = self._run(self.encoder, "encoder", len(checked), inputs, condition)
         return self._posterior.of(self._posterior.parameters(outputs))
@@ -183,7 +181,8 @@ class Model:
         parts = self._parts(n, "decoder", parallel.LARGEST if ensemble is None else BATCH_SIZE)
         if len(parts) == 1 and self._likelihood.kind.writes_in_place:
             outputs = run(parts[0], condition)
-            pixels = self._empty(n) if self._painted is None else outputs[self._painted]
+            whole = next((each for each in outputs if each.shape == (n, *self.event.shape)), None)
+            pixels = self._empty(n) if whole is None else whole
             self.likelihood(outputs).write(head, pixels, seed=seed, start=start)
             return pixels
         pixels = self._empty(n) if out is None else out

@@ -303,7 +303,7 @@ def is_finite(array: Float32) -> bool:
 
 def check_positive(name: str, array: Float32) -> None:
     """Raises InputError where an array is not finite and > 0 throughout, without an array of its size."""
-    if not (array.min() > 0 and np.isfinite(array.max())):
+    if not (array.min() > 0 and math.isfinite(array.max())):
         raise InputError(f"{name} should be finite and > 0 in float32, the smallest is {array.min():g}, "
                          f"the largest {array.max():g}")  # fmt: skip
 

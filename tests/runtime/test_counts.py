@@ -142,7 +142,7 @@ def test_one_event_takes_few_calls_around_its_session():
     assert calls(lambda: vae.decode(z)) <= 38
     assert calls(lambda: vae.decode(z).mean()) <= 42
     assert calls(lambda: vae.prior.sample(1, seed=0)) <= 54
-    for head, most in (("mean", 95), ("mode", 95), ("sample", 110)):
+    for head, most in (("mean", 99), ("mode", 99), ("sample", 114)):
         assert calls(lambda head=head: vae.generate(1, head=head)) <= most
 
 

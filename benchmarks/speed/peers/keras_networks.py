@@ -84,7 +84,7 @@ def shipped(model: str) -> tuple[Arrays, Arrays]:
         raise LookupError(f"no bundle {model!r} ships")
     folder = built_in()[model]
     said = json.loads((folder / "manifest.json").read_text())
-    encoder, decoder = (onnx.load(folder / said[name]["file"]["name"]).graph for name in ("encoder", "decoder"))
+    encoder, decoder = (onnx.load(folder / said["graphs"][name]["file"]["name"]).graph for name in ("encoder", "decoder"))
     return _layers(encoder, ("loc", "scale")), _layers(decoder, ())
 
 
