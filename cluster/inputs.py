@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from vae_edge.batch.inputs import Array, Found, Pictures, Reader, Several, Source
-from vae_edge.batch.inputs.parquet import Parquet, files_in
-from vae_edge.batch.inputs.sources import state_of
+from vae_edge.batch.inputs import Array, Found, Reader, Several, Source
+from vae_edge.batch.inputs.files import in_pieces, of_images
+from vae_edge.batch.inputs.parquet import Parquet
+from vae_edge.batch.inputs.sources import Convert, state_of
 from vae_edge.pictures.decode import PICTURES
-from vae_edge.pictures.files import as_images, picture_paths, read_arrays, treat
-from vae_edge.pictures.fitting import fit
+from vae_edge.pictures.files import read_arrays
 from vae_edge.pictures.treatment import Treatment
 from vae_edge.runtime.bundle.manifest import Image
 from vae_edge.runtime.errors import DataError, InputError
@@ -25,35 +23,37 @@ if TYPE_CHECKING:
 
 __all__ = ["source"]
 
-Convert = Callable[[npt.NDArray[Any], object], npt.NDArray[Any]]
-
 
 def source(vae: VAE, place: Path, treatment: Treatment, column: str, label_column: str) -> Source:
     """The events at a file or folder, in the order of the files' names; raises DataError or InputError."""
     event = vae.manifest.event
-    shape: Any = event.shape
-    convert = partial(_images, treatment, shape) if isinstance(event, Image) else _as_they_are
-    fitted = partial(_fitted, shape)
+    convert = of_images(event.shape, treatment) if isinstance(event, Image) else _as_they_are
     if not place.exists():
         raise DataError(f"{place}: nothing lies there; give a file or a folder that all nodes see")
     if not isinstance(event, Image) and treatment.options:
         raise InputError("a treatment is for images, this bundle takes the rows of a table: leave it out")
-    parquet = files_in(place) if place.is_dir() else (place,) if place.suffix.lower() == ".parquet" else ()
-    if parquet:
-        return Parquet(parquet, event, convert, fitted, treatment, column, label_column)
-    if column or label_column:
-        raise InputError(f"{place}: column and label_column are for Parquet, there is none: leave them out")
-    arrays = [path for path in _within(place) if path.suffix.lower() in (".npy", ".npz")]
-    if arrays:
-        return Several(
-            tuple(
-                Array(path, convert, shape) if path.suffix.lower() == ".npy" else Stored(path, convert)
-                for path in arrays
-            )
-        )
-    if not isinstance(event, Image) or not place.is_dir():
+    found = _arrays(place, convert, event.shape) or in_pieces(
+        place, vae.manifest, treatment, convert, column, label_column
+    )
+    if found is None:
         raise DataError(f"{place}: expected Parquet, .npy or .npz, or a folder of them or of {', '.join(PICTURES)}")
-    return Pictures(place, tuple(picture_paths(place)), fitted, treatment)
+    if not isinstance(found, Parquet) and (column or label_column):
+        raise InputError(f"{place}: column and label_column are for Parquet, there is none: leave them out")
+    return found
+
+
+def _arrays(place: Path, convert: Convert, shape: tuple[int, ...]) -> Source | None:
+    """The .npz `place`, or the .npy and .npz in it; None where it holds none of them, or Parquet."""
+    within = sorted(place.iterdir()) if place.is_dir() else [place]
+    found = {path: path.suffix.lower() for path in within}
+    if ".parquet" in found.values():
+        return None
+    sources = tuple(
+        Array(path, convert, shape) if kind == ".npy" else Stored(path, convert)
+        for path, kind in found.items()
+        if kind in (".npy", ".npz")
+    )
+    return Several(sources) if sources else None
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,6 @@ def _stored(path: Path) -> npt.NDArray[Any]:
         raise DataError(f"{path}: expected one array of events, found {sorted(arrays) or 'none'}; keep one of them")
     (array,) = arrays.values()
     return array
-
-
-def _within(place: Path) -> list[Path]:
-    return sorted(place.iterdir()) if place.is_dir() else [place]
-
-
-def _images(treatment: Treatment, shape: Any, array: npt.NDArray[Any], name: object) -> npt.NDArray[Any]:
-    return fit(treat(as_images(array, name), name, treatment), name, shape)
-
-
-def _fitted(shape: Any, array: npt.NDArray[Any], name: object) -> npt.NDArray[Any]:
-    return fit(array, name, shape)
 
 
 def _as_they_are(array: npt.NDArray[Any], name: object) -> npt.NDArray[Any]:

@@ -82,8 +82,8 @@ def encode(
     `inputs` is a file or a folder of Parquet, .npy or .npz, or a folder of pictures, which all nodes see; or a source
     of `vae_edge.batch.inputs`. Events are taken in the order of the files' names, and numbered so, where Parquet has no
     `id` of its own. They are encoded as `VAE.encode` does 256 of them from a multiple of 256 on. Of Parquet, `column`
-    holds the images where there are several that might, and `label_column` the labels. `treatment` says how pictures
-    are read.
+    holds the images where there are several that might, and `label_column` the labels, by default `label` where the
+    bundle takes them. `treatment` says how pictures are read.
 
     `bundle`, `out`, `label`, `condition`, `concurrency`, `resume` and `address` are those of `generate`. Raises what it
     raises, or DataError.
@@ -156,9 +156,11 @@ def score(
 ) -> Outcome:
     """The outcome of writing how unlike its training data the model finds each event of `inputs`, as Parquet.
 
-    Columns are id, name, part, `value` where the bundle has a fit of as many draws, and the statistics by name,
-    float64. `draws` and `seed` are those of `VAE.score`; `bundle`, `inputs`, `out`, `column`, `label_column`,
-    `treatment`, `label`, `condition`, `concurrency`, `resume` and `address` those of `encode`. Raises what it raises.
+    Columns are id, name, part, `value` (float64) and `is_unusual` where the bundle has a fit of as many draws, the
+    statistics by name (float64), of a table `surprise_` of each of its columns (float32), and the `label` (int64) that
+    an event was scored under. `draws` and `seed` are those of `VAE.score`; `bundle`, `inputs`, `out`, `column`,
+    `label_column`, `treatment`, `label`, `condition`, `concurrency`, `resume` and `address` those of `encode`. Raises
+    what it raises, among them InputError for events without labels where the fit has no threshold for these.
     """
     vae = _vae(bundle)
     seed = noise.check_seed(seed)

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.batch.columns import Batch, Column, Columns, event_columns
+from vae_edge.batch.scores import score_batch, score_columns
 from vae_edge.runtime.distributions import registry
+from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.model import BATCH_SIZE
 from vae_edge.runtime.scoring.statistics import Meter
 
@@ -144,24 +146,30 @@ class Reconstruct(_Reads):
 
 @dataclass(frozen=True)
 class Score(_Reads):
-    """`VAE.score`: the value that joins the statistics, where the bundle has a fit, and the statistics."""
+    """`VAE.score`: where the bundle has a fit of as many draws its value, and the statistics."""
 
     draws: int | None
     seed: int
 
     def columns(self, vae: VAE) -> Columns:
-        """id, name, part, value, and a column for each statistic."""
-        names = Meter(vae.model).names
-        fit = vae.manifest.scores  # which judges as many draws as it was made of
-        value = ("value",) if fit is not None and self.draws in (None, fit.draws) else ()
-        return (_ID, _NAME, _PART, *(Column(name, "float64") for name in (*value, *names)))
+        """id, name, part, and what `score_columns` gives."""
+        condition = vae.manifest.condition
+        labelled = condition is not None and condition.is_label
+        statistics = Meter(vae.model).names
+        columns = score_columns(vae.manifest.event, statistics, judged=self._is_judged(vae), labelled=labelled)
+        return (_ID, _NAME, _PART, *columns)
 
     def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Batch:
-        """The scores of some of the events."""
+        """The scores of some of the events; raises InputError where the fit is for events with labels, without them."""
         found, given, batch = self._read(reader, here)
         score = vae.score(found.events, draws=self.draws, seed=self.seed, **given)
-        value = {} if score.combined is None else {"value": score.combined}
-        return batch | value | score.statistics
+        if score.combined is None and self._is_judged(vae):
+            raise InputError(f"{score.lacking} or label_column=, or another number of draws for the statistics alone")
+        return batch | score_batch(vae.manifest.event, score)
+
+    def _is_judged(self, vae: VAE) -> bool:
+        fit = vae.manifest.scores  # which judges as many draws as it was made of
+        return fit is not None and self.draws in (None, fit.draws)
 
 
 def _event(vae: VAE) -> Columns:

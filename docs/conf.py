@@ -22,6 +22,7 @@ myst_heading_anchors = 3
 
 # The API reference. TensorFlow is not imported to document the functions that use it.
 autodoc_mock_imports = ["tensorflow", "tensorflow_probability", "tf_keras", "keras", "tf2onnx", "onnx", "matplotlib"]
+autodoc_mock_imports += ["ray"]
 autodoc_mock_imports += ["vae_edge.train.networks"]  # asks Keras what it runs on
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy.typing as npt
 
+from vae_edge.pictures.sheet import GAP
 from vae_edge.runtime.errors import InputError
 
 __all__ = ["fit"]
+
+_SCALES = range(1, 9)  # screen pixels a pixel of a sheet, as --scale has it
 
 
 def fit(images: npt.NDArray[Any], file: object, image_shape: tuple[int, ...], hint: str = "") -> npt.NDArray[Any]:
@@ -31,8 +34,21 @@ def fit(images: npt.NDArray[Any], file: object, image_shape: tuple[int, ...], hi
         if images.shape[1:3] != (height, width):
             size = f"{height}" if height == width else f"{height}x{width}"
             remedy = f"as its training had, give {hint}" if hint else f"give --resize {size} --crop fit"
+            if len(images) == 1 and _is_sheet(images.shape[1:3], (height, width)):
+                remedy += (
+                    "; if this is a contact sheet, write a folder or .npy in its place (--out FOLDER/), and read that"
+                )
         raise InputError(f"{file}: images of {_size(images.shape[1:])}, this VAE knows {_size(image_shape)}: {remedy}")
     return images
+
+
+def _is_sheet(found: tuple[int, ...], image: tuple[int, int]) -> bool:
+    """Whether a picture has the size of images beside each other with gaps, scaled: a contact sheet of one row."""
+    sizes = tuple(zip(found, image, strict=True))
+    return any(
+        all(pixels % scale == 0 and (pixels // scale - GAP) % (size + GAP) == 0 for pixels, size in sizes)
+        for scale in _SCALES
+    )
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -94,7 +94,9 @@ def find(name: str | Path) -> Path | Held:
     Raises DataError where it holds nothing, or more than `MAX_BYTES`.
     """
     path = Path(name)
-    if str(name) != STDIN and not (path.exists() and not path.is_file() and not path.is_dir()):
+    # A shell gives a file as /dev/stdin, which has no suffix: its bytes say what it is.
+    is_device = str(name).startswith(("/dev/stdin", "/dev/fd/", "/proc/self/fd/"))
+    if str(name) != STDIN and not (path.exists() and not path.is_dir() and (is_device or not path.is_file())):
         return path
     try:
         if str(name) == STDIN:

@@ -101,6 +101,10 @@ def notices() -> Any:
     return found
 
 
+def held() -> Any:
+    return resolve("vae_edge.batch.inputs.Held")(np.zeros((2, 4, 4, 1), np.uint8), ["a", "b"], None, "state")
+
+
 def dataset() -> Any:
     images = np.zeros((2, 4, 4, 1), np.uint8)
     return resolve("vae_edge.train.data.Dataset")("mine", "train", images, np.array([0, 1]), ("a", "b"), "0" * 64)
@@ -120,6 +124,11 @@ EXAMPLES: dict[str, Callable[[], Any] | None] = {
     "vae_edge.runtime.Normal": normal,
     "vae_edge.runtime.Score": lambda: VAE.load(TINY).score(np.zeros((2, 6, 4), bool)),
     "vae_edge.runtime.VAE": lambda: VAE.load(TINY, threads=1),
+    "vae_edge.batch.inputs.Found": lambda: held().read(0, 2),
+    "vae_edge.batch.inputs.Held": held,
+    "vae_edge.batch.inputs.Reader": held,
+    "vae_edge.batch.inputs.Several": lambda: resolve("vae_edge.batch.inputs.Several")((held(), held()), 1, 2),
+    "vae_edge.batch.inputs.Source": held,
     "vae_edge.cluster.Outcome": of("vae_edge.cluster.Outcome", "out", 10, 10, 1, 0.5),
     "vae_edge.cluster.Worker": worker,
     "vae_edge.pictures.Notices": notices,

@@ -69,7 +69,7 @@ class Keeper(keras.callbacks.Callback):
             if not math.isfinite(bound):
                 raise Diverged(
                     f"epoch {epoch + 1}: {self.learner.judged_by} is {bound}; train into another folder with a lower "
-                    "learning rate, or with clip 1"
+                    "learning rate and clipped gradients"
                 )
             self.rows.append({"epoch": epoch + 1} | {key: float(value) for key, value in logs.items()})
             means = None

@@ -26,7 +26,7 @@ from vae_edge.pictures.treatment import PLAIN, Treatment
 from vae_edge.runtime.bundle.manifest import Image, Vector
 from vae_edge.runtime.errors import DataError, InputError
 
-__all__ = ["Parquet", "files_in"]
+__all__ = ["LABEL", "Parquet", "files_in"]
 
 Array = npt.NDArray[Any]
 ID, NAME, LABEL = "id", "name", "label"

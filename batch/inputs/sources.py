@@ -19,7 +19,7 @@ from vae_edge.pictures.notices import Notices
 from vae_edge.pictures.treatment import Treatment
 from vae_edge.runtime.errors import DataError, InputError
 
-__all__ = ["Array", "Held", "Pictures", "Several", "state_of"]
+__all__ = ["Array", "Convert", "Held", "Pictures", "Several", "state_of"]
 
 # The events of an array (n, ...) as a VAE takes them: treated, in its shape; the name is for messages.
 Convert = Callable[[npt.NDArray[Any], object], npt.NDArray[Any]]

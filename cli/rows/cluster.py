@@ -11,9 +11,10 @@ from vae_edge.cli.nouns import counted
 if TYPE_CHECKING:
     from vae_edge.cli.output import Console
     from vae_edge.cluster.running import Outcome
+    from vae_edge.pictures.treatment import Treatment
     from vae_edge.runtime import VAE
 
-__all__ = ["Ray", "check", "given_of", "tell"]
+__all__ = ["Ray", "check", "given_of", "run_job", "tell"]
 
 Ray = Annotated[
     str | None,
@@ -25,6 +26,7 @@ Ray = Annotated[
 ]
 # What a job takes beside its verb's own options.
 _ALWAYS = {"ray", "out", "bundle", "resume", "label", "labels", "condition", "json", "debug"}
+_READING = ("images", "column", "label_column", "resize", "crop", "grey", "invert", "ground", "white")  # of events
 
 
 def check(context: typer.Context, *allowed: str) -> str:
@@ -38,10 +40,35 @@ def check(context: typer.Context, *allowed: str) -> str:
         raise typer.BadParameter(
             "is not for jobs of a cluster: leave it out", param_hint=f"--{other[0]}".replace("_", "-")
         )
-    out: str | None = context.params["out"]
-    if not out or out == "-":
+    places = context.params["out"]
+    out: str | None = places[0] if isinstance(places, list) and len(places) == 1 else places
+    if not isinstance(out, str) or not out or out == "-":
         raise typer.BadParameter("give a folder, or a URI such as s3://bucket/folder", param_hint="--out")
     return out
+
+
+def run_job(
+    ray: str, context: typer.Context, verb: str, treatment: Treatment, how: dict[str, Any] | None = None
+) -> None:
+    """Runs a verb that reads events, of these options: `how` are those that `vae_edge.cluster` has for it alone.
+
+    Raises BadParameter for what a job does not take.
+    """
+    from vae_edge import cluster
+    from vae_edge.cli.options import load
+
+    how = how or {}
+    out, options = check(context, *_READING, *how), context.params
+    if len(options["images"] or ()) != 1:
+        raise typer.BadParameter("give one file or folder, which all nodes see", param_hint="IMAGES")
+    vae = load(options["bundle"], "auto", [], 1)
+    given = given_of(vae, options["label"], options["labels"], options["condition"])
+    columns = {name: options[name] for name in ("column", "label_column")}
+    done = getattr(cluster, verb)(
+        vae.bundle, options["images"][0], out=out, treatment=treatment, resume=options["resume"], address=ray,
+        **columns, **how, **given,
+    )  # fmt: skip
+    tell(context.obj, vae, verb, done)
 
 
 def given_of(vae: VAE, label: str | None, labels: str | None, condition: str | None) -> dict[str, Any]:

@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vae_edge.batch.inputs import Array, Found, Held, Pictures, Reader, Several, Source
-from vae_edge.batch.inputs.parquet import Parquet, files_in
+from vae_edge.batch.inputs import Found, Held, Reader, Several, Source
+from vae_edge.batch.inputs.files import in_pieces, of_images
 from vae_edge.batch.inputs.sources import state_of
 from vae_edge.cli.nouns import counted
 from vae_edge.cli.reading import images, remarks, tables, treatments
 from vae_edge.pictures import opening
-from vae_edge.pictures.files import as_images, picture_paths, treat
-from vae_edge.pictures.fitting import fit
 from vae_edge.pictures.notices import Notices
 from vae_edge.runtime.bundle.manifest import Image
 from vae_edge.runtime.errors import InputError
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["BATCH", "Stream"]
 
 BATCH = 512  # events that are read and run at once
-LABEL = "label"
 
 
 @dataclass
@@ -95,18 +92,16 @@ class Stream:
         }
 
     def _source(self, name: str) -> Source:
-        file, event = opening.find(name), self.vae.manifest.event
-        convert = partial(_images, self.treatment, self.notices, event.shape, self._missing.flags)
-        treated = partial(_fitted, event.shape, self._missing.flags)
+        file, manifest, hint = opening.find(name), self.vae.manifest, self._missing.flags
         if isinstance(file, Path):
-            parquet = files_in(file) if file.is_dir() else (file,) if file.suffix.lower() == ".parquet" else ()
-            if parquet:
-                label = self.label_column or (LABEL if self.vae.labels and _has(parquet[0], LABEL) else "")
-                return Parquet(parquet, event, convert, treated, self.treatment, self.column, label, self.notices)
-            if isinstance(event, Image) and file.is_dir():
-                return Pictures(file, tuple(picture_paths(file)), treated, self.treatment, self.notices)
-            if file.suffix.lower() == ".npy":
-                return Array(file, convert if isinstance(event, Image) else partial(_rows, event), event.shape)
+            event = manifest.event
+            is_image = isinstance(event, Image)
+            convert = of_images(event.shape, self.treatment, self.notices, hint) if is_image else partial(_rows, event)
+            found = in_pieces(
+                file, manifest, self.treatment, convert, self.column, self.label_column, self.notices, hint
+            )
+            if found is not None:
+                return found
         return self._held(file)
 
     def _held(self, file: Any) -> Source:
@@ -123,21 +118,6 @@ class Stream:
         return Held(values, images.names([file], [len(values)]), labels, state)
 
 
-def _images(
-    treatment: Treatment,
-    notices: Notices,
-    shape: tuple[int, ...],
-    hint: str,
-    array: npt.NDArray[Any],
-    name: object,
-) -> npt.NDArray[Any]:
-    return fit(treat(as_images(array, name, notices), name, treatment), name, shape, hint)
-
-
-def _fitted(shape: tuple[int, ...], hint: str, array: npt.NDArray[Any], name: object) -> npt.NDArray[Any]:
-    return fit(array, name, shape, hint)
-
-
 def _rows(event: Any, array: npt.NDArray[Any], name: object) -> npt.NDArray[Any]:
     from vae_edge.train.tables import as_table
 
@@ -146,9 +126,3 @@ def _rows(event: Any, array: npt.NDArray[Any], name: object) -> npt.NDArray[Any]
 
 def _numbered(name: str, count: int) -> list[str]:
     return [f"{name}:{row}" for row in range(count)]
-
-
-def _has(path: Path, column: str) -> bool:
-    from vae_edge.batch.parquet import arrow
-
-    return column in arrow().parquet.read_schema(path).names

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_edge.batch.columns import Batch, Column, Columns, event_columns
+from vae_edge.batch.scores import score_batch, score_columns
 from vae_edge.cli.reading.conditions import Given, resolve
 from vae_edge.cli.rows.inputs import Stream
 from vae_edge.pictures.sheet import to_bytes
@@ -203,28 +204,14 @@ class Scores(OfStream):
     def columns(self) -> Columns:
         """id and name of the event, value and is_unusual with a fit, statistics, a table's surprise, the label."""
         found = self._example
-        judged = () if found.combined is None else (Column("value", "float64"), Column("is_unusual", "bool"))
-        label = () if found.labels is None else (Column("label", "int64"),)
-        return (*_FIRST, *judged, *(Column(name, "float64") for name in found.statistics), *self._surprise, *label)
+        judged, labelled = found.combined is not None, found.labels is not None
+        event = self.vae.manifest.event
+        return (*_FIRST, *score_columns(event, found.statistics, judged=judged, labelled=labelled))
 
     def batches(self, here: range) -> Iterator[Batch]:
         """Some rows of the job."""
         for at, found in self.stream.batches(here):
-            score = self._score(at, found)
-            batch = self._first(at, found) | score.statistics
-            batch |= {column.name: score.surprise[:, place] for place, column in enumerate(self._surprise)}
-            if score.combined is not None:
-                batch |= {"value": score.value, "is_unusual": score.is_unusual}
-            yield batch if score.labels is None else batch | {"label": score.labels}
-
-    @property
-    def _surprise(self) -> Columns:
-        """Of a table, where an event does not fit: a column for each of its columns."""
-        event = self.vae.manifest.event
-        columns = (
-            () if len(event.shape) == 3 else event_columns("", event.shape, getattr(event, "names", ()), "float32")
-        )
-        return tuple(Column(f"surprise_{column.name}", column.dtype) for column in columns)
+            yield self._first(at, found) | score_batch(self.vae.manifest.event, self._score(at, found))
 
     def _score(self, at: int, found: Found) -> Score:
         is_known = self.given.keyword or found.labels is not None or not self.vae.labels

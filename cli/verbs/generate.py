@@ -104,6 +104,7 @@ def generate(
       vae-edge generate --bundle ./my-labels --label all --n 100 --out each.png
       vae-edge generate --bundle ./my-ensemble --members 16 --out ensemble.png
       vae-edge generate --bundle ./my-table --head sample --n 1000 --out rows.csv
+      vae-edge generate --n 1000000 --head sample --out rows/ --ray local
     """
     if ray:
         _generate_on(ray, context, n, head, seed, start, label, labels, condition, bundle, resume)

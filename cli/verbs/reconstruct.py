@@ -27,15 +27,13 @@ from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, res
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
 from vae_edge.cli.reading.treatments import asked as treatment_of
-from vae_edge.cli.rows import cluster
-from vae_edge.cli.rows.cluster import Ray
+from vae_edge.cli.rows.cluster import Ray, run_job
 from vae_edge.cli.rows.destination import Dtype, Format, ImageColumn, Resume, RowsPerShard, RowsTo
 from vae_edge.cli.writing.destination import STDOUT, Destination, Force, Out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from vae_edge.pictures.treatment import Treatment
     from vae_edge.runtime import VAE
 
 __all__ = ["encode", "reconstruct"]
@@ -110,7 +108,8 @@ def reconstruct(
     a file of several; an .npz holds them as `names`.
 
     With --format, FOLDER/ holds shards of rows with an index, and FILE.parquet one file of them: `id`, `name` and the
-    reconstruction, of any number of images: folders, Parquet and .npy are then read a piece at a time.
+    reconstruction, of any number of images: folders, Parquet and .npy are then read a piece at a time. With --ray the
+    workers of a cluster write such rows as Parquet into FOLDER/, where they are not in order.
 
     A conditional bundle takes the labels that come with the data (a folder's subfolders, the labels file beside an IDX
     file, an array (n,) in an .npz, --label-column of a .csv), those of --labels, or --label: one for all, or one each.
@@ -125,13 +124,14 @@ def reconstruct(
       vae-edge reconstruct three.png seven.png --bundle ./my-labels --label 3,7 --out pairs.png
       vae-edge reconstruct three.png --bundle ./my-ensemble --member 3 --out third.png
       vae-edge reconstruct rows.csv --bundle ./my-table --head mean --out back.csv
+      vae-edge reconstruct parquet/ --head sample --out back/ --ray local
     """
     from vae_edge.cli.reading.events import read
 
     if ray:
         how = {"head": head, "latent": latent, "seed": seed}
         treatment = treatment_of(resize, crop, grey, invert, ground, white)
-        _run_on(ray, context, "reconstruct", images, bundle, treatment, column, label_column, resume, how)
+        run_job(ray, context, "reconstruct", treatment, how)
         return
     rows_to = RowsTo.asked(out, format, rows_per_shard, dtype, force=force, resume=resume)
     if resume and not rows_to:
@@ -229,7 +229,7 @@ def encode(
 
     FILE.parquet, and the shards of FOLDER/ with --format, hold a row each: `id`, `name` and the parameters. Folders,
     Parquet and .npy are then read a piece at a time, so that memory does not grow with N; --resume makes the shards
-    that are missing.
+    that are missing. With --ray the workers of a cluster write such rows into FOLDER/, where they are not in order.
 
     \b
     Examples:
@@ -241,6 +241,7 @@ def encode(
       vae-edge encode photos/ --bundle ./my-photos --resize 64 --crop fit --out posteriors.npz
       vae-edge encode seven.png --bundle ./my-labels --label 7
       vae-edge encode rows.csv --bundle ./my-table --out posteriors.npz
+      vae-edge encode my-pictures/ --out codes/ --ray local
     """
     import json
 
@@ -253,7 +254,7 @@ def encode(
 
     if ray:
         treatment = treatment_of(resize, crop, grey, invert, ground, white)
-        _run_on(ray, context, "encode", images, bundle, treatment, column, label_column, resume, {})
+        run_job(ray, context, "encode", treatment)
         return
     rows_to = RowsTo.asked(out, format, rows_per_shard, force=force, resume=resume)
     treatment = treatment_of(resize, crop, grey, invert, ground, white)
@@ -311,34 +312,6 @@ def encode(
     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
     console.say(f"wrote {out}: {shapes} of {counted(n, vae.event_shape)}, on {vae.provider}")
     console.result(report | {"out": out})
-
-
-def _run_on(
-    ray: str,
-    context: typer.Context,
-    verb: str,
-    images: list[str],
-    bundle: str,
-    treatment: Treatment,
-    column: str,
-    label_column: str,
-    resume: bool,
-    how: dict[str, Any],
-) -> None:
-    from vae_edge import cluster as jobs
-
-    out = cluster.check(context, "images", "resize", "crop", "grey", "invert", "ground", "white", "column",
-                        "label_column", *how)  # fmt: skip
-    if len(images) != 1:
-        raise typer.BadParameter("give one file or folder, which all nodes see", param_hint="IMAGES")
-    vae = load(bundle, "auto", [], 1)
-    options = context.params
-    given = cluster.given_of(vae, options["label"], options["labels"], options["condition"])
-    done = getattr(jobs, verb)(
-        vae.bundle, images[0], out=out, treatment=treatment, column=column, label_column=label_column, resume=resume,
-        address=ray, **how, **given,
-    )  # fmt: skip
-    cluster.tell(context.obj, vae, verb, done)
 
 
 def _of_options(vae: VAE, label: str | None, labels: str | None, condition: str | None, n: int) -> Given:

@@ -25,6 +25,7 @@ from vae_edge.cli.reading.conditions import Condition, Given, Label, Labels, res
 from vae_edge.cli.reading.events import LabelColumn
 from vae_edge.cli.reading.treatments import Crop, Grey, Ground, Invert, Resize, White
 from vae_edge.cli.reading.treatments import asked as treatment_of
+from vae_edge.cli.rows.cluster import Ray, run_job
 from vae_edge.cli.rows.destination import Format, ImageColumn, Resume, RowsPerShard, RowsTo
 from vae_edge.cli.writing.destination import STDOUT, Destination, Force
 
@@ -130,6 +131,7 @@ def score(
     threads: Threads = None,
     columns: Columns = None,
     scale: Scale = None,
+    ray: Ray = None,
 ) -> None:
     """Say how unlike the training data each image or row is, and where it does not fit.
 
@@ -137,7 +139,8 @@ def score(
     value is made of; of a table also the surprise of each column, and the odd one. Folders and Parquet are read a piece
     at a time. FILE.parquet, and the shards of FOLDER/ with --format, hold a row an event, of which --resume makes those
     that are missing. A conditional bundle scores each event under the label that comes with it, or under that of
-    --label; where there is none, under the one that makes it likeliest. With --members the picture also has where each
+    --label; where there is none, under the one that makes it likeliest. With --ray the workers of a cluster write such
+    rows as Parquet into FOLDER/, where they are not in order. With --members the picture also has where each
     member finds pixels open, and where they disagree, and the statistics have the sums of both.
 
     \b
@@ -146,11 +149,15 @@ def score(
       vae-edge score photos/ --bundle ./my-photos --resize 64 --crop fit --out scores.csv --out unusual.png
       vae-edge score t10k-images-idx3-ubyte.gz --limit 1000 --out scores.json
       vae-edge score parquet/ --out scores/ --format parquet
+      vae-edge score parquet/ --out scores/ --ray local
       vae-edge score rows.csv --bundle ./my-table --out scores.csv
       vae-edge score three.png seven.png --bundle ./my-ensemble --members 16 --out scores.json --out open.png
       vae-edge score --fit --bundle ./my-bundle --data digits --rate 0.05
     """
     treatment = treatment_of(resize, crop, grey, invert, ground, white)
+    if ray:
+        run_job(ray, context, "score", treatment, {"draws": draws, "seed": seed})
+        return
     if fit:
         if images or out:
             raise typer.BadParameter("fits to --data: leave IMAGES and --out out", param_hint="--fit")

@@ -143,7 +143,7 @@ def train_with(
     except Diverged as error:
         if run.load("best") is not None and is_chief(strategy):  # type: ignore[arg-type]
             draw(out)
-        places = {"data_dir": data_dir, "start": start, "learning_rate": config.learning_rate / 4, "clip": 1}
+        places = {"data_dir": data_dir, "start": start, "learning_rate": _lower(config.learning_rate), "clip": 1}
         again = asked if not resume else _differing(config)
         again |= {name: value for name, value in places.items() if value is not None} | {"out": _beside(out)}
         raise RunError(f"{error}; for instance: {_command(again)}") from error
@@ -172,6 +172,11 @@ def _stopped(console: Console, run: Run, draw: Callable[[Path], object], options
 def _beside(out: Path) -> Path:
     """A folder beside `out` that is not there yet."""
     return next(path for k in itertools.count(2) if not (path := out.with_name(f"{out.name}-{k}")).exists())
+
+
+def _lower(learning_rate: float) -> float:
+    """A quarter of it, or of the default's where it is far above that."""
+    return min(learning_rate, Config().learning_rate) / 4
 
 
 def _differing(config: Config) -> dict[str, Any]:

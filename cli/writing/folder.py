@@ -53,7 +53,7 @@ class Folder:
 
     def check(self) -> None:
         """Raises OutputError where the folder holds anything and nothing was said about it."""
-        if not (self.force or self.resume) and (first := next(self._listed(), None)) is not None:
+        if not (self.force or self.resume) and (first := min(self._listed(), default=None)) is not None:
             go_on = " --resume makes what is missing," if (self.path / RECORD).exists() else ""
             raise OutputError(
                 f"{self.path}: holds files already ({first}, ...):{go_on} --force writes among them and replaces those "

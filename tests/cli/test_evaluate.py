@@ -265,6 +265,7 @@ def test_bundles_of_different_data_want_to_be_told_which(vae_edge, tiny, make_bu
 
 
 def test_a_data_set_is_known_by_its_images_and_not_by_its_name(vae_edge, tiny, make_bundle, one_line):
+    pytest.importorskip("sklearn", reason="scikit-learn brings the digits")
     training = dataclasses.replace(read(tiny).manifest.training, dataset="digits", dataset_sha256="0" * 64)
     done = vae_edge("evaluate", make_bundle(training=training))
     assert done.exit_code == 1

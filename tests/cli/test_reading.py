@@ -13,6 +13,7 @@ import pytest
 from PIL import Image as Picture
 
 from vae_edge.cli.reading import events, treatments
+from vae_edge.pictures.sheet import Sheet, png
 from vae_edge.pictures.treatment import Treatment
 from vae_edge.runtime.bundle.manifest import Image
 from vae_edge.runtime.errors import DataError, InputError
@@ -54,6 +55,26 @@ def files(folder):
 def test_files_of_every_kind_are_read_in_their_order(files):
     images = read(["grey.png", "bytes.npy", "images-idx3-ubyte.gz"], SHAPE)
     assert np.array_equal(images[..., 0], np.concatenate([PIXELS[:1], PIXELS, PIXELS]))
+
+
+@pytest.mark.parametrize("name", ["grey.png", "bytes.npy", "images-idx3-ubyte.gz"])
+def test_a_file_that_the_shell_opened_is_read_as_stdin_is(files, name):
+    with (files / name).open("rb") as file:
+        assert np.array_equal(read([f"/dev/fd/{file.fileno()}"], SHAPE), read([name], SHAPE))
+
+
+@pytest.mark.parametrize(("n", "columns", "scale"), [(1, 1, 1), (6, 3, 4), (5, 2, 8)])
+def test_a_contact_sheet_is_taken_for_one(files, n, columns, scale):
+    sheet = Sheet.plan(n, SHAPE, ("mean",), columns, scale)
+    pixels = [np.zeros((n, *SHAPE), np.uint8)]
+    (files / "sheet.png").write_bytes(png(sheet.draw(pixels)))
+    with pytest.raises(InputError, match=r"if this is a contact sheet, write a folder or \.npy in its place"):
+        read(["sheet.png"], SHAPE)
+
+
+def test_a_picture_of_another_size_is_not_taken_for_a_contact_sheet(files):
+    with pytest.raises(InputError, match=r"give --resize 6x4 --crop fit$"):
+        read(["turned.png"], SHAPE)
 
 
 def test_a_grey_picture_saved_as_rgb_is_grey(files):

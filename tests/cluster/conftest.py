@@ -22,10 +22,12 @@ def cluster_of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # else Ray warns that this will be the default
     root = Path(__file__).parents[2]
-    # Workers find this checkout as the tests do, also where another one is installed.
-    ray.init(
-        address="local", num_cpus=2, include_dashboard=False, object_store_memory=256 << 20, log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": f"{root / 'typings'}:{root}"}},
-    )  # fmt: skip
+    # Workers find this checkout as the tests do, also where another one is installed, by the environment that all of
+    # Ray's processes inherit: with a runtime_env of its own a job would have to wait for new workers.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{root / 'typings'}:{root}")
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, object_store_memory=256 << 20, log_to_driver=False
+        )
     yield
     ray.shutdown()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import numpy as np
 import pytest
 
+from vae_edge.batch.inputs import Held
+from vae_edge.cluster import tasks
 from vae_edge.export import scoring
 from vae_edge.export.scoring import Sample
 from vae_edge.runtime import VAE, InputError, IntegrityError
@@ -93,10 +96,28 @@ def test_the_card_tells_of_the_fit_once(own, fitted, tmp_path):
     assert "    by hand\n" in card
 
 
-def test_labels_have_a_threshold_with_and_one_without(bundle_of):
+def test_labels_have_a_threshold_with_and_one_without(bundle_of, tmp_path):
     vae = VAE.load(bundle_of("index"), threads=1)
     labels = np.arange(1200) % 4
     x = vae.generate(1200, head="sample", seed=1, label=labels)
     fit = scoring.fit(vae, Sample(x[:800], {"label": labels[:800]}), Sample(x[800:], {"label": labels[800:]}), draws=2)
     assert fit.scores.threshold_without_label is not None
     assert fit.scores.threshold_without_label != fit.scores.threshold
+
+    # One without the second threshold judges labelled events alone; a job of a cluster says so.
+    folder = shutil.copytree(vae.bundle.folder, tmp_path / "labelled")
+    of_labels = dataclasses.replace(fit.scores, threshold_without_label=None)
+    scoring.write(folder, dataclasses.replace(fit, scores=of_labels), vae.manifest.digest)
+    vae = VAE.load(folder, threads=1)
+
+    def score(labels, draws=None):
+        events = Held(x[:3], ["a", "b", "c"], labels, None)
+        task = tasks.Score(events, tasks.Given(), draws, seed=0)
+        batch = task.rows(vae, task.open(), slice(0, 3))
+        assert {"part", *batch} == {column.name for column in task.columns(vae)}
+        return batch
+
+    assert np.array_equal(score(labels[:3])["value"], vae.score(x[:3], label=labels[:3]).value)
+    assert "value" not in score(None, draws=3)
+    with pytest.raises(InputError, match="is for events with labels: give label= or label_column=, or another number"):
+        score(None)

@@ -245,11 +245,14 @@ def test_one_training_writes_a_run_at_a_time(run: Path, tmp_path: Path, small: C
     assert fit(config, tmp_path / "new", verbose=0).is_dir()  # the lock is free again
 
 
-def test_the_command_that_a_diverged_run_prints_works(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("options", [[], ["--learning-rate", "1e30", "--ramp", "0"]], ids=["default", "far too high"])
+def test_the_command_that_a_diverged_run_prints_works(
+    home: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
     validate = fit_module.Learner.validate
     with monkeypatch.context() as patch:
         patch.setattr(fit_module.Learner, "validate", lambda self, *a: validate(self, *a) | {"val_elbo": float("nan")})
-        done = vae_edge("train", "--data", "pics", *QUICK, "--out", "run")
+        done = vae_edge("train", "--data", "pics", *QUICK, *options, "--out", "run")
     assert done.exit_code == 1
     line = done.stderr.splitlines()[-1]
     assert "val_elbo is nan" in line

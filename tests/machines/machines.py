@@ -11,8 +11,9 @@ __all__ = ["MACHINES", "Machine"]
 class Machine:
     """One processor.
 
-    `debian` is Debian's name of it, `qemu` qemu's, `triplet` the folder of its libraries. `wheels` are the platforms
-    whose wheels fit; without them NumPy is Debian's, and there is no ONNX Runtime: noise alone can be tried.
+    `debian` is Debian's name of it, `qemu` qemu's, `triplet` the folder of its libraries. `release` is the Debian that
+    has it, `python` that release's. `wheels` are the platforms whose wheels fit; without them NumPy is Debian's, and
+    there is no ONNX Runtime: noise alone can be tried.
     """
 
     name: str
@@ -21,6 +22,8 @@ class Machine:
     triplet: str
     what: str
     wheels: tuple[str, ...] = ()
+    release: str = "bookworm"
+    python: str = "3.11"
 
 
 MACHINES = {
@@ -32,6 +35,10 @@ MACHINES = {
         ),
         Machine("armhf", "armhf", "arm", "arm-linux-gnueabihf", "32 bits, little-endian"),
         Machine("i386", "i386", "i386", "i386-linux-gnu", "32 bits, little-endian, x87"),
+        Machine(
+            "riscv64", "riscv64", "riscv64", "riscv64-linux-gnu", "64 bits, little-endian",
+            release="trixie", python="3.13",  # the first Debian that has it
+        ),
         Machine("s390x", "s390x", "s390x", "s390x-linux-gnu", "64 bits, big-endian"),
     )
 }  # fmt: skip

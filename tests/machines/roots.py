@@ -11,16 +11,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from tests.machines.machines import Machine
+from tests.machines.machines import MACHINES, Machine
 
 __all__ = ["REPOSITORY", "ROOTS", "build", "environment", "interpreter", "missing"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOTS = Path(os.environ.get("VAE_EDGE_MACHINES", REPOSITORY / "out" / "machines"))
-RELEASE = "bookworm"  # Python 3.11, and NumPy 1.24 where there are no wheels
 WHEELS = ("numpy", "onnxruntime", "onnx", "scipy", "hypothesis", "pytest", "pytest-timeout")
 
 # ONNX Runtime reads the processor's features here, and dies on import where they are missing.
@@ -61,7 +59,7 @@ def build(machine: Machine) -> None:
     root = target / "root"
     python = "python3" if machine.wheels else "python3-numpy"
     _quiet("debootstrap", "--foreign", f"--arch={machine.debian}", "--variant=minbase", f"--include={python}",
-           RELEASE, str(root), *_mirror())  # fmt: skip
+           machine.release, str(root), *_mirror())  # fmt: skip
     for package in sorted((root / "var/cache/apt/archives").glob("*.deb")):
         _quiet("dpkg", "-x", str(package), str(root))
     site = root / "opt/site"
@@ -69,7 +67,7 @@ def build(machine: Machine) -> None:
     (site / "sitecustomize.py").write_text(SITE)
     if machine.wheels:
         (root / "proc/cpuinfo").write_text(CPUINFO)
-        _install(machine.wheels, site)
+        _install(machine, site)
     script = target / "python"
     script.write_text(_script(machine, target))
     script.chmod(0o755)
@@ -92,24 +90,24 @@ def _script(machine: Machine, target: Path) -> str:
 export MACHINE_PYTHON={target}/python
 export PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{root}/opt/site"
 exec qemu-{machine.qemu}-static -E LD_LIBRARY_PATH={libraries}/blas:{libraries}/lapack -L {root} \\
-    {root}/usr/bin/python3.11 "$@"
+    {root}/usr/bin/python{machine.python} "$@"
 """
 
 
-def _install(platforms: Sequence[str], site: Path) -> None:
+def _install(machine: Machine, site: Path) -> None:
     """Wheels of another processor are unpacked: pip itself installs only what fits its own."""
     with tempfile.TemporaryDirectory() as folder:
-        fit = [word for platform in platforms for word in ("--platform", platform)]
+        fit = [word for platform in machine.wheels for word in ("--platform", platform)]
         _quiet(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:",
-               "--python-version", "3.11", "--constraint", str(REPOSITORY / "constraints.txt"), "--dest", folder,
-               *fit, *WHEELS)  # fmt: skip
+               "--python-version", machine.python, "--constraint", str(REPOSITORY / "constraints.txt"),
+               "--dest", folder, *fit, *WHEELS)  # fmt: skip
         for wheel in Path(folder).glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(site)
 
 
 def _mirror() -> list[str]:
-    """The mirror that this machine itself installs from, where it is a Debian; else debootstrap's own."""
+    """The mirror of Debian's main archive that this machine itself installs from; without one, debootstrap's own."""
     if shutil.which("apt-get") is None:
         return []
     format_ = "$(CODENAME) $(COMPONENT) $(REPO_URI)"
@@ -118,7 +116,8 @@ def _mirror() -> list[str]:
         capture_output=True, text=True, check=False,
     ).stdout  # fmt: skip
     words = [line.split() for line in listed.splitlines()]
-    return [line[2] for line in words if line[:2] == [RELEASE, "main"]][:1]
+    names = {machine.release for machine in MACHINES.values()}
+    return [line[2] for line in words if len(line) == 3 and line[0] in names and line[1] == "main"][:1]
 
 
 def _quiet(*command: str) -> None:

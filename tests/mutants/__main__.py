@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time (%(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "mutants", help="log and contexts (%(default)s)")
     parser.add_argument("--tests", nargs="+", default=["tests/runtime", "tests/fuzz", "tests/test_artifacts.py"])
+    parser.add_argument("--near", action="store_true", help="only tests that execute the changed line: quicker, and "
+                        "what others would have noticed counts as survived")  # fmt: skip
     parser.add_argument("--publish", action="store_true", help="write tests/mutants/README.md")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,7 @@ def main() -> None:
     sample = sampled(options.seed, options.n, options.files)
     todo = [each for each in sample if key(*each) not in done]
     with Run(ROOM, options.jobs, page.judged()) as run, ThreadPoolExecutor(options.jobs) as pool, log.open("a") as file:
-        judged = {pool.submit(run.judge, *each, tests): each for each in todo}
+        judged = {pool.submit(run.judge, *each, tests, options.near): each for each in todo}
         for future in as_completed(judged):
             each = judged[future]
             row = done[key(*each)] = future.result() | {"key": key(*each)}

@@ -22,6 +22,7 @@ __all__ = ["ROOT", "Contexts", "Run", "learn"]
 
 ROOT = Path(__file__).parents[2]
 FIRST = 24  # tests that a mutant meets first: to collect them all takes seconds, and most die by these
+WAITS = 3600  # seconds for tests that use no CPU: a lock that nobody gives back
 MEMORY = 16 << 30  # bytes of address space: a mutant of a bound may ask for all there is
 
 _PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.mutants.plugin", "-p", "no:cacheprovider", "-q", "--no-header",
@@ -79,8 +80,11 @@ class Run:
     def __exit__(self, *error: object) -> None:
         shutil.rmtree(self._folder)
 
-    def judge(self, file: str, mutant: operators.Mutant, tests: Contexts) -> dict[str, Any]:
-        """What became of a mutant: 'killed', 'timeout' (a hang counts as killed) or 'survived'."""
+    def judge(self, file: str, mutant: operators.Mutant, tests: Contexts, near: bool = False) -> dict[str, Any]:
+        """What became of a mutant: 'killed', 'timeout' (a hang counts as killed) or 'survived'.
+
+        `near` leaves out the tests that do not execute the changed line.
+        """
         source = (self._room / file).read_bytes()
         before, after = operators.lines(source, mutant)
         change = f"{self._room.name}/{file}", before, after
@@ -93,7 +97,7 @@ class Run:
             target.write_bytes(operators.apply(source, mutant))
             fate, killer = "survived", ""
             # All others come last: what is calculated once and kept was executed in one test alone.
-            for some in (chosen[:FIRST], chosen[FIRST:], tests.others(chosen) if chosen else []):
+            for some in (chosen[:FIRST], chosen[FIRST:], tests.others(chosen) if chosen and not near else []):
                 if some and fate == "survived":
                     fate, killer = _outcome(copy, some, tests)
         finally:
@@ -130,7 +134,13 @@ def _outcome(copy: Path, chosen: list[str], tests: Contexts) -> tuple[str, str]:
     files = sorted({name.partition("::")[0] for name in chosen})
     command = [*_PYTEST, "-x", *files]
     environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", CHOOSE: str(names)}
-    patience = min(900, 120 + 10 * sum(tests.seconds.get(name, 0.0) for name in chosen))
+    # Of CPU: on a machine that is busy, or holds these processes for a while, a test is slow without a hang.
+    patience = int(min(900, 120 + 10 * sum(tests.seconds.get(name, 0.0) for name in chosen)))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (patience, patience))
+
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -138,16 +148,18 @@ def _outcome(copy: Path, chosen: list[str], tests: Contexts) -> tuple[str, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+        process_group=0,  # to end with all that it starts; still of this session, which a user may stop
+        preexec_fn=limit,
     )
     try:
-        output, _ = process.communicate(timeout=patience)
+        output, _ = process.communicate(timeout=WAITS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return "timeout", ""
     if process.returncode == 0:
         return "survived", ""
+    if process.returncode in (-signal.SIGKILL, -signal.SIGXCPU):
+        return "timeout", ""
     failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return "killed", (failed[0] if failed else output[-200:])

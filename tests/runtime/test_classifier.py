@@ -39,6 +39,7 @@ def test_it_is_small_and_says_how_right_it_is(classifier):
     assert record.metrics["test_accuracy"] > 0.99
     assert max(record.parity.values()) <= 1e-4
     assert parse(render(record)) == record
+    assert render(record) == (FOLDER / RECORD).read_bytes()  # its bytes are the same everywhere
     assert (FOLDER / "CARD.md").is_file()
 
 

@@ -149,6 +149,18 @@ def test_what_has_no_bound_is_refused_with_its_reason(case):
         check(nodes, weights)
 
 
+def test_what_is_cut_to_nothing_counts_as_one_of_it():
+    def elements(end):
+        return check([node("Slice", "x s e a")], {"s": numbers(0), "e": numbers(end), "a": numbers(1)}).elements
+
+    assert elements(0) == elements(1) < elements(2)
+
+
+@pytest.mark.parametrize("divisor", [1, 3])
+def test_integers_are_divided_by_what_is_at_least_one(divisor):
+    assert check([node("Div", "n d")], {"n": numbers(7), "d": numbers(divisor)}).batch == MAX_BATCH
+
+
 @pytest.mark.parametrize("steps", [weight(), weight(1), weight(8)])
 def test_integers_have_one_step_or_one_a_channel(steps):
     for inputs in ("x s", "x s o"):

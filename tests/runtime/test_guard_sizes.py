@@ -87,6 +87,7 @@ def test_what_is_negated(value, expected):
     ("size", "before", "behind", "expected"),
     [
         (K(8), K(-2), K(3), (K, 9)),
+        (K(3), K(-2), K(-2), (K, 0)),
         (B(256), K(0), K(0), (B, 256)),
         (B(256), K(1), K(1), (int, 258)),
         (B(256), K(-1), K(0), (int, 255)),

@@ -1,33 +1,13 @@
-"""The Python of docs/cluster.md that needs no cluster but this machine runs; the job for KubeRay is whole."""
+"""The job for KubeRay is whole; `test_jobs.py` runs the Python of docs/cluster.md."""
 
 from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any
 
-import pytest
 import yaml
 
-from tests.docs.snippets import of_page
-
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "cluster.md"
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.usefixtures("cluster_of_two")
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    namespace: dict[str, Any] = {}
-    blocks = [snippet.text for snippet in of_page(PAGE) if snippet.language == "python"]
-    ours = [text for text in blocks if "vae_edge import cluster" in text or "pyarrow.dataset" in text]
-    assert len(ours) == 2
-    for text in ours:
-        exec(text.replace("20_000", "600"), namespace)
-    assert namespace["done"].rows == 600
-    assert namespace["images"].shape == (600, 28, 28, 1)
 
 
 def test_the_job_for_kuberay_is_whole() -> None:
