@@ -5,7 +5,9 @@ Arguments have been checked by `vae.VAE`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy.typing as npt
 
 from vae_edge.runtime import events, parallel
 from vae_edge.runtime.bundle import Bundle, deviations, guard
-from vae_edge.runtime.bundle.manifest import Spec
+from vae_edge.runtime.bundle.manifest import Image, Spec
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.errors import InputError, UnsafeBundle
@@ -29,6 +31,26 @@ Array = npt.NDArray[Any]
 Inputs = Callable[[slice], Float32]  # a graph's inputs, by parts of the call
 
 BATCH_SIZE = 256  # events of a stream's batch, and the most of a session run
+
+
+class _Family:
+    """The family of a graph's outputs, with what the manifest says of it."""
+
+    def __init__(self, spec: Spec, role: str, purpose: Purpose) -> None:
+        self.kind = registry.family(spec.family, role)
+        self._spec, self._purpose, self._names = spec, purpose, tuple(spec.outputs)
+        given = set(self.kind.parameters) - set(spec.outputs)
+        self._constants = {name: np.asarray(spec.constants[name], np.float32) for name in given}  # of shape ()
+
+    def parameters(self, outputs: list[Float32]) -> dict[str, Float32]:
+        """The parameters by name: the graph's outputs, and the constants."""
+        parameters = dict(zip(self._names, outputs, strict=True))
+        parameters.update(self._constants)
+        return parameters
+
+    def of(self, parameters: dict[str, Float32]) -> Distribution:
+        """The distribution that has them."""
+        return self.kind.from_parameters(parameters, self._spec.constants, self._spec.event_shape, self._purpose)
 
 
 class Model:
@@ -47,10 +69,15 @@ class Model:
         """Options are those of `VAE.load`."""
         manifest = bundle.manifest
         self.bundle, self.event = bundle, manifest.event
+        self.condition, self.latent_size = manifest.condition, manifest.latent_size
         self.threads = check_threads(threads)
         self._affine = events.affine(manifest.event)
-        self._posterior = registry.family(manifest.posterior.family, "posterior")
-        self._likelihood = registry.family(manifest.likelihood.family, "likelihood")
+        self._posterior = _Family(manifest.posterior, "posterior", Purpose.POSTERIOR)
+        self._likelihood = _Family(manifest.likelihood, "likelihood", Purpose.PIXEL)
+        self.scored: events.Scored | None = None  # what users' images go through before p(x|z) scores them
+        if isinstance(self.event, Image):
+            levels = manifest.likelihood.constants.get("levels")
+            self.scored = events.Scored(self.event, levels, self._likelihood.kind.is_discrete)
         # Threads that spin belong to ONNX Runtime, which splits each operator over them.
         in_parts = not spin and max(cost.multiply_adds for cost in bundle.costs.values()) < parallel.HEAVY
         options: dict[str, Any] = {
@@ -90,12 +117,11 @@ class Model:
         """q(z|x) of events that `events.check` gave, with the conditions that `conditions.check` gave."""
 
         def inputs(part: slice) -> Float32:
-            return events.standardise(self.convert(checked[part]), self.event)
+            x = self.convert(checked[part])
+            return x if self._affine is None else events.standardise(x, self.event)
 
-        spec = self.bundle.manifest.posterior
         outputs = self._run(self.encoder, "encoder", len(checked), inputs, condition)
-        parameters = _parameters(spec, outputs)
-        return self._posterior.from_parameters(parameters, spec.constants, spec.event_shape, Purpose.POSTERIOR)
+        return self._posterior.of(self._posterior.parameters(outputs))
 
     @property
     def members(self) -> Members:
@@ -114,21 +140,25 @@ class Model:
 
     def likelihood(self, outputs: list[Float32]) -> Distribution:
         """p(x|z) of the decoder's outputs, which are in the order of the manifest's spec."""
-        spec = self.bundle.manifest.likelihood
-        parameters = _parameters(spec, outputs)
-        if self._affine is not None and self._likelihood.is_location_scale:
+        parameters = self._likelihood.parameters(outputs)
+        if self._affine is not None and self._likelihood.kind.is_location_scale:
             shift, scale = self._affine  # the graph parameterises (x - shift) / scale
             parameters = {"loc": parameters["loc"] * scale + shift, "scale": parameters["scale"] * scale}
-        return self._likelihood.from_parameters(parameters, spec.constants, spec.event_shape, Purpose.PIXEL)
+        return self._likelihood.of(parameters)
 
     def generate(self, n: int, head: str, seed: int, start: int, condition: Array | None,
                  members: int | None = None) -> Float32:  # fmt: skip
         """The events that a head makes of draws `start` to `start` + n of the prior, float32 (n, *event_shape)."""
 
+        # Threads take turns. Drawing at once, they wait for the interpreter's lock at each of NumPy's short steps. A
+        # flow's graph is a long step without that lock.
+        turn = nullcontext() if self.prior.is_flow else threading.Lock()
+
         def latents(part: slice) -> Float32:
             prior = self.prior.given(None if condition is None else condition[part])
             count = () if prior.batch_shape else part.stop - part.start
-            return prior.sample(count, seed=seed, start=start + part.start)
+            with turn:
+                return prior.sample(count, seed=seed, start=start + part.start)
 
         return self.render(n, latents, head, seed, start, condition, members=members)
 
@@ -149,7 +179,7 @@ class Model:
         # Allocate first: where n events do not fit in memory, the list of their parts might not fit either.
         out = self._empty(n) if n > BATCH_SIZE else None
         parts = self._parts(n, "decoder", parallel.LARGEST if ensemble is None else BATCH_SIZE)
-        if len(parts) == 1 and self._likelihood.writes_in_place:
+        if len(parts) == 1 and self._likelihood.kind.writes_in_place:
             outputs = run(parts[0], condition)
             whole = next((each for each in outputs if each.shape == (n, *self.event.shape)), None)
             pixels = self._empty(n) if whole is None else whole
@@ -222,15 +252,6 @@ def _members(bundle: Bundle, decoder: Session, outputs: tuple[str, ...], options
     # A session keeps the memory of its largest run: all that are kept stay within the bound together.
     most = max_elements // bundle.costs["decoder"].elements
     return Members(deviations.parse(said, bundle[said.file], bundle[graph.file]), build, most)
-
-
-def _parameters(spec: Spec, outputs: list[Float32]) -> dict[str, Float32]:
-    """The parameters of a distribution: its graph's outputs, and the manifest's constants as arrays of shape ()."""
-    parameters = dict(zip(spec.outputs, outputs, strict=True))
-    for name in registry.FAMILIES[spec.family].parameters:
-        if name not in parameters:
-            parameters[name] = np.asarray(spec.constants[name], np.float32)
-    return parameters
 
 
 def _batches(bundle: Bundle, workers: int, max_elements: int) -> dict[str, int]:

@@ -27,6 +27,8 @@ def parts(n: int, threads: int, cost: int, batch: int, largest: int = LARGEST) -
     A call that is not worth a second thread is in parts of `batch` events, the most that a session may run at once; of
     any other, a part has `largest` events at most.
     """
+    if n == 1:
+        return [slice(0, 1)]
     worth = min(batch, -(-_WORTH // max(1, cost)))
     size = batch if threads == 1 or n < 2 * worth else max(worth, min(batch, largest, -(-n // threads)))
     return [slice(at, min(at + size, n)) for at in range(0, n, size)]

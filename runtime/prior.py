@@ -51,6 +51,8 @@ class Prior:
         spec = manifest.prior
         (self._size,) = spec.event_shape
         self.graphs, self._at_once = FlowGraphs(sessions), min(AT_ONCE, at_once)
+        self.is_conditional = manifest.prior_follows_condition  # whether it is p(z|y)
+        self.is_flow = bool(sessions)
         self._fixed: Normal | Mixture | None = None
         if spec.family == Mixture.family:
             assert spec.file is not None  # the manifest has been checked
@@ -60,11 +62,6 @@ class Prior:
             )
         elif spec.family == Normal.family:
             self._fixed = Normal(np.zeros(self._size), np.ones(self._size), purpose=Purpose.PRIOR)
-
-    @property
-    def is_conditional(self) -> bool:
-        """Whether it is p(z|y)."""
-        return self._manifest.prior_follows_condition
 
     def expect(self) -> None:
         """Raises InputError for an autoencoder, which has no prior."""

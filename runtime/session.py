@@ -149,7 +149,7 @@ class Session:
         `batch` is float32 (B, *shape); `condition` is ignored where the graph takes none. Raises BundleError where the
         graph fails, or gives other shapes than its manifest says.
         """
-        session = self.inference_session
+        session = self._session or self.inference_session
         try:
             feeds = {self._input: batch}
             if self._condition is not None and condition is not None:
@@ -157,8 +157,9 @@ class Session:
             outputs: list[Float32] = session.run(self._outputs, feeds)
         except Exception as error:
             raise BundleError(f"the {self._name} failed on a batch of {len(batch)}: {_line(error)}") from error
-        for tensor, output in zip(self._tensors, outputs, strict=True):
-            if output.shape != (len(batch), *tensor.shape[1:]):
+        for k, output in enumerate(outputs):
+            if output.shape[1:] != self.output_shapes[k] or len(output) != len(batch):
+                tensor = self._tensors[k]
                 raise BundleError(
                     f"{self._name} output {tensor.name!r} is {output.shape}, the manifest says "
                     f"{_shape(tensor)}; export the bundle again"

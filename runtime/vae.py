@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-import operator
 import os
 from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache
-from typing import Any, Self, SupportsIndex
+from typing import Self, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.runtime import arguments, conditions, events, heads, noise
 from vae_edge.runtime import bundle as bundles
-from vae_edge.runtime import conditions, events, heads, noise
 from vae_edge.runtime.bundle import Bundle, guard
-from vae_edge.runtime.bundle.manifest import Condition, Image, Manifest
+from vae_edge.runtime.bundle.manifest import Manifest
 from vae_edge.runtime.conditions import Label
 from vae_edge.runtime.distributions.base import Distribution
 from vae_edge.runtime.distributions.flow import Flow
@@ -24,8 +21,8 @@ from vae_edge.runtime.distributions.normal import Normal
 from vae_edge.runtime.errors import InputError
 from vae_edge.runtime.members import check_count, check_member
 from vae_edge.runtime.model import BATCH_SIZE, Model
-from vae_edge.runtime.origin import Origin
-from vae_edge.runtime.scoring.scorer import Score, Scorer
+from vae_edge.runtime.opened import Opened
+from vae_edge.runtime.scoring.scorer import Score
 
 __all__ = ["BATCH_SIZE", "VAE"]
 
@@ -70,13 +67,7 @@ class VAE:
             "spin": spin,
             "max_elements": max_elements,
         }
-        self._open(bundle, options)
-        self._origin = Origin.of(bundle, options)
-
-    def _open(self, bundle: Bundle, options: Mapping[str, Any]) -> None:
-        self.bundle = bundle
-        self._condition = bundle.manifest.condition
-        self.model = Model(bundle, **options)
+        self._opened = Opened(bundle, options)
 
     @classmethod
     def load(
@@ -110,56 +101,29 @@ class VAE:
             found, provider=provider, provider_options=provider_options, threads=threads, spin=spin,
             max_elements=max_elements,
         )  # fmt: skip
-        vae._origin = vae._origin.at_its_folder(max_file_bytes)
+        vae._opened.origin = vae._opened.origin.at_its_folder(max_file_bytes)
         return vae
 
-    # These three are set where the VAE is made. One that arrived by pickle has them at their first use: an error is
-    # then raised in the task that uses it. Raised while a pool unpickles, it would end the worker, and some pools wait
-    # on.
-
-    @cached_property
-    def bundle(self) -> Bundle:
-        """The bundle, as it was read."""
-        return _arrived(self._origin).bundle
-
-    @cached_property
-    def model(self) -> Model:
-        """The graphs at work."""
-        return _arrived(self._origin).model
-
-    @cached_property
-    def _condition(self) -> Condition | None:
-        return self.bundle.manifest.condition
-
-    @cached_property
-    def _scorer(self) -> Scorer:
-        return Scorer(self.model)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in _OPENED}
-
-    def __copy__(self) -> Self:
-        copied = type(self).__new__(type(self))
-        vars(copied).update(vars(self))  # sessions may be shared: they hold nothing between calls
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        copied = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        vars(copied).update(copy.deepcopy(self.__getstate__(), memo))
-        copied._open(self.bundle, self._origin.options)  # the bytes that were hashed, not the folder as it is now
-        return copied
-
     def __repr__(self) -> str:
-        if "model" not in vars(self):
-            return f"<VAE of {self._origin}; not opened yet>"
+        if not self._opened.is_open:
+            return f"<VAE of {self._opened.origin}; not opened yet>"
         manifest = self.manifest
         what = f"{'x'.join(map(str, self.event_shape))} {'images' if len(self.event_shape) == 3 else 'numbers'}"
-        given = f", {len(self.labels)} labels" if self.labels else ", conditional" if self._condition else ""
+        given = f", {len(self.labels)} labels" if self.labels else ", conditional" if self.model.condition else ""
         return (
             f"<VAE {manifest.name!r}: {what}{given}, latent {self.latent_size}, {manifest.likelihood.family}, "
             f"{manifest.precision}; {self.provider}, {self.threads} {'thread' if self.threads == 1 else 'threads'}>"
         )
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle, as it was read."""
+        return self._opened.bundle
+
+    @property
+    def model(self) -> Model:
+        """The graphs at work."""
+        return self._opened.model
 
     @property
     def manifest(self) -> Manifest:
@@ -189,7 +153,7 @@ class VAE:
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of a conditional model's labels; () where it takes none."""
-        condition = self._condition
+        condition = self.model.condition
         return condition.names if condition is not None and condition.is_label else ()
 
     @property
@@ -214,7 +178,7 @@ class VAE:
         batch_shape (B,). Raises InputError.
         """
         n = conditions.count(label, condition)
-        rows = conditions.check(self._condition, label, condition, n or 1)
+        rows = conditions.check(self.model.condition, label, condition, n or 1)
         return self.model.prior.given(rows, is_batch=n is not None)
 
     def prepare(self, x: npt.ArrayLike) -> Float32:
@@ -234,7 +198,7 @@ class VAE:
         `x` as `prepare` takes it. Raises InputError.
         """
         checked = events.check(x, self.manifest.event)
-        return self.model.encode(checked, conditions.check(self._condition, label, condition, len(checked)))
+        return self.model.encode(checked, conditions.check(self.model.condition, label, condition, len(checked)))
 
     def decode(
         self,
@@ -251,13 +215,11 @@ class VAE:
         Its `log_prob` takes images as `encode` does, bool, float in [0, 1] or uint8, and prepares them as `prepare`
         does; where the likelihood is normal, floats may lie outside of [0, 1] too. Raises InputError.
         """
-        z = self._latents(z)
-        given = conditions.check(self._condition, label, condition, len(z))
-        p = self.model.decode(z, given, None if member is None else check_member(member))
-        event, likelihood = self.manifest.event, self.manifest.likelihood
-        if not isinstance(event, Image):
-            return p
-        return p.scoring(events.Scored(event, likelihood.constants.get("levels"), p.is_discrete))
+        model = self.model
+        z = arguments.latents(z, model.latent_size)
+        given = conditions.check(model.condition, label, condition, len(z))
+        p = model.decode(z, given, None if member is None else check_member(member))
+        return p.hand_out(model.scored)
 
     def generate(
         self,
@@ -277,11 +239,11 @@ class VAE:
         `members` of them, event i is decoded by member i mod `members`. Raises InputError, also for a model without a
         prior.
         """
-        n, seed, start = _count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
+        n, seed, start = arguments.count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
         several = self._several(members)
         self.model.prior.expect()
         heads.check(head)
-        given = conditions.check(self._condition, label, condition, n)
+        given = conditions.check(self.model.condition, label, condition, n)
         return self.model.generate(n, head, seed, start, given, several)
 
     def stream(
@@ -301,12 +263,12 @@ class VAE:
         The series begins at event `start`, and `members` take turns as in `generate`. Memory does not grow with n.
         Raises InputError at the call, not at the first batch.
         """
-        n, size = _count("n", n), _count("batch_size", batch_size)
+        n, size = arguments.count("n", n), arguments.count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
         self.model.prior.expect()  # raises now, not at the first batch
         heads.check(head)
         several = self._several(members)
-        given = conditions.check(self._condition, label, condition, n)
+        given = conditions.check(self.model.condition, label, condition, n)
 
         def batch(at: int) -> Float32:
             here = slice(at, min(n, at + size))
@@ -339,7 +301,7 @@ class VAE:
         seed = noise.check_seed(seed)
         checked = events.check(x, self.manifest.event)
         start = noise.check_draws(start, len(checked))
-        given = conditions.check(self._condition, label, condition, len(checked))
+        given = conditions.check(self.model.condition, label, condition, len(checked))
         q = self.model.encode(checked, given)
         z = q.mean() if latent == "mean" else q.sample(seed=seed, start=start)
         return self.model.render(len(z), z.__getitem__, head, seed, start, given, member=only)
@@ -359,7 +321,7 @@ class VAE:
 
         `a` and `b` are one event each, as `prepare` takes it. Raises InputError.
         """
-        steps, seed = _count("steps", steps), noise.check_seed(seed)
+        steps, seed = arguments.count("steps", steps), noise.check_seed(seed)
         heads.check(head)
         ends = [self.encode(end, label=label, condition=condition).mean() for end in (a, b)]
         if any(len(end) != 1 for end in ends):
@@ -367,7 +329,7 @@ class VAE:
         t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         # z = (1 - t) z_a + t z_b meets both ends exactly
         z = (1 - t) * ends[0] + t * ends[1]
-        given = conditions.check(self._condition, label, condition, steps)
+        given = conditions.check(self.model.condition, label, condition, steps)
         return self.model.render(steps, z.__getitem__, head, seed, 0, given)
 
     def score(
@@ -389,46 +351,10 @@ class VAE:
         `aleatoric` and `epistemic`. Raises InputError.
         """
         checked, several = events.check(x, self.manifest.event), self._several(members)
-        return self._scorer.score(checked, label, condition, draws, seed, several)
+        return self._opened.scorer.score(checked, label, condition, draws, seed, several)
 
     def _several(self, members: SupportsIndex | None) -> int | None:
         if members is None:
             return None
         self.model.members  # noqa: B018 - raises where there are none
         return check_count(members)
-
-    def _latents(self, z: npt.ArrayLike) -> Float32:
-        try:
-            array = np.asarray(z)
-        except (ValueError, TypeError) as error:
-            raise InputError(f"z should be one array of shape (B, {self.latent_size}): {error}") from error
-        if array.dtype.kind not in "fiu" or array.ndim != 2 or array.shape[1] != self.latent_size or len(array) == 0:
-            raise InputError(
-                f"z should be real numbers of shape (B, {self.latent_size}), B >= 1; it is {array.dtype} {array.shape}"
-            )
-        if array.dtype == np.float32:
-            narrow = np.ascontiguousarray(array)
-        else:
-            with np.errstate(over="ignore"):
-                narrow = np.ascontiguousarray(array, np.float32)
-        if not np.isfinite(narrow).all():
-            raise InputError("z should be finite in float32, there is a NaN or an infinity in it")
-        return narrow
-
-
-_OPENED = ("bundle", "model", "_condition", "_scorer")
-
-
-@lru_cache(maxsize=2)  # a worker opens a VAE once, however many tasks bring it
-def _arrived(origin: Origin) -> VAE:
-    return VAE(origin.read(), **origin.options)
-
-
-def _count(name: str, value: SupportsIndex) -> int:
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = 0
-    if not 1 <= count <= noise.MAX_DRAW or isinstance(value, bool):
-        raise InputError(f"{name} should be a positive integer, it is {value!r:.60}")
-    return count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ __all__ = [
     "check_finite",
     "check_positive",
     "empty",
+    "is_finite",
     "numbers",
     "owned",
     "spread",
@@ -32,6 +32,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
 LOG_2_PI = math.log(2.0 * math.pi)
+_FEW = 1 << 12
 
 
 class Distribution:
@@ -230,11 +231,19 @@ class Distribution:
         if self.event_shape != other.event_shape or len({*self.batch_shape, *other.batch_shape, 1}) > 2:
             raise InputError(f"both should have the same batch and event shapes, they are {self!r} and {other!r}")
 
-    def scoring(self, prepare: Callable[[npt.ArrayLike], npt.NDArray[Any]]) -> Self:
-        """The same distribution, whose `log_prob` first gives its values to `prepare`: users' events to a model's."""
-        copied = copy.copy(self)
-        copied._prepare = prepare
-        return copied
+    def hand_out(self, prepare: Callable[[npt.ArrayLike], npt.NDArray[Any]] | None) -> Self:
+        """Itself, for a user: its arrays are read-only from now on.
+
+        `log_prob` first gives its values to `prepare`, which makes a model's events of users'.
+        """
+        self._prepare = prepare
+        self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
 
     def _value(self, value: npt.ArrayLike, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
         value = value if self._prepare is None else self._prepare(value)
@@ -251,10 +260,8 @@ class Distribution:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # pickle gives arrays that may be written to, whatever they were: a distribution does not change
-        for value in state.values():
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
         vars(self).update(state)
+        self._freeze()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(batch_shape={self.batch_shape}, event_shape={self.event_shape})"
@@ -281,13 +288,22 @@ def owned(name: str, values: npt.ArrayLike, dtype: type[np.floating[Any]] = np.f
 
 def check_finite(name: str, array: Float32) -> None:
     """Raises InputError where an array holds a NaN or an infinity, without an array of its size."""
-    if not (np.isfinite(array.min()) and np.isfinite(array.max())):
+    if not is_finite(array):
         raise InputError(f"{name} should be finite, there is a NaN or an infinity in it")
+
+
+def is_finite(array: Float32) -> bool:
+    """Whether an array holds no NaN and no infinity, without an array of its size."""
+    # Few numbers: where the sum of their squares is finite, so are they, and that is a single call. Squares may
+    # overflow, and BLAS may take threads for many numbers: then the extremes tell.
+    if array.size <= _FEW and math.isfinite(np.vdot(array, array)):
+        return True
+    return math.isfinite(array.min()) and math.isfinite(array.max())
 
 
 def check_positive(name: str, array: Float32) -> None:
     """Raises InputError where an array is not finite and > 0 throughout, without an array of its size."""
-    if not (array.min() > 0 and np.isfinite(array.max())):
+    if not (array.min() > 0 and math.isfinite(array.max())):
         raise InputError(f"{name} should be finite and > 0 in float32, the smallest is {array.min():g}, "
                          f"the largest {array.max():g}")  # fmt: skip
 

@@ -34,7 +34,8 @@ class Bernoulli(Distribution):
         array = owned("logits", logits)
         if array.ndim not in (3, 4):
             raise InputError(f"logits should have shape (B, H, W, C) or (H, W, C), they have {array.shape}")
-        self._hold(array, array.shape[-3:])
+        super().__init__(array.shape[:-3], array.shape[-3:])
+        self.logits: Float32 = array
         if np.isnan(array.max()):
             raise InputError("logits should be numbers, there is a NaN among them")
 
@@ -51,12 +52,8 @@ class Bernoulli(Distribution):
         check_finite("logits", logits)  # an infinity of a graph is an overflow, as of float16, and not a certain pixel
         if logits.shape[1:] != event_shape:
             logits = cls._spread(parameters, settings, event_shape)["logits"]
-        self._hold(logits, event_shape)
+        self.batch_shape, self.event_shape, self.logits = logits.shape[: -len(event_shape)], event_shape, logits
         return self
-
-    def _hold(self, logits: Float32, event_shape: tuple[int, ...]) -> None:
-        super().__init__(logits.shape[: logits.ndim - len(event_shape)], event_shape)
-        self.logits = logits
 
     def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
         """A pixel is 1 where its 16-bit word w has (w + 1/2) / 2**16 < p: a bias of at most 2**-17.

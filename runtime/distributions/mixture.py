@@ -59,6 +59,7 @@ class Mixture(Distribution):
         self._weigh(given / totals.reshape(*self.batch_shape, 1))
         self._wide = self.scale_tril.astype(np.float64)
         self._norms = noise.row_norms(self._wide)
+        self._bounds = noise.error_bounds(self._norms)
 
     def _weigh(self, weights: Float64) -> None:
         self.weights = weights
@@ -80,7 +81,7 @@ class Mixture(Distribution):
             k = self._chosen(noise.uniforms(seed, Purpose.COMPONENT, first, n, stream), rows)
             eps = noise.normals(seed, Purpose.PRIOR, first, n, size, stream)
             with np.errstate(over="ignore"):
-                z = noise.products(self._wide.take(k, axis=0), self._norms.take(k, axis=0), eps)
+                z = noise.products(self._wide.take(k, axis=0), self._bounds.take(k, axis=0), eps)
                 np.add(z, self.loc.take(k, axis=0), out=out[rows])
 
     def _chosen(self, u: Float64, rows: slice) -> npt.NDArray[np.intp]:

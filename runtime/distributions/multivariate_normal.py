@@ -82,7 +82,8 @@ class MultivariateNormalTriL(Distribution):
             wide = matrices[rows].astype(np.float64)
             eps = noise.normals(seed, self._purpose, start + rows.start, rows.stop - rows.start, size, stream)
             with np.errstate(over="ignore"):
-                np.add(noise.products(wide, noise.row_norms(wide), eps), loc[rows], out=out[rows])
+                bounds = noise.error_bounds(noise.row_norms(wide))
+                np.add(noise.products(wide, bounds, eps), loc[rows], out=out[rows])
 
     def _write_mean(self, out: Float32) -> None:
         np.copyto(out, self.loc)

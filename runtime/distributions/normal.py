@@ -75,12 +75,15 @@ class Normal(Distribution):
         event_shape: tuple[int, ...],
         purpose: Purpose,
     ) -> Self:
-        check_finite("loc", parameters["loc"])
-        check_positive("scale", parameters["scale"])
-        full = cls._spread(parameters, settings, event_shape)
+        loc, scale = parameters["loc"], parameters["scale"]
+        check_finite("loc", loc)
+        check_positive("scale", scale)
+        if not loc.shape[1:] == scale.shape[1:] == event_shape:
+            full = cls._spread(parameters, settings, event_shape)
+            loc, scale = full["loc"], full["scale"]
         self = cls.__new__(cls)
-        Distribution.__init__(self, full["loc"].shape[: -len(event_shape)], event_shape)
-        self.loc, self.scale, self._purpose = full["loc"], full["scale"], purpose
+        Distribution.__init__(self, loc.shape[: -len(event_shape)], event_shape)
+        self.loc, self.scale, self._purpose = loc, scale, purpose
         return self
 
     def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:

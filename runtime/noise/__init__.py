@@ -5,7 +5,7 @@
 
 from vae_edge.runtime.noise.bits import MAX_DRAW, Purpose, check_draws, check_seed, uniforms, words, words16, words32
 from vae_edge.runtime.noise.gaussian import normals
-from vae_edge.runtime.noise.products import products, row_norms
+from vae_edge.runtime.noise.products import error_bounds, products, row_norms
 from vae_edge.runtime.noise.tables import logistic_quantiles, normal_quantiles
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Purpose",
     "check_draws",
     "check_seed",
+    "error_bounds",
     "logistic_quantiles",
     "normal_quantiles",
     "normals",

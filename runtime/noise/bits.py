@@ -98,4 +98,5 @@ def words32(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: 
 def uniforms(seed: int, purpose: Purpose, start: int, n: int, stream: int = 0) -> npt.NDArray[np.float64]:
     """One uniform draw in [0, 1) each, (n,): the upper 53 bits of a word."""
     upper = words(seed, purpose, start, n, 1, stream)[:, 0] >> np.uint64(11)
-    return upper.astype(np.float64) * 2.0**-53
+    drawn: npt.NDArray[np.float64] = np.multiply(upper, 2.0**-53, dtype=np.float64)
+    return drawn

@@ -14,8 +14,7 @@ __all__ = ["normals"]
 _TWO_PI_OVER_2_32 = 2.0 * math.pi * 2.0**-32  # scaling by 2**-32 is exact: times u32 this is fl(2 pi u2)
 _NORMALS_AT_ONCE = 1 << 13  # temporaries of 64 KiB: in the L2 cache, and below where malloc maps fresh pages
 
-# A float64 carries 29 bits more than a float32; a float32 result is in doubt where they are within DOUBT of a tie.
-_TIE, _BEYOND_FLOAT32, _DOUBT = 1 << 28, np.uint64((1 << 29) - 1), 64
+_DOUBT = 2.0**-46  # the relative error that is allowed for in a float64 result, 64 units in its last place or more
 
 
 def normals(seed: int, purpose: Purpose, start: int, n: int, size: int, stream: int = 0) -> npt.NDArray[np.float32]:
@@ -42,18 +41,15 @@ def _normals(raw: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
     np.log(radius, out=radius)
     radius *= -2.0
     np.sqrt(radius, out=radius)
-    angle = halves[:, 0::2] * _TWO_PI_OVER_2_32  # u2 = lo / 2**32 in [0, 1)
-    wide = np.empty(halves.shape)
-    np.multiply(radius, np.cos(angle), out=wide[:, 0::2])
-    np.multiply(radius, np.sin(angle), out=wide[:, 1::2])
-    narrow = wide.astype(np.float32)
-    doubt = wide.view(np.uint64)
-    doubt += np.uint64((1 << 29) + _DOUBT - _TIE)
-    doubt &= _BEYOND_FLOAT32
-    if doubt.flat[doubt.argmin()] < 2 * _DOUBT:  # quicker than min()
-        for row, column in np.argwhere(doubt < 2 * _DOUBT).tolist():
-            narrow[row, column] = _exact_normal(int(raw[row, column // 2]), column % 2)
-    return narrow
+    # exp(2 pi i u2), u2 = lo / 2**32 in [0, 1): its real part is the cosine, its imaginary part the sine
+    wide = np.exp(halves[:, 0::2] * (1j * _TWO_PI_OVER_2_32)).view(np.float64)
+    wide *= radius.repeat(2, axis=1)
+    low: npt.NDArray[np.float32] = (wide * (1.0 - _DOUBT)).astype(np.float32)
+    high = (wide * (1.0 + _DOUBT)).astype(np.float32)
+    if low.tobytes() != high.tobytes():
+        for row, column in np.argwhere(low != high).tolist():
+            low[row, column] = _exact_normal(int(raw[row, column // 2]), column % 2)
+    return low
 
 
 def _exact_normal(word: int, second: int) -> float:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from vae_edge import runtime
 from vae_edge.runtime import HEADS, VAE, parallel
 from vae_edge.runtime.distributions import Bernoulli
 
@@ -110,3 +116,51 @@ def test_threads_that_spin_split_operators(tiny):
         )
         == "1"
     )
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many functions the runtime's own code enters and calls; those within NumPy and ONNX Runtime do not count."""
+    ours, count = str(Path(runtime.__file__).parent), 0
+
+    def note(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call") and frame.f_code.co_filename.startswith(ours)
+
+    work()  # the first call builds what later ones find
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_one_event_takes_few_calls_around_its_session():
+    """What an interactive app waits for: each call here costs about as much as a multiplication of all its pixels."""
+    vae = VAE.load("mnist", threads=1)
+    z = vae.prior.sample(1, seed=0)
+    assert calls(lambda: vae.decode(z)) <= 38
+    assert calls(lambda: vae.decode(z).mean()) <= 42
+    assert calls(lambda: vae.prior.sample(1, seed=0)) <= 54
+    for head, most in (("mean", 99), ("mode", 99), ("sample", 114)):
+        assert calls(lambda head=head: vae.generate(1, head=head)) <= most
+
+
+def test_threads_draw_in_turn(tiny, monkeypatch):
+    """NumPy's short steps on two threads at once make both wait for the interpreter's lock."""
+    monkeypatch.setattr(parallel, "_WORTH", 1)
+    vae = VAE.load(tiny, threads=4)
+    drawing, most, inner = [], [], type(vae.prior).sample
+
+    def sample(self, *arguments, **keywords):
+        drawing.append(1)
+        most.append(len(drawing))
+        time.sleep(0.01)
+        drawn = inner(self, *arguments, **keywords)
+        drawing.pop()
+        return drawn
+
+    monkeypatch.setattr(type(vae.prior), "sample", sample)
+    vae.generate(256)
+    assert len(most) > 1
+    assert max(most) == 1

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from vae_edge.runtime import InputError, noise
 from vae_edge.runtime.noise import (
     Purpose,
+    error_bounds,
     gaussian,
     logistic_quantiles,
     normal_quantiles,
@@ -123,7 +124,7 @@ def test_normals_do_not_depend_on_the_last_bits_of_libm(monkeypatch, ulps):
 
         return call
 
-    for name in ("log", "cos", "sin"):
+    for name in ("log", "exp"):
         monkeypatch.setattr(gaussian.np, name, perturbed(getattr(np, name)))
     assert np.array_equal(normals(0, Purpose.PRIOR, 0, 1 << 15, 32), expected)
 
@@ -132,7 +133,7 @@ def test_the_decimal_path_gives_what_the_fast_one_gives(monkeypatch):
     expected = normals(0, Purpose.PRIOR, 0, 1 << 10, 32)
     calls = []
     exact = gaussian._exact_normal
-    monkeypatch.setattr(gaussian, "_DOUBT", 1 << 20)  # 1 in 256 is doubted, not 1 in 4 million
+    monkeypatch.setattr(gaussian, "_DOUBT", 2.0**-32)  # 1 in 256 is doubted, not 1 in 4 million
     monkeypatch.setattr(gaussian, "_exact_normal", lambda *arguments: calls.append(1) or exact(*arguments))
     assert np.array_equal(normals(0, Purpose.PRIOR, 0, 1 << 10, 32), expected)
     assert len(calls) > 50
@@ -145,6 +146,16 @@ def test_the_decimal_path_is_right_at_the_ends(word):
     for second, function in enumerate((math.cos, math.sin)):
         expected = radius * function(2 * math.pi * u2)
         assert gaussian._exact_normal(word, second) == pytest.approx(expected, rel=1e-14, abs=1e-300)
+
+
+@pytest.mark.parametrize(
+    ("lower", "expected"), [(0, (-0.0, -0.0)), (0x60000000, (0.0, -0.0)), (0xA0000000, (0.0, 0.0))]
+)
+def test_a_radius_of_zero_keeps_the_signs_of_cosine_and_sine(lower, expected):
+    raw = np.array([[0xFFFFFFFF << 32 | lower]], np.uint64)  # u1 = 1: the radius is -0.0, as sqrt(-2 log 1) is
+    found = gaussian._normals(raw)[0]
+    assert found.tolist() == [0.0, 0.0]
+    assert np.signbit(found).tolist() == np.signbit(expected).tolist()
 
 
 def test_the_decimal_path_does_not_read_the_caller_s_context():
@@ -199,7 +210,7 @@ def factors(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("size", [1, 2, 7, 32])
 def test_products_are_the_rounded_sums_of_the_exact_products(size):
     matrices, vectors = factors(2000, size)
-    found = products(matrices, row_norms(matrices), vectors)
+    found = products(matrices, error_bounds(row_norms(matrices)), vectors)
     exact = [
         [math.fsum(Fraction(a) * Fraction(b) for a, b in zip(row, vector, strict=True)) for row in matrix]
         for matrix, vector in zip(matrices[:100].tolist(), vectors[:100].tolist(), strict=True)
@@ -213,7 +224,7 @@ def test_products_are_the_rounded_sums_of_the_exact_products(size):
 def test_products_do_not_depend_on_the_order_of_the_sum(order, monkeypatch):
     """40,000 draws of 32 numbers: the BLAS's own sum and this one differ in most, the results in none."""
     matrices, vectors = factors(40_000, 32)
-    expected = products(matrices, row_norms(matrices), vectors)
+    expected = products(matrices, error_bounds(row_norms(matrices)), vectors)
     decided = []
     monkeypatch.setattr(products_module, "_sums", {
         "backwards": lambda m, v: np.cumsum((m * v[:, None])[..., ::-1], axis=-1)[..., -1],
@@ -222,18 +233,18 @@ def test_products_do_not_depend_on_the_order_of_the_sum(order, monkeypatch):
     }[order])  # fmt: skip
     fsum = math.fsum
     monkeypatch.setattr(products_module.math, "fsum", lambda terms: decided.append(1) or fsum(terms))
-    assert np.array_equal(products(matrices, row_norms(matrices), vectors), expected)
+    assert np.array_equal(products(matrices, error_bounds(row_norms(matrices)), vectors), expected)
     assert 0 < len(decided) < 1e-3 * expected.size
 
 
 def test_products_survive_a_sum_that_is_wrong_within_its_bound(monkeypatch):
     matrices, vectors = factors(5000, 32)
     norms = row_norms(matrices)
-    expected, exact = products(matrices, norms, vectors), products_module._sums
+    expected, exact = products(matrices, error_bounds(norms), vectors), products_module._sums
     bound = norms * np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True) * 31 * 2.0**-53
     for sign in (-1, 1):
         monkeypatch.setattr(products_module, "_sums", lambda m, v, sign=sign: exact(m, v) + sign * bound)
-        assert np.array_equal(products(matrices, norms, vectors), expected)
+        assert np.array_equal(products(matrices, error_bounds(norms), vectors), expected)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 0.5, "0", None, True, np.array([1, 2])])

@@ -89,13 +89,19 @@ def test_a_path_is_some_hundred_bytes_and_a_bundle_brings_its_own(vae, folder, e
 def test_options_travel_as_they_were_given(tiny):
     sent = VAE.load(tiny, provider="cpu", threads=3, spin=True, max_elements=1 << 20, max_file_bytes=1 << 20)
     arrived = pickle.loads(pickle.dumps(sent))
-    assert arrived._origin.options == {
+    assert arrived._opened.origin.options == {
         "provider": "cpu", "provider_options": None, "threads": 3, "spin": True, "max_elements": 1 << 20
     }  # fmt: skip
-    assert (arrived.threads, arrived.provider, arrived._origin.max_file_bytes) == (3, "CPUExecutionProvider", 1 << 20)
-    assert pickle.loads(pickle.dumps(VAE.load(tiny)))._origin.options["threads"] is None  # as many as there are there
+    assert (arrived.threads, arrived.provider, arrived._opened.origin.max_file_bytes) == (
+        3,
+        "CPUExecutionProvider",
+        1 << 20,
+    )
+    assert (
+        pickle.loads(pickle.dumps(VAE.load(tiny)))._opened.origin.options["threads"] is None
+    )  # as many as there are there
     given = VAE.load(tiny, provider="cpu", provider_options={"arena_extend_strategy": "kSameAsRequested"})
-    assert pickle.loads(pickle.dumps(given))._origin.options["provider_options"] == {
+    assert pickle.loads(pickle.dumps(given))._opened.origin.options["provider_options"] == {
         "arena_extend_strategy": "kSameAsRequested"
     }
 
@@ -152,7 +158,7 @@ def test_bytes_that_were_changed_on_their_way_are_said(vae):
 
 def test_a_provider_that_is_not_there_is_said_where_it_is_used(tiny, monkeypatch):
     vae = VAE.load(tiny)
-    vae._origin = type(vae._origin).of(vae.bundle, vae._origin.options | {"provider": "coreml"})
+    vae._opened.origin = type(vae._opened.origin).of(vae.bundle, vae._opened.origin.options | {"provider": "coreml"})
     arrived = pickle.loads(pickle.dumps(vae))
     with pytest.raises(ProviderError, match="CoreML"):
         arrived.generate(1)

@@ -25,10 +25,9 @@ import tensorflow as tf
 import tf2onnx
 from protocol import CHUNK, LARGEST
 
-from vae_edge.export import graphs
-from vae_edge.export.sources.models import convert_model
-from vae_edge.runtime import VAE, probe
-from vae_edge.runtime.bundle import built_in, manifest
+from vae_edge.export import Bernoulli, Normal, export, graphs
+from vae_edge.runtime import VAE
+from vae_edge.runtime.bundle import built_in
 from vae_edge.train.presets import PRESETS
 
 Array = npt.NDArray[np.float32]
@@ -40,7 +39,7 @@ LITERT = (1, 8, 64, CHUNK, LARGEST)  # its graphs have a fixed batch, at which X
 def main(exchange: Path, models: list[str]) -> None:
     for model in models:
         folder = exchange / model
-        for name in ("plain", "bundle", "litert"):
+        for name in ("plain", "litert"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         encoder, decoder = keras_networks.build(model)
         origin = _set_weights(model, encoder, decoder)
@@ -50,7 +49,7 @@ def main(exchange: Path, models: list[str]) -> None:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array)
         _plain(folder / "plain", encoder, decoder)
-        _bundle(folder / "bundle", model, encoder, decoder, arrays)
+        _bundle(folder / "bundle", model, encoder, decoder, arrays["images"])
         _litert(folder / "litert", encoder, decoder)
         described = dataclasses.asdict(PRESETS[model]) if model in PRESETS else {}
         kept = ("width", "depth", "encoder_network", "encoder_width", "encoder_depth")
@@ -110,28 +109,18 @@ def _plain(folder: Path, encoder: keras.Model, decoder: keras.Model) -> None:
         )
 
 
-def _bundle(folder: Path, model: str, encoder: keras.Model, decoder: keras.Model, arrays: dict[str, Array]) -> None:
-    """A sealed bundle of these networks, with a normal prior; what a manifest says of learning is the shipped one's."""
-    images, z, logits = (arrays[name][:4] for name in ("images", "z", "logits"))
-    loc, scale = (output.numpy() for output in encoder(images, training=False))
-    encoder_bytes, encoder_said = graphs.describe(convert_model(encoder, ("loc", "scale")), "encoder.onnx")
-    decoder_bytes, decoder_said = graphs.describe(convert_model(decoder, ("logits",)), "decoder.onnx")
-    probed = probe.render(images, loc, scale, z, logits)
-    said = dataclasses.replace(
-        manifest.parse((built_in()["mnist"] / "manifest.json").read_bytes()),
+def _bundle(folder: Path, model: str, encoder: keras.Model, decoder: keras.Model, images: Array) -> None:
+    """What anyone gets who exports these networks, with a normal prior."""
+    export(
+        folder,
+        encoder=encoder,
+        decoder=decoder,
+        examples=images[:64],
+        posterior=Normal(loc=0, scale=1),
+        likelihood=Bernoulli(logits=0),
         name=model,
-        latent_size=z.shape[1],
-        prior=manifest.Prior("normal", 1, None),
-        encoder=encoder_said,
-        decoder=decoder_said,
-        probe=manifest.File.of("probe.npz", probed),
-        metrics={},
-        parity={},
+        force=True,
     )
-    files = {"encoder.onnx": encoder_bytes, "decoder.onnx": decoder_bytes, "probe.npz": probed}
-    for name, data in (files | {"manifest.json": manifest.render(manifest.seal(said))}).items():
-        (folder / name).write_bytes(data)
-    probe.check(VAE.load(folder, provider="cpu"))
 
 
 def _litert(folder: Path, encoder: keras.Model, decoder: keras.Model) -> None:

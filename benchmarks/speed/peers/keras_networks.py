@@ -83,8 +83,8 @@ def shipped(model: str) -> tuple[Arrays, Arrays]:
     if model not in built_in():
         raise LookupError(f"no bundle {model!r} ships")
     folder = built_in()[model]
-    said = json.loads((folder / "manifest.json").read_text())
-    encoder, decoder = (onnx.load(folder / said[name]["file"]["name"]).graph for name in ("encoder", "decoder"))
+    graphs = json.loads((folder / "manifest.json").read_text())["graphs"]
+    encoder, decoder = (onnx.load(folder / graphs[name]["file"]["name"]).graph for name in ("encoder", "decoder"))
     return _layers(encoder, ("loc", "scale")), _layers(decoder, ())
 
 
