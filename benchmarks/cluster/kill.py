@@ -53,7 +53,6 @@ def killed(n: int, bundle: str, out: Path) -> dict[str, Any]:
 
 
 def _watch(nodes: Cluster, second: Any, n: int, out: Path, events: list[str]) -> None:
-
     expected = n / rows_of_a_file((Column("image", "float32", (28, 28, 1)),))
     began = time.monotonic()
     _wait_for(out, expected / 4)
