@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_edge.runtime import UnsafeBundle
+from vae_edge.runtime.bundle.guard.protobuf import Reader
 from vae_edge.runtime.bundle.guard.reader import MAX_ELEMENTS, MAX_FIELDS, MAX_NODES, OPSETS, check
 
 
@@ -329,3 +330,15 @@ def test_any_damage_to_a_graph_gives_an_answer(tiny):
             data[dice.randrange(len(data))] = dice.randrange(256)
         with contextlib.suppress(UnsafeBundle):
             check(bytes(data[: dice.choice([len(data), dice.randrange(len(data))])]), "x")
+
+
+def test_each_number_of_a_list_counts_as_a_field():
+    reader = Reader()
+    for read, data, count in (
+        (reader.floats, bytes(4 * 25), 25),
+        (reader.integers, b"\x80\1" * 7, 7),
+        (reader.amount, b"\x80\1" * 9, 9),
+    ):
+        left = reader.left
+        read(memoryview(data))
+        assert left - reader.left == count
