@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_edge.runtime.bundle.schema import Condition
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["Batch", "Column", "Columns", "event_columns", "rows_of", "width"]
+__all__ = ["Batch", "Column", "Columns", "check", "condition_columns", "event_columns", "repeated", "rows_of", "width"]
 
 Batch = dict[str, npt.NDArray[Any]]  # name -> (b, *shape), as Ray's batches of NumPy arrays are
 
@@ -41,6 +43,22 @@ def event_columns(name: str, event_shape: tuple[int, ...], names: tuple[str, ...
     if len(event_shape) == 3:
         return (Column(name, dtype, event_shape),)
     return tuple(Column(each, dtype) for each in names or tuple(f"x{place}" for place in range(event_shape[0])))
+
+
+def condition_columns(condition: Condition | None) -> Columns:
+    """The column of what events are made of: `label` as a number, `condition` as a vector, or none."""
+    if condition is None:
+        return ()
+    return (Column("label", "int64"),) if condition.is_label else (Column("condition", "float32", (condition.size,)),)
+
+
+def repeated(columns: Columns, given: Mapping[str, Any], n: int) -> Batch:
+    """The values of `given` in these columns, as n rows; each is one row for all, or has n rows itself."""
+    batch: Batch = {}
+    for column in columns:
+        values = np.asarray(given[column.name], column.dtype)
+        batch[column.name] = np.broadcast_to(values, (n, *column.shape))
+    return batch
 
 
 def rows_of(batch: Batch) -> int:

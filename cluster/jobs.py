@@ -43,6 +43,8 @@ def generate(
 ) -> Outcome:
     """The outcome of writing n new events as Parquet: columns id, part and image, or those of a table's row.
 
+    A conditional bundle's rows also have the `label` or `condition` that they were made of.
+
     The row of id i is event i of the seed's series, as `VAE.stream(n, head=head, seed=seed, start=start)` makes it on
     one thread of the same kind of processor: to the bit, whatever the number of workers and whichever of them die.
     An image is a tensor (H, W, C) of float32, which readers that know no tensors take for a list.

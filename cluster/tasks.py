@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.batch.columns import Batch, Column, Columns, event_columns
+from vae_edge.batch.columns import Batch, Column, Columns, condition_columns, event_columns, repeated
 from vae_edge.batch.scores import score_batch, score_columns
 from vae_edge.runtime.distributions import registry
 from vae_edge.runtime.errors import InputError
@@ -71,8 +71,8 @@ class Generate:
     given: Given
 
     def columns(self, vae: VAE) -> Columns:
-        """id, part, and the event."""
-        return (_ID, _PART, *_event(vae))
+        """id, part, the event, and the label or vector that it was made of."""
+        return (_ID, _PART, *_event(vae), *condition_columns(vae.manifest.condition))
 
     def open(self) -> None:
         """Nothing to read."""
@@ -80,8 +80,9 @@ class Generate:
     def rows(self, vae: VAE, reader: Reader | None, here: slice) -> Batch:
         """Some of the events."""
         ids = _ids(here) + self.start
-        x = vae.generate(len(ids), head=self.head, seed=self.seed, start=int(ids[0]), **self.given.of(ids))
-        return {"id": ids} | _spread(vae, x)
+        given, columns = self.given.of(ids), condition_columns(vae.manifest.condition)
+        x = vae.generate(len(ids), head=self.head, seed=self.seed, start=int(ids[0]), **given)
+        return {"id": ids} | _spread(vae, x) | repeated(columns, given, len(ids))
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ def cost(bundle: str, small: int, large: int, rounds: int) -> dict[str, Any]:
     ways = {
         "one process, 2 CPUs": lambda n: _single(bundle, n, 2),
         "Ray, 2 workers, 2 CPUs": lambda n: _ray(bundle, n, 2, "0,1"),
+        "two processes, a CPU each": lambda n: _pair(bundle, n),
         "one process, 1 CPU": lambda n: _single(bundle, n, 1),
         "Ray, 1 worker, 1 CPU": lambda n: _ray(bundle, n, 1, "0"),
     }
@@ -38,14 +41,19 @@ def cost(bundle: str, small: int, large: int, rounds: int) -> dict[str, Any]:
             first, second = ways[name](small), ways[name](large)
             rows[name].append((second["seconds"] - first["seconds"]) / (large - small) * 1e6)
             print(f"{name}: {rows[name][-1]:.1f} us a row", file=sys.stderr, flush=True)
-    median = {name: sorted(each)[len(each) // 2] for name, each in rows.items()}
-    one, two = median["one process, 2 CPUs"], median["Ray, 2 workers, 2 CPUs"]
+
+    def ratio(slower: str, faster: str) -> dict[str, Any]:
+        """Of each round, since a shared machine's speed changes from one to the next, and their median."""
+        each = [a / b for a, b in zip(rows[slower], rows[faster], strict=True)]
+        return {"median": round(statistics.median(each), 3), "rounds": [round(value, 3) for value in each]}
+
     return {
         "small": small,
         "large": large,
         "microseconds_a_row": {name: [round(each, 2) for each in found] for name, found in rows.items()},
-        "overhead": round(two / one, 3),
-        "scaling_1_to_2": round(median["Ray, 1 worker, 1 CPU"] / two, 3),
+        "overhead": ratio("Ray, 2 workers, 2 CPUs", "one process, 2 CPUs"),
+        "scaling_1_to_2": ratio("Ray, 1 worker, 1 CPU", "Ray, 2 workers, 2 CPUs"),
+        "what_the_second_cpu_is_worth": ratio("one process, 1 CPU", "two processes, a CPU each"),
         "cpus": os.cpu_count(),
         "load_before": [round(each, 1) for each in os.getloadavg()],
     }
@@ -58,6 +66,13 @@ def memory(bundle: str, sizes: list[int]) -> dict[str, Any]:
 
 def _single(bundle: str, n: int, cpus: int) -> dict[str, Any]:
     return _child("single", bundle, n, cpus, ",".join(map(str, range(cpus))))
+
+
+def _pair(bundle: str, n: int) -> dict[str, Any]:
+    """Two plain processes at once, half of the rows and a CPU each: what the hardware gives, nothing shared."""
+    with ThreadPoolExecutor(2) as pool:
+        halves = list(pool.map(lambda cpu: _child("single", bundle, n // 2, 1, cpu), ("0", "1")))
+    return {"seconds": max(half["seconds"] for half in halves)}
 
 
 def _ray(bundle: str, n: int, workers: int, cpus: str) -> dict[str, Any]:

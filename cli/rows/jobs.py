@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_edge.batch.columns import Batch, Column, Columns, event_columns
+from vae_edge.batch.columns import Batch, Column, Columns, condition_columns, event_columns, repeated
 from vae_edge.batch.scores import score_batch, score_columns
 from vae_edge.cli.reading.conditions import Given, resolve
 from vae_edge.cli.rows.inputs import Stream
@@ -89,7 +89,7 @@ class Generate:
 
     def __post_init__(self) -> None:
         self._events = _Events(self.vae, self.heads, self.dtype)
-        self._condition = _condition(self.vae)
+        self._condition = condition_columns(self.vae.manifest.condition)
 
     @property
     def columns(self) -> Columns:
@@ -110,7 +110,7 @@ class Generate:
                 prior = self.vae.prior_given(**given)
                 z = prior.sample(() if prior.batch_shape else n, seed=self.seed, start=draw)
                 batch |= self._events.of(self.vae.decode(z, **given), self.seed, draw)
-            yield batch | _told(self._condition, given, n)
+            yield batch | repeated(self._condition, given, n)
 
 
 @dataclass
@@ -217,19 +217,3 @@ class Scores(OfStream):
         is_known = self.given.keyword or found.labels is not None or not self.vae.labels
         given = self._of(at, found) if is_known else {}  # each under the label that makes it likeliest
         return self.vae.score(found.events, **self.options, **given)
-
-
-def _condition(vae: VAE) -> Columns:
-    condition = vae.manifest.condition
-    if condition is None:
-        return ()
-    return (Column("label", "int64"),) if condition.is_label else (Column("condition", "float32", (condition.size,)),)
-
-
-def _told(columns: Columns, given: dict[str, Any], n: int) -> Batch:
-    """The label or vector of each of n rows, of one for all or one each."""
-    batch: Batch = {}
-    for column in columns:
-        values = np.asarray(given[column.name], column.dtype)
-        batch[column.name] = np.broadcast_to(values, (n, *column.shape))
-    return batch

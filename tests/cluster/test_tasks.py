@@ -126,6 +126,17 @@ def test_a_folder_of_arrays_is_read_in_the_order_of_its_files(folder: Path, alon
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_generated_rows_say_the_label_that_they_were_made_of(bundle_of: Any, folder: Path) -> None:
+    vae = VAE.load(bundle_of("index"), threads=1)
+    labels = np.arange(300) % len(vae.labels)
+    cluster.generate(vae.bundle, n=300, seed=2, label=list(range(len(vae.labels))), out="made")
+    found = rows("made")
+    assert found["label"].to_pylist() == labels.tolist()
+    images = found["image"].combine_chunks().to_numpy_ndarray()
+    assert np.array_equal(images[:PART], vae.generate(PART, seed=2, label=labels[:PART]))
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_labels_come_along_or_are_given_in_turn(bundle_of: Any, folder: Path) -> None:
     """The column `label` of Parquet is taken by itself, as on the command line."""
     vae = VAE.load(bundle_of("index"), threads=1)
