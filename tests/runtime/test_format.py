@@ -61,12 +61,14 @@ def test_a_mixture_is_stored_as_the_specification_says(name):
     manifest = json.loads((folder / "manifest.json").read_bytes())
     k, size = int(manifest["prior"]["constants"]["components"]), manifest["latent_size"]
     stored = arrays((folder / manifest["prior"]["file"]["name"]).read_bytes())
+    labels = int(manifest["prior"]["constants"].get("labels", 0))
     assert {key: (array.dtype.str, array.shape) for key, array in stored.items()} == {
-        "weights": ("<f4", (k,)),
+        "weights": ("<f4", (labels, k) if labels else (k,)),
         "loc": ("<f4", (k, size)),
         "lower": ("<f4", (k, size * (size + 1) // 2)),
     }
-    prior, place = VAE.load(folder).prior, 0
+    vae, place = VAE.load(folder), 0
+    prior = vae.prior_given(label=0) if labels else vae.prior
     for row in range(size):
         np.testing.assert_array_equal(prior.scale_tril[:, row, : row + 1], stored["lower"][:, place : place + row + 1])
         place += row + 1
