@@ -75,6 +75,8 @@ def test_a_shipped_graph_holds_the_operators_of_its_network_and_no_more(name: st
         kind = preset.network if kinds[graph] == "same" else kinds[graph]
         nodes = onnx.load(built_in()[name] / f"{graph}.onnx").graph.node
         expected = collections.Counter(ends[graph])
+        if preset.conditional:  # the label goes in beside the first features, and its gate multiplies the others
+            expected += collections.Counter(Concat=1, MatMul=1, Mul=1, Add=1)
         for _ in range(depth):
             expected += collections.Counter(Conv=2, Relu=2 if kind == "conv" else 1, Add=1)
         if (graph, kind) == ("encoder", "separable"):

@@ -44,11 +44,11 @@ def test_a_reader_of_the_specification_gets_what_the_runtime_gets(name):
     probe = arrays((folder / manifest["probe"]["name"]).read_bytes())
     for graph in manifest["graphs"].values():
         session = onnxruntime.InferenceSession(folder / graph["file"]["name"], providers=["CPUExecutionProvider"])
-        (given,) = graph["inputs"]
-        assert given["role"] in ("event", "latent")
-        found = session.run(
-            [output["name"] for output in graph["outputs"]], {given["name"]: probe[given["name"]].astype("f4")}
-        )
+        roles = [given["role"] for given in graph["inputs"]]
+        assert roles[0] in ("event", "latent")
+        assert roles[1:] == (["condition"] if manifest["condition"] else [])
+        feeds = {given["name"]: probe[given["name"]].astype("f4") for given in graph["inputs"]}
+        found = session.run([output["name"] for output in graph["outputs"]], feeds)
         for output, value in zip(graph["outputs"], found, strict=True):
             expected = probe[output["name"]]
             assert value.shape[1:] == tuple(output["shape"][1:])
