@@ -61,7 +61,7 @@ def test_every_bundle_that_ships_runs_on_it_alone(with_openvino):
         "for name in bundle.built_in():\n"
         "    vae = VAE.load(name, provider='openvino')\n"
         "    probe.check(vae)\n"
-        "    vae.generate(300, head='sample')\n"
+        "    vae.generate(300, head='sample', **({'label': 0} if vae.labels else {}))\n"
         "    print(vae.provider, VAE.load(name).provider)"
     )
     assert set(printed.splitlines()) == {"OpenVINOExecutionProvider CPUExecutionProvider"}  # by name, never by `auto`

@@ -54,7 +54,9 @@ async function download(page, selector) {
 
 /** The fields of the page's address, once it has settled. */
 async function fragment(page) {
-  await page.waitForTimeout(350);
+  // The page writes its address 200 ms after the last change. A timer of the page's own that is set later fires later,
+  // however busy the machine is.
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 250)));
   return Object.fromEntries(new URLSearchParams(new URL(page.url()).hash.slice(1)));
 }
 
