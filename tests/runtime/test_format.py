@@ -44,11 +44,11 @@ def test_a_reader_of_the_specification_gets_what_the_runtime_gets(name):
     probe = arrays((folder / manifest["probe"]["name"]).read_bytes())
     for graph in manifest["graphs"].values():
         session = onnxruntime.InferenceSession(folder / graph["file"]["name"], providers=["CPUExecutionProvider"])
-        (given,) = graph["inputs"]
-        assert given["role"] in ("event", "latent")
-        found = session.run(
-            [output["name"] for output in graph["outputs"]], {given["name"]: probe[given["name"]].astype("f4")}
-        )
+        roles = [given["role"] for given in graph["inputs"]]
+        assert roles[0] in ("event", "latent")
+        assert roles[1:] == (["condition"] if manifest["condition"] else [])
+        feeds = {given["name"]: probe[given["name"]].astype("f4") for given in graph["inputs"]}
+        found = session.run([output["name"] for output in graph["outputs"]], feeds)
         for output, value in zip(graph["outputs"], found, strict=True):
             expected = probe[output["name"]]
             assert value.shape[1:] == tuple(output["shape"][1:])
@@ -61,12 +61,14 @@ def test_a_mixture_is_stored_as_the_specification_says(name):
     manifest = json.loads((folder / "manifest.json").read_bytes())
     k, size = int(manifest["prior"]["constants"]["components"]), manifest["latent_size"]
     stored = arrays((folder / manifest["prior"]["file"]["name"]).read_bytes())
+    labels = int(manifest["prior"]["constants"].get("labels", 0))
     assert {key: (array.dtype.str, array.shape) for key, array in stored.items()} == {
-        "weights": ("<f4", (k,)),
+        "weights": ("<f4", (labels, k) if labels else (k,)),
         "loc": ("<f4", (k, size)),
         "lower": ("<f4", (k, size * (size + 1) // 2)),
     }
-    prior, place = VAE.load(folder).prior, 0
+    vae, place = VAE.load(folder), 0
+    prior = vae.prior_given(label=0) if labels else vae.prior
     for row in range(size):
         np.testing.assert_array_equal(prior.scale_tril[:, row, : row + 1], stored["lower"][:, place : place + row + 1])
         place += row + 1
