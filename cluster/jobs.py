@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 import os
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -16,7 +15,7 @@ from vae_edge.cluster.inputs import source
 from vae_edge.cluster.running import Concurrency, Outcome, connect, run
 from vae_edge.cluster.tasks import Encode, Generate, Given, Reconstruct, Score, Task
 from vae_edge.pictures.treatment import PLAIN, Treatment
-from vae_edge.runtime import VAE, conditions, heads, noise
+from vae_edge.runtime import VAE, arguments, conditions, heads, noise
 from vae_edge.runtime import bundle as bundles
 from vae_edge.runtime.bundle import Bundle
 from vae_edge.runtime.conditions import Label
@@ -56,7 +55,7 @@ def generate(
     makes what is missing. `address` is that of a Ray cluster, or 'local'; None is the one of $RAY_ADDRESS, or of this
     machine. Raises InputError, BundleError, OutputError for a folder that is not empty, or RunError.
     """
-    vae, count = _vae(bundle), _count(n)
+    vae, count = _vae(bundle), arguments.count("n", n)
     heads.check(head)
     seed, start = noise.check_seed(seed), noise.check_draws(start, count)
     vae.model.prior.expect()  # an autoencoder has none
@@ -233,13 +232,3 @@ def _given(
 
 def _told(given: Given) -> dict[str, Any]:
     return dataclasses.asdict(given)
-
-
-def _count(n: SupportsIndex) -> int:
-    try:
-        count = operator.index(n)
-    except TypeError:
-        count = 0
-    if not 1 <= count <= noise.MAX_DRAW or isinstance(n, bool):
-        raise InputError(f"n should be a positive integer, it is {n!r:.60}")
-    return count

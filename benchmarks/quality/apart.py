@@ -58,7 +58,7 @@ def accuracy(real: Images, other: Images, seed: int = 0, epochs: int = EPOCHS) -
         steps_per_execution=32,
     )
     x = np.concatenate([real[:-held_out], other[:-held_out]])
-    y = np.repeat(np.float32([1, 0]), len(real) - held_out)
+    y = np.repeat(np.array([1, 0], np.float32), len(real) - held_out)
     network.fit(x, y, batch_size=128, epochs=epochs, verbose=0)
     of_real, of_other = (network.predict(kind[-held_out:], batch_size=500, verbose=0) for kind in (real, other))
     return float((np.mean(of_real > 0) + np.mean(of_other <= 0)) / 2)
