@@ -37,7 +37,7 @@ def test_a_folder_that_is_no_bundle_and_a_name_of_nothing_say_so(shadow: Path) -
     (shadow / "empty").mkdir()
     with pytest.raises(BundleNotFound, match=r"empty is no bundle: it has no manifest\.json"):
         locate("empty")
-    with pytest.raises(BundleNotFound, match=r"no bundle 'other': it is no folder, and built in are: mnist"):
+    with pytest.raises(BundleNotFound, match=r"no bundle 'other': it is no folder, and built in are: fashion, mnist, "):
         locate("other")
 
 

@@ -66,9 +66,10 @@ for (const name of SHIPPED) {
     });
     assert.deepEqual(vae.eventShape, [28, 28, 1]);
     assert.ok(Object.values(vae.probe).every((difference) => difference < 1e-4));
-    const whole = await vae.generate(70, { head: "sample", seed: 3, start: 2n ** 40n });
+    const given = vae.labels.length > 0 ? { label: 3 } : {};
+    const whole = await vae.generate(70, { head: "sample", seed: 3, start: 2n ** 40n, ...given });
     const streamed: Float32Tensor[] = [];
-    for await (const batch of vae.stream(70, { head: "sample", seed: 3, start: 2n ** 40n, batchSize: 33 }))
+    for await (const batch of vae.stream(70, { head: "sample", seed: 3, start: 2n ** 40n, batchSize: 33, ...given }))
       streamed.push(batch);
     assert.deepEqual(
       streamed.map((batch) => batch.dims[0]),
