@@ -36,7 +36,8 @@ def main() -> None:
     if asked.publish:
         path = HERE / "results.json"
         results = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(results | {asked.what: {"bundle": asked.bundle} | result}, indent=2) + "\n")
+        results[f"{asked.what} {asked.bundle}"] = {"bundle": asked.bundle} | result
+        path.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
