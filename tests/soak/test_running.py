@@ -11,7 +11,7 @@ from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle import built_in
 
 SPLITS = (1, 2, 3, 7, 16, 64)
-BUNDLES = ["tiny", *(name for name in built_in() if name != "mnist-labels")]  # which is one network with `mnist`
+BUNDLES = ["tiny", *(name for name in built_in() if name != "mnist-labels")]  # it wants a label
 
 
 @pytest.fixture
