@@ -49,7 +49,7 @@ class _Family:
         return parameters
 
     def of(self, parameters: dict[str, Float32]) -> Distribution:
-        """The distribution that has them."""
+        """The distribution of this family with these parameters, (B, *shape) or () each."""
         return self.kind.from_parameters(parameters, self._spec.constants, self._spec.event_shape, self._purpose)
 
 

@@ -32,7 +32,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
 LOG_2_PI = math.log(2.0 * math.pi)
-_FEW = 1 << 12
+_FEW = 1 << 12  # numbers, up to which `is_finite` takes one product
 
 
 class Distribution:
