@@ -2,7 +2,7 @@
 
     run.json         the configuration, the command line, the commit, the data set's SHA-256, versions
     checkpoint.npz   everything that the next step depends on, after the last whole epoch
-    best.npz         the weights with the best validation ELBO, or with objective iwae the best bound
+    best.npz         the weights with the best validation ELBO, or with objective iwae or a finish the best bound
     kept.npz         some training and validation events: what export needs where the data has been moved
     history.csv      a row an epoch; tensorboard/ holds the same
 

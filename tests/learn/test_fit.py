@@ -106,6 +106,31 @@ def test_dying_between_best_and_checkpoint_changes_nothing(
     assert_same(uninterrupted, tmp_path)
 
 
+def test_the_last_epochs_raise_the_bound_and_those_before_the_elbo(tmp_path: Path) -> None:
+    few = dataclasses.replace(RICH, objective="elbo", samples=5, beta=1.0, epochs=3)
+    rows = {}
+    for finish in (0, 1):
+        fit(dataclasses.replace(few, finish=finish), tmp_path / str(finish), verbose=0)
+        rows[finish] = history(tmp_path / str(finish))
+    for plain, finished in zip(rows[0][:2], rows[1][:2], strict=True):
+        assert float(finished["elbo"]) == pytest.approx(float(plain["elbo"]), abs=1e-3)
+        assert finished["bound"] == finished["elbo"]  # L_1
+        assert float(finished["val_bound"]) > float(finished["val_elbo"])
+    assert float(rows[1][2]["bound"]) > float(rows[1][2]["elbo"])
+    assert rows[1][2]["elbo"] != rows[0][2]["elbo"]
+
+
+def test_a_run_resumes_within_its_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(RICH, objective="elbo", beta=1.0, epochs=3, finish=2, samples=3)
+    fit(config, tmp_path / "whole", verbose=0)
+    cut_at(monkeypatch, 2, "on_train_batch_end")
+    with pytest.raises(Cut):
+        fit(config, tmp_path / "cut", verbose=0)
+    monkeypatch.undo()
+    fit(config, tmp_path / "cut", resume=True, verbose=0)
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
 def test_a_finished_run_resumes_to_itself(uninterrupted: Path) -> None:
     before = (uninterrupted / "checkpoint.npz").read_bytes()
     fit(RICH, uninterrupted, resume=True, verbose=0)
@@ -238,6 +263,7 @@ def test_an_elbo_that_is_not_a_number_ends_the_run(tmp_path: Path, monkeypatch: 
         {"objective": "ae"},
         {"objective": "beta", "beta": 4.0},
         {"objective": "iwae", "samples": 3},
+        {"finish": 1, "samples": 3},
         {"binarize": "dynamic"},
         {"free_bits": 0.1},
         {"jit": True},
