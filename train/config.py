@@ -114,7 +114,9 @@ class Config:
     clip: float = _option(0.0, "Largest global norm of a gradient; 0: no limit.")
     ema: float = _option(0.999, "Decay of the weights' moving average, which is what is evaluated and kept; 0: none.")
     shift: int = _option(0, "Move training images by up to this many pixels, except in the last tenth of the epochs.")
-    patience: int = _option(0, "Stop after this many epochs without a better validation ELBO (iwae, finish: bound); 0: never.")
+    patience: int = _option(
+        0, "Stop after this many epochs without a better validation ELBO (iwae, finish: bound); 0: never."
+    )
     jit: bool = _option(False, "Compile the step with XLA.")
     seed: int = _option(0, "Seed of weights, batches, shifts and noise.")
 

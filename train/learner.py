@@ -186,7 +186,7 @@ class Learner(keras.Model):
     def validate(
         self, events: npt.NDArray[np.float32], labels: npt.NDArray[np.float32] | None = None
     ) -> dict[str, float]:
-        """Mean ELBO and its two terms over `events` (n, *event_shape), and the importance-weighted bound where training raises it.
+        """Mean ELBO and its two terms over `events` (n, *event_shape), and L_K where training raises it.
 
         In nats per event; `labels` are one-hot, (n, labels). The same noise each time.
         """
