@@ -157,7 +157,7 @@ class Config:
         self._expect(
             self.raises_bound or self.samples == 5, "samples", "5 unless the objective is iwae or finish is set"
         )
-        self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "200 unless the schedule is cosine")
+        self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "left out unless the schedule is cosine")
         self.treatment  # noqa: B018 - raises where one of its options makes no sense
         drawn = self.binarize == "static" or self.likelihood in {"auto", "bernoulli"}
         self._expect(drawn, "binarize", "static unless the likelihood is bernoulli")

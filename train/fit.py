@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from vae_edge.runtime.errors import RunError
+from vae_edge.runtime.errors import DataError, RunError
 from vae_edge.train import auto, choice, data, events, kept, replicas
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed
@@ -61,6 +61,8 @@ def fit(
     run, say = Run(Path(out)), (say or _say) if writes else _be_silent
     if run.exists and not resume and writes:
         raise RunError(f"{run.path}: holds a run already; go on with --resume, or name another folder")
+    if not resume and writes:
+        run.expect_free()
     with ExitStack() as stack:
         if resume:
             record = run.record()  # before a folder is made where none lies
@@ -71,6 +73,8 @@ def fit(
         else:
             config = config.absolute()
         data_dir = data_dir or (record.data_dir if resume else "") or None
+        if resume and record.config.is_path and not Path(record.config.data).exists():
+            raise DataError(f"{record.config.data}: the run's data lies there no more; name its place by --data")
         splits = data.read_for(record.config if resume else config, data_dir, say)
         training, validation = splits.split("train"), splits.split("validation")
         if resume:
@@ -78,7 +82,10 @@ def fit(
         else:
             splits.check_validation()
             if given is not None:
-                config = auto.choose(config, training, given, say)
+                config = auto.choose(config, training, given, say)  # which says how many
+            elif config.is_path:
+                what = "rows" if training.is_table else "images"
+                say(f"{training.name}: {len(training):,} {what} to learn from, {len(validation):,} to validate")
             config = choice.resolve(config, training, say)
             record = _record(config, training, command)
         if data_dir is not None:
@@ -166,10 +173,10 @@ def _expect_epochs_left(run: Run, config: Config) -> None:
     note = checkpoint[1]
     done = len(note["rows"])
     if config.epochs < done:
-        raise RunError(f"{run.path}: has done {done} epochs already; resume with --epochs {done} or more")
+        raise RunError(f"{run.path}: epoch {done} is done already; resume with --epochs {done} or more")
     if 0 < config.patience <= done - note["best_epoch"]:
         raise RunError(
-            f"{run.path}: ended after {config.patience} epochs without a better bound; give --patience 0, or a "
+            f"{run.path}: ended after --patience {config.patience} without a better bound; give --patience 0, or a "
             "larger one, beside --epochs"
         )
 

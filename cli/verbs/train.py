@@ -97,6 +97,7 @@ def train_with(
 
     \b
     Examples:
+      vae-edge train --data digits --epochs 20 --out runs/small
       vae-edge train
       vae-edge train --preset mnist-tiny --seed 1
       vae-edge train --latent 16 --epochs 40 --out runs/sixteen

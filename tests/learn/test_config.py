@@ -39,7 +39,7 @@ def test_a_configuration_survives_json() -> None:
         ({"resize": "0"}, "resize should be N pixels or HxW"),
         ({"ground": "pink"}, "ground should be white, black or #RRGGBB"),
         ({"validation": "first"}, "validation should be one of auto, shuffled, last"),
-        ({"schedule": "constant", "ramp": 0}, "ramp should be 200 unless the schedule is cosine, it is 0"),
+        ({"schedule": "constant", "ramp": 0}, "ramp should be left out unless the schedule is cosine, it is 0"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_was_expected(options: dict[str, object], message: str) -> None:
