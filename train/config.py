@@ -104,6 +104,11 @@ class Config:
     components: int = _option(50, "Components of the mixture prior, each with a covariance of its own.")
     flow_blocks: int = _option(8, "Affine couplings of the flow prior.")
     flow_width: int = _option(64, "Units of a hidden layer of a coupling's network, which has two.")
+    freeze: bool = _option(
+        False,
+        "Keep encoder and decoder as --start has them, and learn the flow prior alone, on their codes: quick, and "
+        "better than a mixture.",
+    )
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
     free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")
     epochs: int = _option(20, "Passes over the training data.")
@@ -141,6 +146,7 @@ class Config:
         self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
         self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", f"0 with a {self.prior} prior")
         self._expect(self.prior != "flow" or self.latent > 1, "latent", "2 or more with a flow prior")
+        self._expect(not self.freeze or self.prior == "flow", "freeze", "left out without --prior flow")
         self._expect(
             self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
         )

@@ -43,17 +43,25 @@ class Learner(keras.Model):
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.averages = [
             keras.Variable(v.numpy(), trainable=False, aggregation="only_first_replica", name=f"average_{i}")
-            for i, v in enumerate(model.trainable_variables if self.config.ema else [])
+            for i, v in enumerate(self.learned if self.config.ema else [])
         ]
         self.built = True
         self.replicas = replicas.count()
         # Keras clips a replica's own gradients, before it adds them up: of several, `train_step` clips the sum.
         clip = self.config.clip if self.replicas == 1 else 0.0
         self.compile(optimizer=_optimizer(self.config, feed.steps, clip), jit_compile=self.config.jit)
-        self.optimizer.build(self.model.trainable_variables)
+        self.optimizer.build(self.learned)
         # Several steps a call, since each call from Python costs time (benchmarks/quality/search.md).
         # Over several replicas TensorFlow 2.21 cannot place that loop ("You must feed a value for placeholder tensor").
         self.steps_per_execution = 1 if self.replicas > 1 else _steps_per_execution(feed.steps)
+
+    @property
+    def learned(self) -> list[keras.Variable]:
+        """The weights that a step changes: all, or those of the flow alone beside frozen networks."""
+        if self.config.freeze:
+            assert self.model.flow is not None  # the configuration has been checked
+            return list(self.model.flow.trainable_variables)
+        return list(self.model.trainable_variables)
 
     @property
     def judged_by(self) -> str:
@@ -86,7 +94,7 @@ class Learner(keras.Model):
             gradients, values = tf.cond(step >= self._finish_begins, raise_bound, raise_elbo)
         else:
             gradients, values = raise_elbo()
-        weights = self.model.trainable_variables
+        weights = self.learned
         self.optimizer.apply(self._clipped(gradients), weights)
         # average <- decay * average + (1 - decay) * weight, with a shorter memory at the start
         decay = tf.minimum(config.ema, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
@@ -113,7 +121,7 @@ class Learner(keras.Model):
             loss /= self.replicas  # their gradients are summed
         # L_1 is the ELBO
         values = self._values(both, both.reconstruction - both.kl) if config.raises_bound else self._values(both)
-        return tape.gradient(loss, self.model.trainable_variables), values
+        return tape.gradient(loss, self.learned), values
 
     def _bound_gradients(
         self, x: tf.Tensor, label: tf.Tensor | None, noise: tf.Tensor, warm: tf.Tensor | float
@@ -122,7 +130,7 @@ class Learner(keras.Model):
         with tf.GradientTape() as tape:
             bound, both = importance_weighted(self.model, x, noise, self.config.samples, warm, label)
             loss = -tf.reduce_mean(bound) / self.replicas
-        return tape.gradient(loss, self.model.trainable_variables), self._values(both, bound)
+        return tape.gradient(loss, self.learned), self._values(both, bound)
 
     @property
     def _finish_begins(self) -> int:
@@ -140,13 +148,13 @@ class Learner(keras.Model):
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """A block in which the model has the moving averages of its weights, if there are any."""
-        kept = [weight.numpy() for weight in self.model.trainable_variables]
-        for weight, average in zip(self.model.trainable_variables, self.averages, strict=False):
+        kept = [weight.numpy() for weight in self.learned]
+        for weight, average in zip(self.learned, self.averages, strict=False):
             weight.assign(average.numpy())
         try:
             yield
         finally:
-            for weight, value in zip(self.model.trainable_variables, kept, strict=True):
+            for weight, value in zip(self.learned, kept, strict=True):
                 weight.assign(value)
 
     def fit_prior(self) -> None:
