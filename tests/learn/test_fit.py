@@ -154,6 +154,35 @@ def test_a_run_starts_from_anothers_best_weights_and_goes_on_so(
     assert_same(fit(config, tmp_path / "whole", start=uninterrupted, verbose=0), begun.path)
 
 
+def test_a_flow_is_learned_beside_frozen_networks(run: Path, small: Config, tmp_path: Path) -> None:
+    before, *_ = load(run)
+    config = dataclasses.replace(
+        small, prior="flow", flow_blocks=2, flow_width=8, freeze=True, warmup=0.0, epochs=3, learning_rate=1e-2
+    )
+    after, _, figures = load(fit(config, tmp_path / "frozen", start=run, verbose=0))
+    for part in ("encoder", "decoder"):
+        pairs = zip(getattr(before, part).variables, getattr(after, part).variables, strict=True)
+        assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in pairs)
+    rows = history(tmp_path / "frozen")
+    assert float(rows[2]["val_kl"]) < float(rows[0]["val_kl"])
+    assert figures["val_reconstruction"] == pytest.approx(float(rows[0]["val_reconstruction"]), abs=1e-3)
+    cut, whole = tmp_path / "cut", tmp_path / "frozen"
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, 1, "on_train_batch_end")
+        with pytest.raises(Cut):
+            fit(config, cut, start=run, verbose=0)
+    fit(config, cut, resume=True, verbose=0)
+    assert_same(whole, cut)
+
+
+def test_frozen_networks_are_those_of_another_run(small: Config, tmp_path: Path) -> None:
+    config = dataclasses.replace(small, prior="flow", freeze=True)
+    with pytest.raises(
+        RunError, match="freeze keeps the networks of a run that was trained before: name it by --start"
+    ):
+        fit(config, tmp_path / "run", verbose=0)
+
+
 def test_the_command_of_a_tuned_run_can_be_run(run: Path, small: Config, tmp_path: Path) -> None:
     begin = Run(run).record().command
     tune, last = (f"vae-edge train --data digits --seed {seed}" for seed in (1, 2))
