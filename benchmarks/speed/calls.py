@@ -1,6 +1,6 @@
 """What a call costs beside what it is made of: python benchmarks/speed/calls.py [--bundle mnist] [--rounds 15].
 
-`--beside BUNDLE ...` adds what 64 events of other bundles cost beside the same of the first, as of one with labels.
+`--beside BUNDLE ...` adds what 1 and 64 events of other bundles cost beside the same of the first.
 
 Each row has two sides in the same process, which take turns: a call of ours, and its parts written by hand, such as a
 bare ONNX Runtime session and the head. A session of one event has one thread, which is the fastest. What one side
@@ -154,16 +154,16 @@ class Sides:
         return found
 
     def _beside(self) -> list[Row]:
-        """64 events of other bundles, a label each where they have labels, beside 64 of ours."""
+        """Events of other bundles, a label each where they have labels, beside as many of ours."""
         found = []
         for name, other in self.others.items():
-            label = [other.labels[k % len(other.labels)] for k in range(64)] if other.labels else None
-            for each in HEADS:
+            for n, each in [(1, "mean"), *((64, head) for head in HEADS)]:
+                label = [other.labels[k % len(other.labels)] for k in range(n)] if other.labels else None
                 found.append(
                     Row(
-                        f"`generate(64)`, {each}, `{name}` / the same of `{self.vae.manifest.name}`",
-                        lambda v=other, h=each, y=label: v.generate(64, head=h, label=y),  # type: ignore[misc]
-                        lambda h=each: self.vae.generate(64, head=h),  # type: ignore[misc]
+                        f"`generate({n})`, {each}, `{name}` / the same of `{self.vae.manifest.name}`",
+                        lambda v=other, n=n, h=each, y=label: v.generate(n, head=h, label=y),  # type: ignore[misc]
+                        lambda n=n, h=each: self.vae.generate(n, head=h),  # type: ignore[misc]
                         None,
                     )
                 )
@@ -173,7 +173,9 @@ class Sides:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bundle", default="mnist", help="a bundle of Bernoulli pixels (%(default)s)")
-    parser.add_argument("--beside", nargs="*", default=(), help="bundles whose 64 events are timed beside the same")
+    parser.add_argument(
+        "--beside", nargs="*", default=(), help="bundles whose events are timed beside the same of the first"
+    )
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
