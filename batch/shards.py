@@ -152,8 +152,8 @@ class Shards:
         for name, (wanted, found) in _compared(job, {key: before.get(key) for key in job}).items():
             if wanted != found:
                 raise OutputError(
-                    f"{self.folder}: holds shards of another {name} ({found!r:.80}, asked for: {wanted!r:.80}); resume "
-                    "with the same options, or name another folder"
+                    f"{self.folder}: holds shards of another job ({name} {found!r:.80}, asked for: {wanted!r:.80}); "
+                    "resume with the same options, or name another folder"
                 )
 
     def _planned(self) -> Iterator[Shard]:

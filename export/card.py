@@ -125,7 +125,7 @@ Exported by {manifest.producer}, with {versions}.
 How the model was trained is not recorded here.
 """
     training = manifest.training
-    bound = "importance-weighted bound" if training.objective == "iwae" else "ELBO"
+    bound = "importance-weighted bound" if training.objective == "iwae" or options.get("finish") else "ELBO"
     what = "images" if isinstance(manifest.event, Image) else "rows"
     listed = "\n".join(f"- {name}: {value}" for name, value in options.items() if value != "")
     return f"""## Data

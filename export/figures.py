@@ -35,7 +35,7 @@ def section(said: Manifest) -> str:
         *rows,
         "",
     ]
-    parity = [f"| {name} | {value:.1e} |" for name, value in said.parity.items()]
+    parity = [f"| {name} | {f'{value:.1e}' if value else '0'} |" for name, value in said.parity.items()]
     return "\n".join(
         [
             _HEADING,

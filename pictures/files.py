@@ -135,7 +135,10 @@ def read_idx(data: bytes, name: object) -> Pixels:
     Raises DataError where the header or the length does not fit.
     """
     if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 4:
-        raise DataError(f"{name}: not an IDX file of unsigned bytes (it begins with {data[:4].hex(' ') or 'nothing'})")
+        raise DataError(
+            f"{name}: not an IDX file of unsigned bytes (it begins with {data[:4].hex(' ') or 'nothing'}); "
+            f"what is read: IDX, .npy, .npz, and pictures ({', '.join(PICTURES)})"
+        )
     header = 4 + 4 * data[3]
     if len(data) < header:
         raise DataError(f"{name}: its IDX header is cut short, {len(data)} bytes of {header}")
@@ -210,14 +213,22 @@ def read_array(path: File) -> npt.NDArray[Any]:
 
 def picture_paths(folder: Path) -> list[Path]:
     """The pictures in a folder and its subfolders, in the order in which they are read; raises DataError for none."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    paths = sorted(path for path in _files(folder) if path.suffix.lower() in PICTURES)
     if not paths:
         raise DataError(f"{folder}: no pictures in it ({', '.join(PICTURES)})")
     return paths
 
 
+def _files(folder: Path) -> list[Path]:
+    """All in a folder and its subfolders that is no folder, and not hidden."""
+    return [path for path in folder.rglob("*") if not path.name.startswith(".") and not path.is_dir()]
+
+
 def _read_folder(folder: Path, treatment: Treatment, notices: Notices) -> Pixels:
     paths = picture_paths(folder)
+    kinds = {path.suffix.lower() or path.name for path in _files(folder)}
+    if others := sorted(kinds.difference(PICTURES)):
+        notices.add(f"{folder}: files of other kinds are left out ({', '.join(others[:5])})")
     pictures = [read_picture(path, treatment, notices) for path in paths]
     for path, picture in zip(paths, pictures, strict=True):
         if picture.shape != pictures[0].shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,11 @@ from vae_edge.pictures.treatment import Size, Treatment
 from vae_edge.runtime.errors import DataError, InputError
 
 __all__ = ["read"]
+
+_OPTIONS = ("resize", "crop", "grey", "invert", "ground", "white")  # of the command line
+_SWITCHES = ("grey", "invert")  # that take no value
+_KEYWORDS = {"resize": "size"}  # of `read`, where they differ
+_VALUE = r"fit|N|\d+x\d+|\d+|white\|black\|#RRGGBB"
 
 
 def read(
@@ -43,7 +49,31 @@ def read(
     What was noticed (transparent parts, further frames, stretched pictures) goes to `say`, a line each, or is warned
     of. Raises DataError where something cannot be read or the images differ in shape, InputError for a wrong option.
     """
-    treatment = Treatment.parse(size, crop, grey, invert, ground, white)
+    try:
+        return _read_all(paths, Treatment.parse(size, crop, grey, invert, ground, white), say or _warn)
+    except DataError as error:
+        raise DataError(as_keywords(str(error))) from error
+
+
+def as_keywords(line: str) -> str:
+    """A message that names options of the command line, in Python's words: `--resize 28` -> `size=28`."""
+
+    def spelled(option: re.Match[str]) -> str:
+        name, value = _KEYWORDS.get(option[1], option[1]), option[2]
+        if value is None:
+            return f"{name}=True" if name in _SWITCHES else name
+        return f"{name}={value}" if value.isdigit() or value == "N" else f"{name}={value!r}"
+
+    return re.sub(rf"--({'|'.join(_OPTIONS)})(?: ({_VALUE}))?", spelled, line)
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=6)
+
+
+def _read_all(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], treatment: Treatment, say: Say
+) -> npt.NDArray[np.uint8]:
     several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     if not several:
         raise InputError("paths should name at least one file or folder, there is none")
@@ -53,7 +83,7 @@ def read(
         if part.shape[1:] != parts[0].shape[1:]:
             shape, first = part.shape[1:], parts[0].shape[1:]
             raise DataError(f"{path}: images of {shape}, but {several[0]} holds {first}: give `size`, `crop` or `grey`")
-    notices.tell(say or (lambda line: warnings.warn(line, stacklevel=4)), treatment)
+    notices.tell(lambda line: say(as_keywords(line)), treatment)
     return np.concatenate(parts)
 
 

@@ -161,7 +161,9 @@ def _images(images: npt.ArrayLike) -> Pixels:
     array = np.asarray(images)
     if array.ndim == 3:
         array = array[..., None]
-    if array.ndim != 4 or 0 in array.shape or array.dtype.kind not in "bfu":
+    if array.ndim == 4 and 0 in array.shape:
+        raise InputError(f"images should be at least one, of a pixel or more, they are {array.shape}")
+    if array.ndim != 4 or array.dtype.kind not in "bfu":
         raise InputError(f"images should be (n, H, W, C), uint8, bool or floats, they are {array.dtype} {array.shape}")
     if array.dtype.kind == "u" and array.dtype != np.uint8:
         raise InputError(f"images should be uint8, bool or floats in [0, 1], they are {array.dtype}")

@@ -91,7 +91,7 @@ class Treatment:
     def record(self) -> dict[str, str]:
         """`options` as a manifest holds them: name -> text, 'true' for what takes no value."""
         return {
-            name: "true" if value is True else f"{value:g}" if name == "white" else value
+            name: "true" if value is True else _number(value) if name == "white" else value
             for name, value in self.options.items()
         }
 
@@ -112,7 +112,7 @@ class Treatment:
         """`options` as they are typed: '--resize 64 --crop fit --grey'; '' for a plain reading."""
         words: list[str] = []
         for name, value in self.options.items():
-            words += [f"--{name}"] if value is True else [f"--{name}", f"{value:g}" if name == "white" else value]
+            words += [f"--{name}"] if value is True else [f"--{name}", _number(value) if name == "white" else value]
         return shlex.join(words)
 
     @property
@@ -197,6 +197,11 @@ def _size(name: str, value: Size, other: str = "") -> tuple[int, int] | None:
 
 def _text(size: tuple[int, int]) -> str:
     return str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
+
+
+def _number(value: float) -> str:
+    """The number that `float` reads back, 4095 for 4095.0."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def _scaled(image: Pixels, size: tuple[int, int]) -> Pixels:

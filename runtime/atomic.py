@@ -20,7 +20,7 @@ from vae_edge.runtime.errors import OutputError, VaeEdgeError
 
 __all__ = ["filling", "into", "replacing", "sync", "write_bytes"]
 
-_AS_IT_WAS = "what was there is as it was"
+_AS_IT_WAS = "what was there of that name is as it was"
 _TOKEN = "[0-9a-f]{8}"
 
 

@@ -91,7 +91,8 @@ def _pixels(array: Array, event: Image) -> Float32:
         pixels: Float32 = table.astype(np.float32)[array]
         return pixels
     if threshold is not None and array.dtype != np.bool_:
-        array = array > threshold
+        black_or_white = np.empty(array.shape, np.float32)
+        return np.greater(array, threshold, out=black_or_white, casting="unsafe")
     return array.astype(np.float32, order="C", copy=False)
 
 

@@ -88,7 +88,14 @@ class Config:
         "reparameterised gradients; ae: a deterministic autoencoder, which has no prior.",
     )
     beta: float = _option(1.0, "Weight of the KL term, with --objective beta.")
-    samples: int = _option(5, "Draws of z an image, with --objective iwae: each costs a run of the decoder.")
+    finish: int = _option(
+        0,
+        "The last so many epochs raise the importance-weighted bound of --samples draws in place of the elbo: closer "
+        "to log p(x), for the price of those draws.",
+    )
+    samples: int = _option(
+        5, "Draws of z an image, with --objective iwae or --finish: each costs a run of the decoder."
+    )
     prior: Literal["normal", "mixture", "flow"] = _option(
         "normal",
         "p(z): the standard normal; a mixture of normals, fitted to the codes after each epoch; or a normalizing flow, "
@@ -97,6 +104,11 @@ class Config:
     components: int = _option(50, "Components of the mixture prior, each with a covariance of its own.")
     flow_blocks: int = _option(8, "Affine couplings of the flow prior.")
     flow_width: int = _option(64, "Units of a hidden layer of a coupling's network, which has two.")
+    freeze: bool = _option(
+        False,
+        "Keep encoder and decoder as --start has them, and learn the flow prior alone, on their codes: quick, and "
+        "better than a mixture.",
+    )
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
     free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")
     epochs: int = _option(20, "Passes over the training data.")
@@ -107,7 +119,9 @@ class Config:
     clip: float = _option(0.0, "Largest global norm of a gradient; 0: no limit.")
     ema: float = _option(0.999, "Decay of the weights' moving average, which is what is evaluated and kept; 0: none.")
     shift: int = _option(0, "Move training images by up to this many pixels, except in the last tenth of the epochs.")
-    patience: int = _option(0, "Stop after this many epochs without a better validation ELBO (iwae: bound); 0: never.")
+    patience: int = _option(
+        0, "Stop after this many epochs without a better validation ELBO (iwae, finish: bound); 0: never."
+    )
     jit: bool = _option(False, "Compile the step with XLA.")
     seed: int = _option(0, "Seed of weights, batches, shifts and noise.")
 
@@ -122,7 +136,7 @@ class Config:
         for name in ("latent", "width", "samples", "components", "flow_blocks", "flow_width", "epochs", "batch"):
             self._expect(getattr(self, name) >= 1, name, "1 or more")
         none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "warmup", "free_bits", "ramp", "clip")
-        for name in (*none_below_zero, "weights_beta", "shift", "patience", "seed"):
+        for name in (*none_below_zero, "weights_beta", "shift", "patience", "seed", "finish"):
             self._expect(getattr(self, name) >= 0, name, "0 or more")
         self._expect(self.latent <= 4096, "latent", "4096 or less")
         self._expect(self.seed < 2**31, "seed", "below 2**31")
@@ -132,20 +146,32 @@ class Config:
         self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
         self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", f"0 with a {self.prior} prior")
         self._expect(self.prior != "flow" or self.latent > 1, "latent", "2 or more with a flow prior")
+        self._expect(not self.freeze or self.prior == "flow", "freeze", "left out without --prior flow")
         self._expect(
             self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
         )
-        certain = self.weights == "point" or self.objective != "iwae"
-        self._expect(certain, "weights", "point with objective iwae, whose draws of one event share their weights")
+        certain = self.weights == "point" or not self.raises_bound
+        self._expect(
+            certain, "weights", "point with objective iwae or finish, whose draws of one event share their weights"
+        )
+        self._expect(self.finish == 0 or self.objective == "elbo", "finish", "0 unless the objective is elbo")
+        self._expect(self.finish < self.epochs, "finish", f"below epochs, {self.epochs}; for all, --objective iwae")
         self._expect(self.weights_beta == 1 or self.weights == "uncertain", "weights_beta", "1 with weights of points")
         self._expect(self.warmup > 0 or self.free_bits == 0, "free_bits", "0 without a warmup")
         # An option without effect must have its default, except components, flow_blocks and flow_width: a preset's stay
         # beside another --prior.
-        self._expect(self.objective == "iwae" or self.samples == 5, "samples", "5 unless the objective is iwae")
-        self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "200 unless the schedule is cosine")
+        self._expect(
+            self.raises_bound or self.samples == 5, "samples", "5 unless the objective is iwae or finish is set"
+        )
+        self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "left out unless the schedule is cosine")
         self.treatment  # noqa: B018 - raises where one of its options makes no sense
         drawn = self.binarize == "static" or self.likelihood in {"auto", "bernoulli"}
         self._expect(drawn, "binarize", "static unless the likelihood is bernoulli")
+
+    @property
+    def raises_bound(self) -> bool:
+        """Whether the importance-weighted bound is raised, in all epochs or in the last, and judges the weights."""
+        return self.objective == "iwae" or self.finish > 0
 
     @property
     def treatment(self) -> Treatment:

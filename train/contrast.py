@@ -20,7 +20,8 @@ def remarks(images: npt.NDArray[np.uint8], name: str, treatment: Treatment) -> l
     lines = []
     low, high = int(images.min()), int(images.max())
     if low == high:
-        return [f"{name}: all pixels are {low}, there is nothing to learn: look at what is read"]
+        ground = f"; transparent parts lie on {treatment.ground}: --ground chooses it" if low in (0, 255) else ""
+        return [f"{name}: all pixels are {low}, there is nothing to learn: look at what is read{ground}"]
     if high < DIM:
         lines.append(f"{name} is nearly black, its brightest pixel {high} of 255: --white {high} makes that white")
     height, width = images.shape[1:3]

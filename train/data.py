@@ -91,7 +91,8 @@ class Splits:
         shuffle = found.has_test and not self._is_mnist and self.validation != "last"
         events, labels = _select(found.parts, split, shuffle)
         if not len(events):
-            raise DataError(f"{found.name}: too few {'rows' if events.ndim == 2 else 'images'} for a {split} split")
+            what, count = "rows" if events.ndim == 2 else "images", sum(len(part) for part, _ in found.parts)
+            raise DataError(f"{found.name}: too few {what} for a {split} split, {count}: give a few hundred at least")
         names = found.label_names if labels is not None else ()
         published = "" if self.changes_pixels else found.published
         return Dataset(found.name, np.ascontiguousarray(events), labels, found.sha256, names, found.columns, published)

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from vae_edge.runtime.errors import RunError
+from vae_edge.runtime.errors import DataError, RunError
 from vae_edge.train import auto, choice, data, events, kept, replicas
 from vae_edge.train.config import Config
 from vae_edge.train.feed import Feed
@@ -45,22 +45,27 @@ def fit(
     After each epoch the run on disk is complete: the process may die at any moment, and `resume` goes on with the same
     weights, batches and noise as if it had not (bit for bit on one CPU). A resumed run may have other `epochs`; its
     step size then falls as if it had been started with them. `patience` and the place of the data may change too,
-    nothing else. The weights start as the best ones of the run `start`, which must have the same network and prior;
-    without it they are random. `strategy` 'mirrored' shares a batch among all GPUs (or logical CPUs), 'multi-worker'
-    among the workers of TF_CONFIG, which all call this with the same arguments and see the same folder; the first of
-    them writes. The weights are those of one process, to 1e-5, except with free bits, which look at each share by
-    itself. `verbose` 0 is silent, 1 prints a line an epoch and a progress bar, 2 the line alone. What the configuration
-    leaves to the data is chosen, recorded, and passed to `say` as a line (by default to stderr). `command` is the
-    command line to record, and `data_dir` the folder with the files of a published set. With `given`, the names of the
-    options that the user has given, the data choose the others (`auto.choose`). The folder is locked meanwhile. Raises
-    DataError. Raises RunError where `out` holds a run already, or none to resume, where the resumed run had another
-    configuration or other data, where another training writes there, where a worker was lost, or where the bound is not
-    a number; InputError for a strategy that this process or the batch does not fit.
+    nothing else. The weights start as the best ones of the run `start`, which must have the same network; a prior of
+    another kind than that run's begins anew. Without `start` they are random. `strategy` 'mirrored' shares a batch
+    among all GPUs (or logical CPUs), 'multi-worker' among the workers of TF_CONFIG, which all call this with the same
+    arguments and see the same folder; the first of them writes. The weights are those of one process, to 1e-5, except
+    with free bits, which look at each share by itself. `verbose` 0 is silent, 1 prints a line an epoch and a progress
+    bar, 2 the line alone. What the configuration leaves to the data is chosen, recorded, and passed to `say` as a line
+    (by default to stderr). `command` is the command line to record, and `data_dir` the folder with the files of a
+    published set. With `given`, the names of the options that the user has given, the data choose the others
+    (`auto.choose`). The folder is locked meanwhile. Raises DataError. Raises RunError where `out` holds a run already,
+    or none to resume, where the resumed run had another configuration or other data, where another training writes
+    there, where a worker was lost, or where the bound is not a number; InputError for a strategy that this process or
+    the batch does not fit.
     """
     writes = replicas.is_chief(strategy)
     run, say = Run(Path(out)), (say or _say) if writes else _be_silent
     if run.exists and not resume and writes:
         raise RunError(f"{run.path}: holds a run already; go on with --resume, or name another folder")
+    if not resume and config.freeze and start is None:
+        raise RunError("freeze keeps the networks of a run that was trained before: name it by --start")
+    if not resume and writes:
+        run.expect_free()
     with ExitStack() as stack:
         if resume:
             record = run.record()  # before a folder is made where none lies
@@ -71,6 +76,8 @@ def fit(
         else:
             config = config.absolute()
         data_dir = data_dir or (record.data_dir if resume else "") or None
+        if resume and record.config.is_path and not Path(record.config.data).exists():
+            raise DataError(f"{record.config.data}: the run's data lies there no more; name its place by --data")
         splits = data.read_for(record.config if resume else config, data_dir, say)
         training, validation = splits.split("train"), splits.split("validation")
         if resume:
@@ -78,7 +85,10 @@ def fit(
         else:
             splits.check_validation()
             if given is not None:
-                config = auto.choose(config, training, given, say)
+                config = auto.choose(config, training, given, say)  # which says how many
+            elif config.is_path:
+                what = "rows" if training.is_table else "images"
+                say(f"{training.name}: {len(training):,} {what} to learn from, {len(validation):,} to validate")
             config = choice.resolve(config, training, say)
             record = _record(config, training, command)
         if data_dir is not None:
@@ -150,7 +160,11 @@ def _take_weights(model: VariationalAutoencoder, labels: tuple[str, ...], start:
     if record.labels != labels:
         ours, theirs = (", ".join(names) or "none" for names in (labels, record.labels))
         raise RunError(f"{start}: has the labels {theirs}, this one has {ours}; start from a run of the same")
-    restore(model.variables, best[0], start / "best.npz")
+    networks = [*model.encoder.variables, *model.decoder.variables]
+    if record.config.prior == model.config.prior:
+        restore(model.variables, best[0], start / "best.npz")
+    else:  # its variables come first
+        restore(networks, best[0][: len(networks)], start / "best.npz")
     return record.command
 
 
@@ -166,10 +180,10 @@ def _expect_epochs_left(run: Run, config: Config) -> None:
     note = checkpoint[1]
     done = len(note["rows"])
     if config.epochs < done:
-        raise RunError(f"{run.path}: has done {done} epochs already; resume with --epochs {done} or more")
+        raise RunError(f"{run.path}: epoch {done} is done already; resume with --epochs {done} or more")
     if 0 < config.patience <= done - note["best_epoch"]:
         raise RunError(
-            f"{run.path}: ended after {config.patience} epochs without a better bound; give --patience 0, or a "
+            f"{run.path}: ended after --patience {config.patience} without a better bound; give --patience 0, or a "
             "larger one, beside --epochs"
         )
 

@@ -38,27 +38,35 @@ class Learner(keras.Model):
         self.feed = feed
         self.config: Config = model.config
         self.is_uncertain = self.config.weights == "uncertain"
-        names = ("elbo", "reconstruction", "kl", *(("bound",) if self.config.objective == "iwae" else ()),
+        names = ("elbo", "reconstruction", "kl", *(("bound",) if self.config.raises_bound else ()),
                  *(("weights_kl",) if self.is_uncertain else ()))  # fmt: skip
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.averages = [
             keras.Variable(v.numpy(), trainable=False, aggregation="only_first_replica", name=f"average_{i}")
-            for i, v in enumerate(model.trainable_variables if self.config.ema else [])
+            for i, v in enumerate(self.learned if self.config.ema else [])
         ]
         self.built = True
         self.replicas = replicas.count()
         # Keras clips a replica's own gradients, before it adds them up: of several, `train_step` clips the sum.
         clip = self.config.clip if self.replicas == 1 else 0.0
         self.compile(optimizer=_optimizer(self.config, feed.steps, clip), jit_compile=self.config.jit)
-        self.optimizer.build(self.model.trainable_variables)
+        self.optimizer.build(self.learned)
         # Several steps a call, since each call from Python costs time (benchmarks/quality/search.md).
         # Over several replicas TensorFlow 2.21 cannot place that loop ("You must feed a value for placeholder tensor").
         self.steps_per_execution = 1 if self.replicas > 1 else _steps_per_execution(feed.steps)
 
     @property
+    def learned(self) -> list[keras.Variable]:
+        """The weights that a step changes: all, or those of the flow alone beside frozen networks."""
+        if self.config.freeze:
+            assert self.model.flow is not None  # the configuration has been checked
+            return list(self.model.flow.trainable_variables)
+        return list(self.model.trainable_variables)
+
+    @property
     def judged_by(self) -> str:
         """The validation figure that says which weights are best: the bound that the objective raises."""
-        return "val_bound" if self.config.objective == "iwae" else "val_elbo"
+        return "val_bound" if self.config.raises_bound else "val_elbo"
 
     @property
     def state(self) -> list[keras.Variable]:
@@ -72,23 +80,22 @@ class Learner(keras.Model):
         warm = 1.0
         if config.warmup:
             warm = tf.minimum(1.0, tf.cast(step, tf.float32) / (config.warmup * self.feed.steps))
-        free_bits = config.free_bits * tf.cast(warm < 1.0, tf.float32) if config.free_bits else 0.0
         noise = seeds(config.seed, Stream.NOISE, step)
-        with tf.GradientTape() as tape:
-            if config.objective == "iwae":
-                bound, both = importance_weighted(self.model, x, noise, config.samples, warm, label)
-                loss = -tf.reduce_mean(bound)
-                values = self._values(both, bound)
-            else:
-                with self._drawn(Stream.WEIGHTS, step):
-                    both = terms(self.model, x, noise, free_bits, label)
-                loss = tf.reduce_mean(config.beta * warm * (both.kl + both.excess) - both.reconstruction)
-                if self.is_uncertain:  # the bound of the whole set has it once, a step a share
-                    loss += config.weights_beta * warm * self._weights_kl()
-                values = self._values(both)
-            loss /= self.replicas  # their gradients are summed
-        weights = self.model.trainable_variables
-        self.optimizer.apply(self._clipped(tape.gradient(loss, weights)), weights)
+
+        def raise_elbo() -> tuple[list[tf.Tensor], tuple[tf.Tensor, ...]]:
+            return self._elbo_gradients(x, label, noise, warm, step)
+
+        def raise_bound() -> tuple[list[tf.Tensor], tuple[tf.Tensor, ...]]:
+            return self._bound_gradients(x, label, noise, warm)
+
+        if config.objective == "iwae":
+            gradients, values = raise_bound()
+        elif config.finish:
+            gradients, values = tf.cond(step >= self._finish_begins, raise_bound, raise_elbo)
+        else:
+            gradients, values = raise_elbo()
+        weights = self.learned
+        self.optimizer.apply(self._clipped(gradients), weights)
         # average <- decay * average + (1 - decay) * weight, with a shorter memory at the start
         decay = tf.minimum(config.ema, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
         for average, weight in zip(self.averages, weights, strict=bool(self.averages)):
@@ -98,6 +105,37 @@ class Learner(keras.Model):
         results = {tracker.name: tracker.result() for tracker in self.trackers}
         # Keras averages what the replicas return, over several workers along axis 0, which a single number lacks.
         return {name: result[None] for name, result in results.items()} if replicas.are_workers() else results
+
+    def _elbo_gradients(
+        self, x: tf.Tensor, label: tf.Tensor | None, noise: tf.Tensor, warm: tf.Tensor | float, step: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tuple[tf.Tensor, ...]]:
+        """The gradients of weight * KL - reconstruction, and the step's values."""
+        config = self.config
+        free_bits = config.free_bits * tf.cast(warm < 1.0, tf.float32) if config.free_bits else 0.0
+        with tf.GradientTape() as tape:
+            with self._drawn(Stream.WEIGHTS, step):
+                both = terms(self.model, x, noise, free_bits, label)
+            loss = tf.reduce_mean(config.beta * warm * (both.kl + both.excess) - both.reconstruction)
+            if self.is_uncertain:  # the bound of the whole set has it once, a step a share
+                loss += config.weights_beta * warm * self._weights_kl()
+            loss /= self.replicas  # their gradients are summed
+        # L_1 is the ELBO
+        values = self._values(both, both.reconstruction - both.kl) if config.raises_bound else self._values(both)
+        return tape.gradient(loss, self.learned), values
+
+    def _bound_gradients(
+        self, x: tf.Tensor, label: tf.Tensor | None, noise: tf.Tensor, warm: tf.Tensor | float
+    ) -> tuple[list[tf.Tensor], tuple[tf.Tensor, ...]]:
+        """The gradients of -L_K, and the step's values."""
+        with tf.GradientTape() as tape:
+            bound, both = importance_weighted(self.model, x, noise, self.config.samples, warm, label)
+            loss = -tf.reduce_mean(bound) / self.replicas
+        return tape.gradient(loss, self.learned), self._values(both, bound)
+
+    @property
+    def _finish_begins(self) -> int:
+        """The first step that raises L_K in place of the ELBO."""
+        return (self.config.epochs - self.config.finish) * self.feed.steps
 
     def _clipped(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
         """A replica's gradients as the optimizer is to add them up: of several replicas, their clipped sum's share."""
@@ -110,13 +148,13 @@ class Learner(keras.Model):
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """A block in which the model has the moving averages of its weights, if there are any."""
-        kept = [weight.numpy() for weight in self.model.trainable_variables]
-        for weight, average in zip(self.model.trainable_variables, self.averages, strict=False):
+        kept = [weight.numpy() for weight in self.learned]
+        for weight, average in zip(self.learned, self.averages, strict=False):
             weight.assign(average.numpy())
         try:
             yield
         finally:
-            for weight, value in zip(self.model.trainable_variables, kept, strict=True):
+            for weight, value in zip(self.learned, kept, strict=True):
                 weight.assign(value)
 
     def fit_prior(self) -> None:
@@ -126,7 +164,10 @@ class Learner(keras.Model):
             return
         chosen = evenly(self.feed.size, CODES)
         starts = range(0, len(chosen), VALIDATION_BATCH)
-        z = np.concatenate([self._codes(tf.constant(chosen[at : at + VALIDATION_BATCH])).numpy() for at in starts])
+        step = int(self.optimizer.iterations.numpy())
+        weighted = self.config.objective == "iwae" or (self.config.finish > 0 and step > self._finish_begins)
+        batches = (tf.constant(chosen[at : at + VALIDATION_BATCH]) for at in starts)
+        z = np.concatenate([self._codes(indices, weighted).numpy() for indices in batches])
         given = self.feed.label(tf.constant(chosen))
         label = None if given is None else given.numpy()
         parts = prior.parts
@@ -137,15 +178,15 @@ class Learner(keras.Model):
         prior.assign(parts)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def _codes(self, indices: tf.Tensor) -> tf.Tensor:
+    def _codes(self, indices: tf.Tensor, weighted: bool) -> tf.Tensor:
         """A code for each of these training events, moved and drawn as at this step, (n, L).
 
-        A draw of q(z|x), and with the objective iwae one of several by their weights.
+        A draw of q(z|x), or where `weighted` one of several by their importance weights.
         """
         step = tf.convert_to_tensor(self.optimizer.iterations.value)
         x, label = self.feed.events(indices, step), self.feed.label(indices)
         noise = seeds(self.config.seed, Stream.CODES, step + tf.cast(indices[0], step.dtype))
-        if self.config.objective == "iwae":
+        if weighted:
             return resampled(self.model, x, noise, self.config.samples, label)
         q = self.model.encode(x, label).distribution
         return q.loc + q.scale * tf.random.stateless_normal(tf.shape(q.loc), noise)
@@ -153,7 +194,7 @@ class Learner(keras.Model):
     def validate(
         self, events: npt.NDArray[np.float32], labels: npt.NDArray[np.float32] | None = None
     ) -> dict[str, float]:
-        """Mean ELBO and its two terms over `events` (n, *event_shape), and the bound of the objective iwae.
+        """Mean ELBO and its two terms over `events` (n, *event_shape), and L_K where training raises it.
 
         In nats per event; `labels` are one-hot, (n, labels). The same noise each time.
         """
@@ -179,7 +220,7 @@ class Learner(keras.Model):
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _sums(self, x: tf.Tensor, number: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
         noise = seeds(self.config.seed, Stream.VALIDATE, number)
-        if self.config.objective == "iwae":
+        if self.config.raises_bound:
             bound, both = importance_weighted(self.model, x, noise, self.config.samples, label=label)
             values = self._values(both, bound)
         else:

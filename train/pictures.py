@@ -74,7 +74,7 @@ def draw(path: str | Path, data_dir: str | Path | None = None) -> list[Path]:
 def _curves(run: Run) -> Figure:
     table = np.genfromtxt(run.path / "history.csv", delimiter=",", names=True, ndmin=1)
     terms = [name for name in ("bound", "elbo", "reconstruction", "kl") if name in (table.dtype.names or ())]
-    figure = Figure(figsize=(3.4 * len(terms), 3.2))
+    figure = Figure(figsize=(3.4 * len(terms), 3.2), layout="constrained")
     for axes, term in zip(figure.subplots(1, len(terms)), terms, strict=True):
         mark = "." if len(table) == 1 else ""  # a line of one point is not seen
         axes.plot(table["epoch"], table[term], label="training", marker=mark)

@@ -27,9 +27,10 @@ PRESETS = {
         encoder_width=16,
         encoder_depth=2,
         components=50,
+        finish=30,
     ),
     "mnist": dataclasses.replace(
-        _MNIST, network="separable", width=64, encoder_network="conv", encoder_width=32, encoder_depth=2
+        _MNIST, network="separable", width=64, encoder_network="conv", encoder_width=32, encoder_depth=2, finish=30
     ),
     # p(z|y): with one prior for all labels, draws look like another label's.
     "mnist-labels": dataclasses.replace(

@@ -2,7 +2,7 @@
 
     run.json         the configuration, the command line, the commit, the data set's SHA-256, versions
     checkpoint.npz   everything that the next step depends on, after the last whole epoch
-    best.npz         the weights with the best validation ELBO, or with objective iwae the best bound
+    best.npz         the weights with the best validation ELBO, or with objective iwae or a finish the best bound
     kept.npz         some training and validation events: what export needs where the data has been moved
     history.csv      a row an epoch; tensorboard/ holds the same
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -36,6 +37,9 @@ Arrays = list[npt.NDArray[Any]]
 
 class Diverged(RunError):
     """The bound that a run is judged by has become NaN or infinite."""
+
+
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)  # of a writer that was killed
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,20 @@ class Run:
     def exists(self) -> bool:
         """Whether a run was begun here."""
         return (self.path / "run.json").is_file()
+
+    def expect_free(self) -> None:
+        """Raises RunError where the folder holds files that are not of a run: a run's would lie among them."""
+        try:
+            found = sorted(path.name for path in self.path.iterdir() if not _LEFTOVER.fullmatch(path.name))
+        except FileNotFoundError:
+            return
+        except NotADirectoryError as error:
+            raise RunError(f"{self.path}: is a file, not a folder; name another folder") from error
+        if found and not self.exists:
+            raise RunError(
+                f"{self.path}: holds files that are not of a run ({found[0]}{', ...' if found[1:] else ''}); "
+                "name a new folder by --out"
+            )
 
     def begin(self, record: Record) -> None:
         """Makes the folder and writes run.json."""

@@ -50,7 +50,7 @@ class Watch:
             return
         remedy = "--warmup 10 lets the KL term in later, --free-bits 0.1 (with --prior normal) keeps units in use"
         smaller = f", --latent {max(2, 2 * active)} does without the others" if active else ""
-        line = f"posterior collapse: after {done} epochs {active} of {size} units of z are active; {remedy}{smaller}"
+        line = f"posterior collapse: after epoch {done} {active} of {size} units of z are active; {remedy}{smaller}"
         self._once("collapse", line)
 
     def _overfitting(self, rows: Rows) -> None:

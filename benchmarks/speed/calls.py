@@ -1,5 +1,7 @@
 """What a call costs beside what it is made of: python benchmarks/speed/calls.py [--bundle mnist] [--rounds 15].
 
+`--beside BUNDLE ...` adds what 1 and 64 events of other bundles cost beside the same of the first.
+
 Each row has two sides in the same process, which take turns: a call of ours, and its parts written by hand, such as a
 bare ONNX Runtime session and the head. A session of one event has one thread, which is the fastest. What one side
 leaves in the caches falls on the other too. Prints markdown.
@@ -10,8 +12,9 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,8 +62,9 @@ def measured(row: Row, rounds: int) -> str:
 class Sides:
     """Our calls on a bundle of images, and the same work by hand."""
 
-    def __init__(self, bundle: str, threads: int | None) -> None:
+    def __init__(self, bundle: str, threads: int | None, beside: Sequence[str] = ()) -> None:
         self.vae = VAE.load(bundle, threads=threads, provider="cpu")
+        self.others = {Path(name).name: VAE.load(name, threads=threads, provider="cpu") for name in beside}
         self.prior = self.vae.prior
         self.decoder = self._session("decoder", self.vae.threads)
         self.spinning = self._session("decoder", self.vae.threads, spin=True)
@@ -77,7 +81,7 @@ class Sides:
 
     def rows(self) -> list[Row]:
         """Every row, in the order of the table."""
-        return [*self._one(), *self._noise(), *self._many(), *self._heads()]
+        return [*self._one(), *self._noise(), *self._many(), *self._heads(), *self._beside()]
 
     def _one(self) -> list[Row]:
         vae, prior, z = self.vae, self.prior, self.prior.sample(1, seed=0)
@@ -149,15 +153,34 @@ class Sides:
                 found.append(Row(f"head {each}, {name}, n = 64 / Bernoulli's", ours, theirs, None))
         return found
 
+    def _beside(self) -> list[Row]:
+        """Events of other bundles, a label each where they have labels, beside as many of ours."""
+        found = []
+        for name, other in self.others.items():
+            for n, each in [(1, "mean"), *((64, head) for head in HEADS)]:
+                label = [other.labels[k % len(other.labels)] for k in range(n)] if other.labels else None
+                found.append(
+                    Row(
+                        f"`generate({n})`, {each}, `{name}` / the same of `{self.vae.manifest.name}`",
+                        lambda v=other, n=n, h=each, y=label: v.generate(n, head=h, label=y),  # type: ignore[misc]
+                        lambda n=n, h=each: self.vae.generate(n, head=h),  # type: ignore[misc]
+                        None,
+                    )
+                )
+        return found
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bundle", default="mnist", help="a bundle of Bernoulli pixels (%(default)s)")
+    parser.add_argument(
+        "--beside", nargs="*", default=(), help="bundles whose events are timed beside the same of the first"
+    )
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     rest = idle(VAE.load(options.bundle, threads=options.threads, provider="cpu"))  # before any thread is busy
-    sides = Sides(options.bundle, options.threads)
+    sides = Sides(options.bundle, options.threads, options.beside)
     print(f"`{options.bundle}`, {sides.vae.threads} threads, medians of {options.rounds} rounds\n")
     print("| call / by hand | call | by hand | ratio | wanted | |\n|---|---|---|---|---|---|")
     for row in sides.rows():

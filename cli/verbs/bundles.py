@@ -208,10 +208,11 @@ def _training(manifest: Manifest) -> list[tuple[str, str]]:
         return [("training", "not by vae-edge: nothing is recorded of it")]
     binarised = "" if training.binarize == "none" else f", made black and white ({training.binarize})"
     events = "rows" if len(manifest.event_shape) == 1 else "images"
+    epochs = "epoch" if training.epochs == 1 else "epochs"
     return [
         (
             "trained on",
-            f"{training.dataset}, {training.images:,} {events}{binarised}, {training.epochs} epochs, "
+            f"{training.dataset}, {training.images:,} {events}{binarised}, {training.epochs} {epochs}, "
             f"seed {training.seed}",
         ),
         ("objective", training.objective),

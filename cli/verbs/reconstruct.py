@@ -166,7 +166,7 @@ def reconstruct(
         names=names, columns=columns, scale=scale, what="reconstruct", stems=found.stems(), sources=found.names,
     )  # fmt: skip
     count = counted(len(originals), shape)
-    console.say(f"wrote {destination.path}: {count} above their reconstructions (head {head}) on {vae.provider}")
+    console.say(f"wrote {destination.path}: {count} and their reconstructions (head {head}) on {vae.provider}")
     console.result(
         {
             "out": destination.path,

@@ -34,12 +34,12 @@ PANELS = {
              "validation", "binarize", "shift"),
     "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
               "weights", "weights_beta"),
-    "Prior": ("prior", "components", "flow_blocks", "flow_width"),
-    "Objective": ("objective", "beta", "samples", "warmup", "free_bits"),
+    "Prior": ("prior", "components", "flow_blocks", "flow_width", "freeze"),
+    "Objective": ("objective", "beta", "finish", "samples", "warmup", "free_bits"),
     "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
 }  # fmt: skip
 METAVARS = {"data": "SET|PATH", "label_column": "NAME", "resize": "N|HxW", "crop": "N|HxW|fit", "ground": "COLOUR"}
-PRIORS_OWN = {"components": "mixture", "flow_blocks": "flow", "flow_width": "flow"}
+PRIORS_OWN = {"components": "mixture", "flow_blocks": "flow", "flow_width": "flow", "freeze": "flow"}
 HEADING = {name: heading for heading, names in PANELS.items() for name in names}
 
 
@@ -97,6 +97,7 @@ def train_with(
 
     \b
     Examples:
+      vae-edge train --data digits --epochs 20 --out runs/small
       vae-edge train
       vae-edge train --preset mnist-tiny --seed 1
       vae-edge train --latent 16 --epochs 40 --out runs/sixteen
@@ -108,6 +109,7 @@ def train_with(
       vae-edge train --out runs/sixteen --resume
       vae-edge train --out runs/sixteen --resume --epochs 60
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
+      vae-edge train --preset mnist-tiny --start runs/mnist-tiny --prior flow --freeze --finish 0 --out runs/with-flow
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     out = out or Path("runs", (preset if preset in PRESETS else "") or Config(data=options["data"]).data_name or "run")

@@ -78,8 +78,9 @@ class Folder:
                 )
             if differences := [name for name in record if found.get(name) != record[name]]:
                 name = differences[0]
+                options = f"{name} {found.get(name)}, asked for: {record[name]}"
                 raise OutputError(
-                    f"{self.path}: holds pictures of another {name} ({found.get(name)}, asked for: {record[name]}); "
+                    f"{self.path}: holds pictures with other options ({options}); "
                     "resume with the same options, or name another folder"
                 )
         elif is_empty or found == record:
@@ -106,8 +107,9 @@ class Folder:
         from vae_edge.pictures.sheet import png, to_bytes
         from vae_edge.runtime import atomic
 
-        there = set(self._listed()) if self.resume else set()
-        done, stems = 0, iter(stems)
+        before = set(self._listed())
+        there = before if self.resume else set()
+        done, replaced, stems = 0, 0, iter(stems)
         try:
             with atomic.filling(self.path) as write:
                 for chunks in zip(*rows.values(), strict=True):
@@ -117,10 +119,12 @@ class Folder:
                             name = name_of_event + suffixes[row]
                             if name not in there:
                                 write(name, png(image))
+                                replaced += name in before
                         done += 1
         except OutputError as error:
             go_on = "; --resume makes the rest" if (self.path / RECORD).exists() else ""
-            raise OutputError(f"{error}; {done:,} of {n:,} events are written{go_on}") from error
+            lost = f", and {replaced:,} pictures of the same name are replaced" if replaced else ""
+            raise OutputError(f"{error}; {done:,} of {n:,} events are written{lost}{go_on}") from error
 
     def _listed(self) -> Iterator[str]:
         """The names of what lies in the folder."""

@@ -66,7 +66,10 @@ def locate(name: str | os.PathLike[str]) -> Path:
     except (TypeError, ValueError) as error:
         raise BundleNotFound(f"a bundle is a folder or a name, this is {name!r:.60}") from error
     if is_folder:
-        raise BundleNotFound(f"{folder} is no bundle: it has no {MANIFEST}; make one with vae-edge export")
+        inside = f"; the built-in one is {folder.name!r} alone" if folder.name in built_in() else ""
+        raise BundleNotFound(
+            f"the folder {str(name)!r} is no bundle: it has no {MANIFEST}; make one with vae-edge export{inside}"
+        )
     known = built_in()
     names = f"built in are: {', '.join(known)}" if known else "none is built in"
     raise BundleNotFound(f"there is no bundle {str(name)!r}: it is no folder, and {names}")

@@ -289,7 +289,7 @@ def owned(name: str, values: npt.ArrayLike, dtype: type[np.floating[Any]] = np.f
 def check_finite(name: str, array: Float32) -> None:
     """Raises InputError where an array holds a NaN or an infinity, without an array of its size."""
     if not is_finite(array):
-        raise InputError(f"{name} should be finite, there is a NaN or an infinity in it")
+        raise InputError(f"{name} should be finite, there is a NaN or an infinity in the array")
 
 
 def is_finite(array: Float32) -> bool:

@@ -109,7 +109,10 @@ class Categorical(Distribution):
         return out
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:
-        """log P(value) in nats; `value` is of pixels k / (levels - 1), within 1e-4. Raises InputError for others."""
+        """log P(value) in nats, float64 of shape (sample_shape +) batch_shape.
+
+        `value` is of pixels k / (levels - 1), within 1e-4. Raises InputError for others.
+        """
         return total(self.elementwise_log_prob(value), len(self.event_shape))
 
     def elementwise_log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102

@@ -126,7 +126,7 @@ class DiscretizedLogistic(Distribution):
             np.divide(found, self.levels - 1, out=pixels[rows], casting="same_kind")
 
     def variance(self) -> Float32:
-        """Var[x], of shape batch_shape + event_shape: a sum over all levels, about 60 ns a pixel and level."""
+        """Var[x], float32 of shape batch_shape + event_shape: a sum over all levels, about 60 ns a pixel and level."""
 
         def variance(loc: Float32, scale: Float32) -> Float64:
             centre = np.clip(loc.astype(np.float64), 0.0, 1.0)
@@ -141,7 +141,10 @@ class DiscretizedLogistic(Distribution):
         return self._pixels(variance).astype(np.float32)
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:
-        """log P(value) in nats; `value` is of pixels k / (levels - 1), within 1e-4. Raises InputError for others."""
+        """log P(value) in nats, float64 of shape (sample_shape +) batch_shape.
+
+        `value` is of pixels k / (levels - 1), within 1e-4. Raises InputError for others.
+        """
         return total(self.elementwise_log_prob(value), len(self.event_shape))
 
     def elementwise_log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
@@ -149,7 +152,7 @@ class DiscretizedLogistic(Distribution):
         return rounded_logistic.log_prob(k, self.loc, self.scale, self.levels)
 
     def entropy(self) -> Float64:
-        """-E[log P(x)] in nats, of shape batch_shape: a sum over all levels, about 60 ns a pixel and level."""
+        """-E[log P(x)] in nats, float64 of shape batch_shape: a sum over all levels, about 60 ns a pixel and level."""
 
         def entropy(loc: Float32, scale: Float32) -> Float64:
             terms = (np.exp(log_p) * log_p for _, log_p in rounded_logistic.masses(loc, scale, self.levels))

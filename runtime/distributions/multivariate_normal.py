@@ -102,7 +102,7 @@ class MultivariateNormalTriL(Distribution):
         return stddev
 
     def covariance(self) -> Float32:
-        """T T', of shape batch_shape + (L, L)."""
+        """T T', float32 of shape batch_shape + (L, L)."""
         tril = self._tril()
         with np.errstate(over="ignore"):
             covariance: Float32 = (tril @ tril.swapaxes(-1, -2)).astype(np.float32)

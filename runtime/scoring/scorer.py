@@ -79,7 +79,7 @@ class Score:
 
     @property
     def is_unusual(self) -> npt.NDArray[np.bool_]:
-        """Whether each event is unusual, (B,); raises InputError where the bundle has no fit."""
+        """Whether each event is unusual, bool (B,); raises InputError where the bundle has no fit."""
         return self.value > self.threshold
 
 

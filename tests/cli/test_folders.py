@@ -103,7 +103,7 @@ def test_resume_begins_an_empty_folder(generate):
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(["--seed", 1], "another seed (0, asked for: 1)"), (["--head", "mean"], "another heads")],
+    [(["--seed", 1], "options (seed 0, asked for: 1)"), (["--head", "mean"], "options (heads")],
 )
 def test_resume_refuses_pictures_of_other_draws(generate, one_line, arguments, told):
     assert generate("--n", 2).exit_code == 0
@@ -139,7 +139,7 @@ def test_labels_follow_the_draws_on_resuming(vae_edge, folder, bundle_of):
     assert vae_edge(*arguments, "c/", "--resume").exit_code == 0
     assert pictures("c") == whole
     done = vae_edge("generate", "--bundle", labelled, "--label", 1, "--head", "sample", "--out", "c/", "--resume")
-    assert "holds pictures of another label" in done.stderr
+    assert "holds pictures with other options (label" in done.stderr
 
 
 def test_a_full_disk_says_how_many_are_written_and_resuming_makes_the_rest(generate, monkeypatch, one_line):
@@ -163,6 +163,26 @@ def test_a_full_disk_says_how_many_are_written_and_resuming_makes_the_rest(gener
     assert generate("--n", 8, "--resume").exit_code == 0
     assert generate("--n", 8, out="whole/").exit_code == 0
     assert pictures("c") == pictures("whole")
+
+
+def test_a_full_disk_says_how_many_pictures_force_has_replaced(generate, monkeypatch, one_line):
+    assert generate("--n", 8, "--seed", 1).exit_code == 0
+    before, fsync, calls = pictures("c"), os.fsync, []
+
+    def full(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) > 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        done = generate("--n", 8, "--seed", 2, "--force")
+    changed = [name for name, data in pictures("c").items() if data != before[name]]
+    assert len(changed) > 1
+    line = one_line(done.stderr)
+    assert f"and {len(changed)} pictures of the same name are replaced" in line
+    assert "of that name is as it was" in line
 
 
 def test_no_record_is_left_where_nothing_can_be_drawn(vae_edge, folder, tmp_path, tiny, monkeypatch):

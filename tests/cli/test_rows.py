@@ -177,7 +177,7 @@ def test_inputs_that_changed_meanwhile_are_not_resumed(vae_edge, folder, tiny, o
     np.save(folder / "x.npy", np.full((40, 6, 4), 255, np.uint8))
     done = vae_edge(*options, "--resume")
     assert done.exit_code == 1
-    assert "holds shards of another state" in one_line(done.stderr)
+    assert "holds shards of another job (state" in one_line(done.stderr)
 
 
 def test_folders_arrays_and_idx_files_are_encoded_alike(vae_edge, folder, tiny):

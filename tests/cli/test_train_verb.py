@@ -65,6 +65,8 @@ def test_each_option_of_the_configuration_is_a_flag(vae_edge, fit, folder, name)
     arguments = [flag] if value is True else [flag, str(value)]
     needed = {"beta": ["--objective", "beta"], "samples": ["--objective", "iwae"], "components": ["--prior", "mixture"]}
     needed |= {"flow_blocks": ["--prior", "flow"], "flow_width": ["--prior", "flow"]}
+    needed["freeze"] = ["--prior", "flow"]
+    needed["finish"] = ["--epochs", "1000"]
     needed["weights_beta"] = ["--weights", "uncertain"]
     done = vae_edge("train", *arguments, *needed.get(name, []), "--out", "run")
     assert done.exit_code == 0, done.output

@@ -16,7 +16,6 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from tests.docs.snippets import Snippet
@@ -63,8 +62,6 @@ def _run(command: str, folder: Path) -> None:
         assert arguments[0] in ("install", "ci", "run", "test", "pack"), arguments  # needs a network: not run
     elif name == "pip":
         _installs(arguments)
-    elif name == "npm":
-        _links(arguments, folder)
     else:
         _check([name, *arguments], folder)
 
@@ -111,17 +108,6 @@ def _bin(folder: Path) -> Path:
             (path / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {what} "$@"\n')
             (path / name).chmod(0o755)
     return path
-
-
-def _links(arguments: list[str], folder: Path) -> None:
-    """`npm install` is not run; what it names is linked from web/node_modules."""
-    assert arguments[0] == "install"
-    (folder / "node_modules").mkdir(exist_ok=True)
-    for package in arguments[1:]:
-        installed = ROOT / "web" / "node_modules" / package
-        if not installed.exists():
-            pytest.skip(f"there is no {installed}: npm ci in web/")
-        (folder / "node_modules" / package).symlink_to(installed)
 
 
 def _installs(arguments: list[str]) -> None:

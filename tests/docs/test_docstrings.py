@@ -4,7 +4,7 @@ The rule, for each public function, and each public method and property of each 
 - it has a docstring, an inherited one too, whose first line is a sentence;
 - each parameter is named in it, or in the docstring of its class or of `load`; a field of a dataclass in its class's
   (a parameter that is named after its type needs no more);
-- where an array comes back, its shape is given: as a tuple, or as "shape";
+- where an array comes back, its shape is given: as a tuple, or as "shape"; and its dtype;
 - an exception that its body raises is named there, or in its class's docstring, or by a class above it.
 """
 
@@ -27,7 +27,9 @@ from vae_edge.runtime import VaeEdgeError, errors, probe
 
 pytest.importorskip("tensorflow", reason="export and train import it")
 
-SHAPE = re.compile(r"\([^()]*\)|shape|one number|scalar")
+# (B, L), (n,), (*event_shape), (); not any words in parentheses
+SHAPE = re.compile(r"\((\)|\*?\w+, ?(\)|[\w*./]+))|\(\*\w+\)|shape|one number|scalar")
+DTYPE = re.compile(r"float32|float64|uint8|int64|uint64|uint32|uint16|bool|as they are|as it is|the same dtype")
 KINDS = (property, classmethod, staticmethod, types.FunctionType)
 AFTER_THEIR_TYPE = ("vae", "manifest", "record", "config")  # a VAE, a Manifest, ...: nothing is left to say
 FROM_PYTHON = {"Exception", "NotImplementedError", "AttributeError", "AssertionError"}
@@ -129,6 +131,8 @@ def problems(name: str, member: Any, owner: type | None) -> Iterator[str]:
     returns = str(getattr(function(member), "__annotations__", {}).get("return", ""))
     if re.search(r"NDArray|Float32|Float64", returns) and not SHAPE.search(text):
         yield f"{name}: its docstring gives no shape of the array that comes back"
+    if re.search(r"NDArray|Float32|Float64", returns) and not DTYPE.search(text):
+        yield f"{name}: its docstring gives no dtype of the array that comes back"
     for error in raised(member):
         if not any(each in whole for each in names_of(error)):
             yield f"{name}: its docstring does not say that it raises {error}"
@@ -150,7 +154,9 @@ def test_all_of_the_api_is_looked_at():
     [
         ("def f(x): pass", "begin with a sentence"),
         ("def f(x):\n    'Its double.'", "does not name 'x'"),
-        ("def f(x) -> 'Float32':\n    'The double of x.'", "no shape"),
+        ("def f(x) -> 'Float32':\n    'The double of x, float32.'", "no shape"),
+        ("def f(x) -> 'Float32':\n    'The double (of x), float32.'", "no shape"),
+        ("def f(x) -> 'Float32':\n    'The double of x, (B, L).'", "no dtype"),
     ],
 )
 def test_what_is_missing_is_found(source, words):

@@ -32,11 +32,15 @@ def test_a_configuration_survives_json() -> None:
         ({"prior": "mixture", "free_bits": 0.1}, "free_bits should be 0 with a mixture prior"),
         ({"objective": "ae", "free_bits": 0.1}, "free_bits should be 0 with objective iwae or ae"),
         ({"warmup": 0.0, "free_bits": 0.1}, "free_bits should be 0 without a warmup"),
-        ({"samples": 7}, "samples should be 5 unless the objective is iwae, it is 7"),
+        ({"samples": 7}, "samples should be 5 unless the objective is iwae or finish is set, it is 7"),
+        ({"freeze": True}, "freeze should be left out without --prior flow, it is True"),
+        ({"finish": 20}, "finish should be below epochs, 20; for all, --objective iwae, it is 20"),
+        ({"finish": 2, "objective": "iwae"}, "finish should be 0 unless the objective is elbo, it is 2"),
+        ({"finish": 2, "weights": "uncertain"}, "weights should be point with objective iwae or finish"),
         ({"resize": "0"}, "resize should be N pixels or HxW"),
         ({"ground": "pink"}, "ground should be white, black or #RRGGBB"),
         ({"validation": "first"}, "validation should be one of auto, shuffled, last"),
-        ({"schedule": "constant", "ramp": 0}, "ramp should be 200 unless the schedule is cosine, it is 0"),
+        ({"schedule": "constant", "ramp": 0}, "ramp should be left out unless the schedule is cosine, it is 0"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_was_expected(options: dict[str, object], message: str) -> None:

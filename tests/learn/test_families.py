@@ -95,8 +95,9 @@ def test_a_table_is_learned_in_its_own_units(tmp_path: Path) -> None:
     config = dataclasses.replace(SMALL, data=str(table(tmp_path)), label_column="kind", width=32, epochs=30)
     said: list[str] = []
     run = fit(config, tmp_path / "run", verbose=0, say=said.append)
-    assert said[0] == "likelihood normal, network mlp: people.csv is a table of 3 columns"
-    assert all(line.startswith("overfitting: ") and "--shift" not in line for line in said[1:])
+    assert said[0] == "people.csv: 314 rows to learn from, 29 to validate"
+    assert said[1] == "likelihood normal, network mlp: people.csv is a table of 3 columns"
+    assert all(line.startswith("overfitting: ") and "--shift" not in line for line in said[2:])
     rows = history(run)
     assert rows[-1]["val_elbo"] > rows[0]["val_elbo"]
     model, record, _ = load(run)

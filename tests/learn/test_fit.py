@@ -106,6 +106,31 @@ def test_dying_between_best_and_checkpoint_changes_nothing(
     assert_same(uninterrupted, tmp_path)
 
 
+def test_the_last_epochs_raise_the_bound_and_those_before_the_elbo(tmp_path: Path) -> None:
+    few = dataclasses.replace(RICH, objective="elbo", samples=5, beta=1.0, epochs=3)
+    rows = {}
+    for finish in (0, 1):
+        fit(dataclasses.replace(few, finish=finish), tmp_path / str(finish), verbose=0)
+        rows[finish] = history(tmp_path / str(finish))
+    for plain, finished in zip(rows[0][:2], rows[1][:2], strict=True):
+        assert float(finished["elbo"]) == pytest.approx(float(plain["elbo"]), abs=1e-3)
+        assert finished["bound"] == finished["elbo"]  # L_1
+        assert float(finished["val_bound"]) > float(finished["val_elbo"])
+    assert float(rows[1][2]["bound"]) > float(rows[1][2]["elbo"])
+    assert rows[1][2]["elbo"] != rows[0][2]["elbo"]
+
+
+def test_a_run_resumes_within_its_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(RICH, objective="elbo", beta=1.0, epochs=3, finish=2, samples=3)
+    fit(config, tmp_path / "whole", verbose=0)
+    cut_at(monkeypatch, 2, "on_train_batch_end")
+    with pytest.raises(Cut):
+        fit(config, tmp_path / "cut", verbose=0)
+    monkeypatch.undo()
+    fit(config, tmp_path / "cut", resume=True, verbose=0)
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
 def test_a_finished_run_resumes_to_itself(uninterrupted: Path) -> None:
     before = (uninterrupted / "checkpoint.npz").read_bytes()
     fit(RICH, uninterrupted, resume=True, verbose=0)
@@ -127,6 +152,35 @@ def test_a_run_starts_from_anothers_best_weights_and_goes_on_so(
     assert all(np.array_equal(a, b) for a, b in zip(checkpoint[0], best[0], strict=False))
     fit(config, begun.path, resume=True, verbose=0)
     assert_same(fit(config, tmp_path / "whole", start=uninterrupted, verbose=0), begun.path)
+
+
+def test_a_flow_is_learned_beside_frozen_networks(run: Path, small: Config, tmp_path: Path) -> None:
+    before, *_ = load(run)
+    config = dataclasses.replace(
+        small, prior="flow", flow_blocks=2, flow_width=8, freeze=True, warmup=0.0, epochs=3, learning_rate=1e-2
+    )
+    after, _, figures = load(fit(config, tmp_path / "frozen", start=run, verbose=0))
+    for part in ("encoder", "decoder"):
+        pairs = zip(getattr(before, part).variables, getattr(after, part).variables, strict=True)
+        assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in pairs)
+    rows = history(tmp_path / "frozen")
+    assert float(rows[2]["val_kl"]) < float(rows[0]["val_kl"])
+    assert figures["val_reconstruction"] == pytest.approx(float(rows[0]["val_reconstruction"]), abs=1e-3)
+    cut, whole = tmp_path / "cut", tmp_path / "frozen"
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, 1, "on_train_batch_end")
+        with pytest.raises(Cut):
+            fit(config, cut, start=run, verbose=0)
+    fit(config, cut, resume=True, verbose=0)
+    assert_same(whole, cut)
+
+
+def test_frozen_networks_are_those_of_another_run(small: Config, tmp_path: Path) -> None:
+    config = dataclasses.replace(small, prior="flow", freeze=True)
+    with pytest.raises(
+        RunError, match="freeze keeps the networks of a run that was trained before: name it by --start"
+    ):
+        fit(config, tmp_path / "run", verbose=0)
 
 
 def test_the_command_of_a_tuned_run_can_be_run(run: Path, small: Config, tmp_path: Path) -> None:
@@ -238,6 +292,7 @@ def test_an_elbo_that_is_not_a_number_ends_the_run(tmp_path: Path, monkeypatch: 
         {"objective": "ae"},
         {"objective": "beta", "beta": 4.0},
         {"objective": "iwae", "samples": 3},
+        {"finish": 1, "samples": 3},
         {"binarize": "dynamic"},
         {"free_bits": 0.1},
         {"jit": True},

@@ -82,6 +82,13 @@ def assert_names_no_folder(bundle: Path, home: Path) -> None:
         assert str(home.parent).encode() not in path.read_bytes(), path
 
 
+def test_a_folder_that_holds_other_files_is_refused(small: Config, tmp_path: Path) -> None:
+    (tmp_path / "samples.png").write_bytes(b"of the user")
+    with pytest.raises(RunError, match=r"holds files that are not of a run \(samples.png\); name a new folder"):
+        fit(small, tmp_path, verbose=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["samples.png"]
+
+
 def test_a_run_is_resumed_and_exported_from_another_folder(
     trained: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +225,7 @@ def test_a_run_is_extended(tmp_path: Path, small: Config) -> None:
     assert record.command == f"vae-edge train --epochs 1 --out RUN && {again} 2"
     fit(dataclasses.replace(long, epochs=3), tmp_path / "a", resume=True, verbose=0)
     assert Run(tmp_path / "a").record().command == f"vae-edge train --epochs 1 --out RUN && {again} 2 && {again} 3"
-    with pytest.raises(RunError, match="has done 3 epochs already; resume with --epochs 3 or more"):
+    with pytest.raises(RunError, match="epoch 3 is done already; resume with --epochs 3 or more"):
         fit(short, tmp_path / "a", resume=True, verbose=0)
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from vae_edge import pictures
 from vae_edge.pictures.files import as_images, read_images
 from vae_edge.pictures.notices import Notices
+from vae_edge.pictures.reading import as_keywords
 from vae_edge.pictures.treatment import PLAIN, Treatment
 from vae_edge.runtime.errors import DataError, InputError
 
@@ -55,7 +56,7 @@ def test_ink_on_a_transparent_ground_lies_on_white_and_it_is_told(tmp_path: Path
     assert (images[1, 6, 6] == 204).all()  # (1 - 0.2) white
     assert line == (
         f"1 of 2 pictures have transparent parts, laid on white (first {tmp_path / 'ink.png'}): "
-        "--ground white|black|#RRGGBB chooses it"
+        "ground='white|black|#RRGGBB' chooses it"
     )
     assert (told(tmp_path / "ink.png", ground="black")[0] == 0).all()
     assert (told(tmp_path / "ink.png", ground="#102030")[0][0, 0, 0] == (16, 32, 48)).all()
@@ -99,7 +100,7 @@ def test_a_first_frame_is_read_whatever_follows(tmp_path: Path) -> None:
 def test_twelve_bits_in_a_file_of_sixteen_are_not_read_as_black(tmp_path: Path, name: str) -> None:
     numbers = np.linspace(0, 4095, 96).reshape(8, 12).astype(np.uint16)
     Image.fromarray(numbers).save(tmp_path / name)
-    with pytest.raises(DataError, match=r"highest number in its 16-bit pictures is 4,095 of 65,535.*--white 4095"):
+    with pytest.raises(DataError, match=r"highest number in its 16-bit pictures is 4,095 of 65,535.*white=4095"):
         told(tmp_path / name)
     images, lines = told(tmp_path / name, white=4095)
     assert np.array_equal(images[0, ..., 0], np.rint(numbers / 4095 * 255))
@@ -155,10 +156,10 @@ def test_arrays_with_their_channels_first_are_turned_and_it_is_told(
 @pytest.mark.parametrize(
     ("array", "white", "remedy"),
     [
-        (np.array([[0, 1]], np.uint8), 1, "of 1 or of 255. Say it by --white 1"),
-        (np.array([[0, 4095]], np.uint16), 4095, "--white 4095"),
-        (np.array([[0, 255]], np.int64), 255, "--white 255"),
-        (np.array([[0, 255]], np.float64), 255, "--white 255"),
+        (np.array([[0, 1]], np.uint8), 1, "of 1 or of 255. Say it by white=1"),
+        (np.array([[0, 4095]], np.uint16), 4095, "white=4095"),
+        (np.array([[0, 255]], np.int64), 255, "white=255"),
+        (np.array([[0, 255]], np.float64), 255, "white=255"),
     ],
 )
 def test_arrays_whose_white_is_not_known_are_a_question(
@@ -185,7 +186,7 @@ def test_a_crop_is_cut_out_of_the_centre(tmp_path: Path) -> None:
     Image.fromarray(COLOURS).save(tmp_path / "a.png")
     assert np.array_equal(told(tmp_path / "a.png", crop=(4, 6))[0][0], COLOURS[2:6, 3:9])
     assert np.array_equal(told(tmp_path / "a.png", crop="fit")[0][0], COLOURS[:, 2:10])
-    with pytest.raises(DataError, match=r"8x12 pixels \(height x width\), smaller than --crop 9x6"):
+    with pytest.raises(DataError, match=r"8x12 pixels \(height x width\), smaller than crop='9x6'"):
         told(tmp_path / "a.png", crop="9x6")
 
 
@@ -194,17 +195,17 @@ def test_pictures_that_are_stretched_are_told(tmp_path: Path) -> None:
     assert told(tmp_path / "a.png", size=(4, 6))[1] == []
     images, [line] = told(tmp_path / "a.png", size=4)
     assert images.shape == (1, 4, 4, 3)
-    assert line == f"{tmp_path / 'a.png'} is stretched to 4x4 pixels: --crop fit cuts the margins instead"
+    assert line == f"{tmp_path / 'a.png'} is stretched to 4x4 pixels: crop='fit' cuts the margins instead"
 
 
 def test_pictures_that_differ_say_what_makes_them_alike(tmp_path: Path) -> None:
     Image.fromarray(COLOURS).save(tmp_path / "a.png")
     Image.fromarray(COLOURS[..., 0]).save(tmp_path / "b.png")
-    with pytest.raises(DataError, match="give --grey to make all alike"):
+    with pytest.raises(DataError, match="give grey=True to make all alike"):
         told(tmp_path)
     assert told(tmp_path, grey=True)[0].shape == (2, 8, 12, 1)
     Image.fromarray(COLOURS[:4]).save(tmp_path / "b.png")
-    with pytest.raises(DataError, match="give --resize N --crop fit to make all alike"):
+    with pytest.raises(DataError, match="give size=N crop='fit' to make all alike"):
         told(tmp_path)
     assert told(tmp_path, size=4, crop="fit")[0].shape == (2, 4, 4, 3)
 
@@ -212,7 +213,7 @@ def test_pictures_that_differ_say_what_makes_them_alike(tmp_path: Path) -> None:
 def test_a_large_photograph_is_read_where_it_is_made_smaller(tmp_path: Path) -> None:
     large = np.tile(np.linspace(0, 255, 4200, dtype=np.uint8), (4100, 1))
     Image.fromarray(large).save(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match="at most 16,777,216 are read; 67,108,864 with --resize"):
+    with pytest.raises(DataError, match="at most 16,777,216 are read; 67,108,864 with size"):
         told(tmp_path / "a.jpg")
     small = told(tmp_path / "a.jpg", size=32, crop="fit")[0][0, 0, :, 0]
     assert np.abs(small - np.linspace(6, 248, 32)).max() < 2  # decoded at an eighth, and scaled from there
@@ -244,8 +245,45 @@ def test_a_treatment_is_told_as_the_options_that_make_it() -> None:
 
 def test_python_is_warned_where_no_one_else_is_told(tmp_path: Path) -> None:
     Image.fromarray(COLOURS).save(tmp_path / "a.png")
-    with pytest.warns(UserWarning, match="--crop fit cuts the margins"):
+    with pytest.warns(UserWarning, match="crop='fit' cuts the margins"):
         pictures.read(tmp_path / "a.png", size=4)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("say it by --white 4095 (or --white 65535)", "say it by white=4095 (or white=65535)"),
+        ("--ground white|black|#RRGGBB chooses it", "ground='white|black|#RRGGBB' chooses it"),
+        ("give --resize N --crop fit to make all alike", "give size=N crop='fit' to make all alike"),
+        ("--grey learns one of them", "grey=True learns one of them"),
+        ("smaller than --crop 32x16: leave it out", "smaller than crop='32x16': leave it out"),
+    ],
+)
+def test_python_is_told_of_keywords_not_of_flags(line: str, words: str) -> None:
+    assert as_keywords(line) == words
+
+
+def test_messages_of_read_name_its_keywords(tmp_path: Path) -> None:
+    for name, side in (("a.png", 8), ("b.png", 9)):
+        Image.new("L", (side, side), 100).save(tmp_path / name)
+    with pytest.raises(DataError, match="give size=N crop='fit' to make all alike"):
+        pictures.read(tmp_path)
+
+
+def test_files_of_other_kinds_in_a_folder_are_told(tmp_path: Path) -> None:
+    Image.new("L", (8, 8), 100).save(tmp_path / "a.png")
+    for name in ("b.HEIC", "c.npy", ".hidden"):
+        (tmp_path / name).write_bytes(b"x")
+    lines: list[str] = []
+    assert len(pictures.read(tmp_path, say=lines.append)) == 1
+    assert lines == [f"{tmp_path}: files of other kinds are left out (.heic, .npy)"]
+
+
+@pytest.mark.parametrize("white", [4095.0, 1048575.0, 0.1, 2.0**31 + 0.5])
+def test_the_number_of_white_is_recorded_exactly(white: float) -> None:
+    treatment = Treatment.parse(white=white)
+    assert Treatment.recorded(treatment.record) == treatment
+    assert float(treatment.flags.split()[-1]) == white
 
 
 def test_read_takes_files_of_several_kinds_and_names_what_differs(tmp_path: Path) -> None:
