@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from vae_edge.train.config import Config
 
-__all__ = ["AUTO", "PRESETS"]
+__all__ = ["AUTO", "PRESETS", "with_options"]
 
 AUTO = "auto"  # of `train --preset`: the data choose, see `vae_edge.train.auto`
 
@@ -60,3 +61,18 @@ PRESETS = {
     ),
     "mnist-large": dataclasses.replace(_MNIST, width=64, learning_rate=6e-3, clip=100.0, epochs=50),
 }
+
+
+def with_options(preset: Config, given: dict[str, Any]) -> Config:
+    """The preset with the options `given` in place of its own; raises InputError where they do not fit together.
+
+    Unless it is given too, the finish stays the share of the epochs that it is in the preset, and is left out where an
+    option has no place for it.
+    """
+    found = dict(given)
+    if preset.finish and "finish" not in given:
+        fits = given.get("objective", "elbo") == "elbo" and given.get("weights", "point") == "point"
+        fits = fits and not given.get("freeze", False)
+        epochs = int(given.get("epochs", preset.epochs))
+        found["finish"] = preset.finish * epochs // preset.epochs if fits else 0
+    return dataclasses.replace(preset, **found)

@@ -18,7 +18,7 @@ from vae_edge.cli.options import one_of
 from vae_edge.cli.quiet import import_tensorflow
 from vae_edge.runtime.errors import InputError, RunError
 from vae_edge.train.config import Config
-from vae_edge.train.presets import AUTO, PRESETS
+from vae_edge.train.presets import AUTO, PRESETS, with_options
 
 if TYPE_CHECKING:
     from vae_edge.cli.output import Console
@@ -109,7 +109,7 @@ def train_with(
       vae-edge train --out runs/sixteen --resume
       vae-edge train --out runs/sixteen --resume --epochs 60
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
-      vae-edge train --preset mnist-tiny --start runs/mnist-tiny --prior flow --freeze --finish 0 --out runs/with-flow
+      vae-edge train --preset mnist-tiny --start runs/mnist-tiny --prior flow --freeze --out runs/with-flow
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     out = out or Path("runs", (preset if preset in PRESETS else "") or Config(data=options["data"]).data_name or "run")
@@ -191,7 +191,7 @@ def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) 
     """The configuration asked for: what was given on top of the preset, or on resuming of what the run recorded."""
     try:
         if not resume:
-            config = dataclasses.replace(PRESETS.get(preset or AUTO, Config()), **given)
+            config = with_options(PRESETS.get(preset or AUTO, Config()), given)
             for name, prior in PRIORS_OWN.items():
                 if name in given and config.prior != prior and (preset != AUTO or "prior" in given):
                     hint = f"--{name.replace('_', '-')}"
@@ -203,7 +203,8 @@ def _config(out: Path, given: dict[str, Any], resume: bool, preset: str | None) 
         recorded = Run(out).record().config
         if preset == AUTO:  # it chose what the run has recorded
             return dataclasses.replace(recorded, **given)
-        if preset and (found := differences(recorded, dataclasses.replace(PRESETS[preset], **given))):
+        asked = with_options(PRESETS[preset], {"finish": recorded.finish} | given) if preset else recorded
+        if found := differences(recorded, asked):
             raise typer.BadParameter(
                 f"{out} was begun with another configuration ({'; '.join(found)}; recorded, asked for); "
                 "leave --preset out",

@@ -116,12 +116,12 @@ def test_a_shard_that_was_written_just_before_the_end_is_kept_and_a_damaged_one_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"record": {"seed": 4}}, r"another seed \(3, asked for: 4\)"),
-        ({"record": {"seed": 3, "label": 7}}, r"another label \(None, asked for: 7\)"),
-        ({"rows": 101}, r"another rows \(100, asked for: 101\)"),
-        ({"per_shard": 50}, "another rows_per_shard"),
-        ({"columns": COLUMNS[:2]}, "another columns"),
-        ({"kind": "npz"}, "another format"),
+        ({"record": {"seed": 4}}, r"job \(seed 3, asked for: 4\)"),
+        ({"record": {"seed": 3, "label": 7}}, r"job \(label None, asked for: 7\)"),
+        ({"rows": 101}, r"job \(rows 100, asked for: 101\)"),
+        ({"per_shard": 50}, r"job \(rows_per_shard"),
+        ({"columns": COLUMNS[:2]}, r"job \(columns"),
+        ({"kind": "npz"}, r"job \(format"),
     ],
 )
 def test_resume_refuses_another_job(tmp_path, changes, message):

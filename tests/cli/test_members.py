@@ -44,7 +44,7 @@ def test_a_folder_of_pictures_is_of_the_members_that_it_was_begun_with(vae_edge,
     for members, code in ((3, 0), (3, 0), (4, 1)):
         found = vae_edge("generate", "-b", ensemble, "--n", 4, "--members", members, "--out", "pictures/", "--resume")
         assert found.exit_code == code
-    assert "another members (3, asked for: 4)" in found.stderr
+    assert "options (members 3, asked for: 4)" in found.stderr
 
 
 def test_reconstruct_takes_a_member(vae_edge, ensemble, folder):

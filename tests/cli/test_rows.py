@@ -73,12 +73,12 @@ def test_resume_goes_on_and_gives_the_same_bytes(vae_edge, folder, tiny, drawn):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("--seed", 1), "another seed (0, asked for: 1)"),
-        (("--head", "mean"), "another heads (['sample'], asked for: ['mean'])"),
-        (("--start", 5), "another start (0, asked for: 5)"),
-        (("--n", 200), "another rows (100, asked for: 200)"),
-        (("--dtype", "float32"), "another columns"),
-        (("--bundle", "mnist"), "another bundle ('tiny', asked for: 'mnist')"),
+        (("--seed", 1), "job (seed 0, asked for: 1)"),
+        (("--head", "mean"), "job (heads ['sample'], asked for: ['mean'])"),
+        (("--start", 5), "job (start 0, asked for: 5)"),
+        (("--n", 200), "job (rows 100, asked for: 200)"),
+        (("--dtype", "float32"), "job (columns"),
+        (("--bundle", "mnist"), "job (bundle 'tiny', asked for: 'mnist')"),
     ],
 )
 def test_resume_refuses_other_options(vae_edge, folder, tiny, drawn, one_line, change, message):
@@ -162,7 +162,7 @@ def test_scores_are_those_of_the_library(vae_edge, folder, tiny, drawn, bundle_o
     (folder / "scores" / "000001.parquet").unlink()
     assert vae_edge(*options, "--resume").exit_code == 0
     assert content(folder / "scores") == before
-    assert "another draws" in vae_edge(*options, "--resume", "--draws", 3).stderr
+    assert "job (draws" in vae_edge(*options, "--resume", "--draws", 3).stderr
     vae_edge("generate", "-b", bundle_of("labelled-table"), "--n", 9, "--label", "cat", "--out", "t.parquet")
     assert vae_edge("score", "t.parquet", "-b", bundle_of("labelled-table"), "--out", "s.parquet").exit_code == 0
     found = rows(folder / "s.parquet")

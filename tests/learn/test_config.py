@@ -6,6 +6,7 @@ import pytest
 
 from vae_edge.runtime.errors import InputError
 from vae_edge.train.config import Config
+from vae_edge.train.presets import PRESETS, with_options
 
 
 def test_every_option_says_what_it_does() -> None:
@@ -59,6 +60,19 @@ def test_a_run_of_release_0_1_goes_on_with_the_split_that_it_had() -> None:
 def test_json_of_another_kind_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         Config.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "finish"),
+    [
+        ({}, 30), ({"epochs": 50}, 15), ({"epochs": 1}, 0), ({"epochs": 200}, 60), ({"finish": 3}, 3),
+        ({"objective": "iwae"}, 0), ({"weights": "uncertain"}, 0), ({"prior": "flow", "freeze": True}, 0),
+    ],
+)  # fmt: skip
+def test_a_preset_of_other_epochs_keeps_the_share_of_its_finish(given: dict[str, object], finish: int) -> None:
+    config = with_options(PRESETS["mnist"], given)
+    assert config.finish == finish
+    assert all(getattr(config, name) == value for name, value in given.items())
 
 
 def test_differences_are_named() -> None:

@@ -13,11 +13,17 @@ from vae_edge.runtime.bundle import built_in, manifest, migration
 
 HERE = Path(__file__).parent
 OLD = {path.stem: path for path in sorted((HERE / "schema1").glob("*.json"))}
-EVERY = sorted(HERE.glob("schema?/*.json"))
+EVERY = sorted(HERE.glob("schema[12]/*.json"))
 
 
-def folder(name: str, tiny: Path) -> Path:
-    return tiny if name == "tiny" else built_in()[name]
+def sealed_again(name: str, tiny: Path) -> bytes:
+    """The manifest in today's schema of the bundle that an earlier manifest is of.
+
+    Bundles that were trained anew since have theirs in schema3/.
+    """
+    kept = HERE / "schema3" / f"{name}.json"
+    folder = tiny if name == "tiny" else built_in()[name]
+    return kept.read_bytes() if kept.exists() else (folder / "manifest.json").read_bytes()
 
 
 def test_what_shipped_is_here():
@@ -31,7 +37,7 @@ def test_what_shipped_is_here():
 def test_a_manifest_of_an_earlier_schema_says_what_it_said(path, tiny):
     """The re-sealed bundle differs by its digest and by figures that were measured since."""
     old = manifest.parse(path.read_bytes())
-    new = manifest.parse((folder(path.stem, tiny) / "manifest.json").read_bytes())
+    new = manifest.parse(sealed_again(path.stem, tiny))
     assert old.schema == manifest.SCHEMA
     for field in ("event", "condition", "latent_size", "graphs", "posterior", "likelihood", "prior", "training"):
         assert getattr(old, field) == getattr(new, field), field
