@@ -31,7 +31,6 @@ Make = Callable[[range], Iterable[Batch]]  # the batches of some of the job's ro
 SHARD_BYTES = 64 << 20  # in memory; on the disk a shard is smaller where its format compresses
 MAX_ROWS = 100_000  # of one shard, unless more are asked for
 _SHARD = re.compile(rf"\d{{6,}}\.({'|'.join(writers.FORMATS)})")
-_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _SHARE = 64  # the index is written when this part of it is new: its bytes then grow with the rows, not their square
 
 
@@ -162,7 +161,7 @@ class Shards:
             yield Shard(f"{number:06}.{self.format}", start, rows, 0, "")
 
     def _listed(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir() if not _LEFTOVER.fullmatch(path.name))
+        return sorted(path.name for path in self.folder.iterdir() if not atomic.is_temporary(path.name))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

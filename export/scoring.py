@@ -95,7 +95,7 @@ def fit(
     if len(learned) < _ROWS * len(names):
         raise InputError(
             f"scores are fitted to {_ROWS * len(names)} events or more, there are {len(learned)}; fit the bundle to "
-            "more of them by `vae-edge score BUNDLE --fit --data MORE`"
+            "more of them by `vae-edge score --fit --bundle BUNDLE --data MORE`"
         )
     raw = raw_features(statistics, codes if with_codes else None, names)
     shift, scale = _location_and_scale(raw)

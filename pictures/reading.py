@@ -68,6 +68,7 @@ def as_keywords(line: str) -> str:
 
 
 def _warn(line: str) -> None:
+    # 6: up to the line that calls `read`, by way of _read_all, Notices.tell and its callback
     warnings.warn(line, stacklevel=6)
 
 

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from vae_edge.runtime import locks
 from vae_edge.runtime.errors import OutputError, VaeEdgeError
 
-__all__ = ["filling", "into", "replacing", "sync", "write_bytes"]
+__all__ = ["filling", "into", "is_temporary", "replacing", "sync", "write_bytes"]
 
 _AS_IT_WAS = "what was there of that name is as it was"
 _TOKEN = "[0-9a-f]{8}"
@@ -143,6 +143,11 @@ def _mode(target: Path) -> int | None:
     if not stat.S_ISREG(status.st_mode):
         raise OutputError(f"{target} is no regular file: choose another path")
     return stat.S_IMODE(status.st_mode)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is that of a temporary file, of a writer that is at work or was killed."""
+    return re.fullmatch(rf"\..+\.{_TOKEN}\.tmp", name, re.DOTALL) is not None
 
 
 def _remove_leftovers(folder: Path, name: str) -> None:

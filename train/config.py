@@ -106,8 +106,8 @@ class Config:
     flow_width: int = _option(64, "Units of a hidden layer of a coupling's network, which has two.")
     freeze: bool = _option(
         False,
-        "Keep encoder and decoder as --start has them, and learn the flow prior alone, on their codes: quick, and "
-        "better than a mixture.",
+        "Keep encoder and decoder as --start has them, and learn the flow prior alone. Takes minutes; likelier than a "
+        "mixture, but what it generates may be worse: look at it.",
     )
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
     free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")

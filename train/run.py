@@ -14,7 +14,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -37,9 +36,6 @@ Arrays = list[npt.NDArray[Any]]
 
 class Diverged(RunError):
     """The bound that a run is judged by has become NaN or infinite."""
-
-
-_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)  # of a writer that was killed
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ class Run:
     def expect_free(self) -> None:
         """Raises RunError where the folder holds files that are not of a run: a run's would lie among them."""
         try:
-            found = sorted(path.name for path in self.path.iterdir() if not _LEFTOVER.fullmatch(path.name))
+            found = sorted(path.name for path in self.path.iterdir() if not atomic.is_temporary(path.name))
         except FileNotFoundError:
             return
         except NotADirectoryError as error:

@@ -116,6 +116,10 @@ class Sides:
                 lambda: self.spinning(z), 1.15),
             Row("`generate(64)` / bare session whose threads sleep", lambda: vae.generate(64),
                 lambda: self.decoder(z), None),
+            Row("`generate(64)` / `decode(z).mean()` of latents that are there", lambda: vae.generate(64),
+                lambda: vae.decode(z).mean(), None),
+            Row("`prior.sample(64)` / that mean", lambda: self.prior.sample(64, seed=0),
+                lambda: vae.decode(z).mean(), None),
         ]  # fmt: skip
         for n, threads in ((1, 1), (64, vae.threads)):
             encoder, decoder = self._session("encoder", threads), self._session("decoder", threads)

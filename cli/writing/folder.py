@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["RECORD", "Folder", "Pieces", "stem"]
 
 RECORD = ".vae-edge.json"
-_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)  # of a writer that was killed; the next one removes it
 
 
 def stem(index: int) -> str:
@@ -128,7 +126,9 @@ class Folder:
 
     def _listed(self) -> Iterator[str]:
         """The names of what lies in the folder."""
-        return (path.name for path in self.path.iterdir() if not _LEFTOVER.fullmatch(path.name))
+        from vae_edge.runtime import atomic
+
+        return (path.name for path in self.path.iterdir() if not atomic.is_temporary(path.name))
 
     def _record(self) -> dict[str, Any] | None:
         try:
