@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import numbers
 import operator
 from typing import SupportsIndex
 
@@ -54,10 +56,10 @@ def latents(z: npt.ArrayLike, size: int) -> npt.NDArray[np.float32]:
 def temperature(value: float) -> float:
     """`value` rounded to float32, as the seed contract says; raises InputError unless it is from 0.01 to 10."""
     least, most = TEMPERATURES
-    try:
-        found = float(np.float32(value))
-    except (TypeError, ValueError):
-        found = math.nan
-    if not np.float32(least) <= found <= most or isinstance(value, bool):
+    found = math.nan
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError), np.errstate(over="ignore"):  # 10**400
+            found = float(np.float32(value))
+    if not np.float32(least) <= found <= most:
         raise InputError(f"temperature should be a number from {least:g} to {most:g}, it is {value!r:.60}")
     return found
