@@ -82,7 +82,7 @@ class Generate:
         """Some of the events."""
         ids = _ids(here) + self.start
         given, columns = self.given.of(ids), condition_columns(vae.manifest.condition)
-        options = {"head": self.head, "seed": self.seed, "temperature": self.temperature}
+        options: dict[str, Any] = {"head": self.head, "seed": self.seed, "temperature": self.temperature}
         x = vae.generate(len(ids), start=int(ids[0]), **options, **given)
         return {"id": ids} | _spread(vae, x) | repeated(columns, given, len(ids))
 

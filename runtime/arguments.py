@@ -53,13 +53,13 @@ def latents(z: npt.ArrayLike, size: int) -> npt.NDArray[np.float32]:
     return narrow
 
 
-def temperature(value: float) -> float:
+def temperature(value: object) -> float:
     """`value` rounded to float32, as the seed contract says; raises InputError unless it is from 0.01 to 10."""
     least, most = TEMPERATURES
     found = math.nan
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError), np.errstate(over="ignore"):  # 10**400
-            found = float(np.float32(value))
+            found = float(np.float32(float(value)))
     if not np.float32(least) <= found <= most:
         raise InputError(f"temperature should be a number from {least:g} to {most:g}, it is {value!r:.60}")
     return found

@@ -73,9 +73,9 @@ def kinds(
 ) -> Iterator[tuple[str, Images]]:
     """Each kind of images by its name, made by `vae`; as many as `images`, whose codes one kind takes."""
     for temperature in temperatures:
-        at = "" if temperature == 1 else f" at {temperature:g}"
+        suffix = "" if temperature == 1 else f" at {temperature:g}"
         for head in heads:
-            yield f"prior{at}, {head}", vae.generate(len(images), head=head, seed=seed, temperature=temperature)
+            yield f"prior{suffix}, {head}", vae.generate(len(images), head=head, seed=seed, temperature=temperature)
     for head in heads:
         made = []
         for at in range(0, len(images), BATCH):

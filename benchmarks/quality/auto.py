@@ -60,7 +60,7 @@ def photos(out: Path) -> Path:
                 crop = Image.fromarray(photograph[y : y + size, x : x + size])
                 parts[name].append(np.asarray(crop.resize((32, 32), Image.Resampling.BOX)))
     path = out / "photos.npz"
-    np.savez(path, **{name: np.stack(images) for name, images in parts.items()})
+    np.savez(path, x_train=np.stack(parts["x_train"]), x_test=np.stack(parts["x_test"]))
     return path
 
 

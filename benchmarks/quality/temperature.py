@@ -78,8 +78,8 @@ def main() -> None:
     asked = parser.parse_args()
     splits = data.read("mnist")
     validation = splits.split("validation")
-    images = data.binarise(validation.images)
-    others = data.binarise(splits.split("train").images[: len(images)])
+    images = validation.images
+    others = splits.split("train").images[: len(images)]
     judge = Judge(Classifier.load(), images, others, len(images))
     print("| bundle | temperature | -log p(z) | Frechet distance, sample, mode | precision | recall | obeyed, % |")
     print("|---|---|---|---|---|---|---|")
