@@ -57,7 +57,7 @@ def temperature(value: object) -> float:
     """`value` rounded to float32, as the seed contract says; raises InputError unless it is from 0.01 to 10."""
     least, most = TEMPERATURES
     found = math.nan
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, numbers.Real):
         with contextlib.suppress(OverflowError), np.errstate(over="ignore"):  # 10**400
             found = float(np.float32(float(value)))
     if not np.float32(least) <= found <= most:
