@@ -26,6 +26,7 @@ __all__ = [
     "Members",
     "Scale",
     "Seed",
+    "Temperature",
     "Threads",
     "heads",
     "keyed",
@@ -88,6 +89,16 @@ Members = Annotated[
         metavar="M",
         help="Of uncertain weights: image I is decoded by member I mod M.",
         show_default="the weights' means",
+    ),
+]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        "--temperature",
+        min=0.01,
+        max=10,
+        metavar="T",
+        help="Multiplies the standard deviations of the prior: 0.9 gives more typical, less varied images.",
     ),
 ]
 Device = Annotated[

@@ -36,6 +36,7 @@ def generate(
     start: int = 0,
     label: Label | None = None,
     condition: npt.ArrayLike | None = None,
+    temperature: float = 1.0,
     concurrency: Concurrency = None,
     resume: bool = False,
     address: str | None = None,
@@ -50,17 +51,21 @@ def generate(
 
     `bundle` is a name, a folder, or a `Bundle`; its bytes travel to the workers. `out` is a folder that all nodes see,
     or a URI (s3://, gs://, hdfs://). Several `label` (k,) or `condition` (k, size) are taken in turn: event i
-    takes i mod k. `concurrency` is how many workers there are, or (fewest, most), between which Ray scales; by default
-    up to the cluster's CPUs. Each runs on one thread. `resume` goes on with the job that lies in `out`, and
-    makes what is missing. `address` is that of a Ray cluster, or 'local'; None is the one of $RAY_ADDRESS, or of this
-    machine. Raises InputError, BundleError, OutputError for a folder that is not empty, or RunError.
+    takes i mod k. `temperature` is that of `VAE.generate`. `concurrency` is how many workers there are, or (fewest,
+    most), between which Ray scales; by default up to the cluster's CPUs. Each runs on one thread. `resume` goes on with
+    the job that lies in `out`, and makes what is missing. `address` is that of a Ray cluster, or 'local'; None is the
+    one of $RAY_ADDRESS, or of this machine. Raises InputError, BundleError, OutputError for a folder that is not empty,
+    or RunError.
     """
     vae, count = _vae(bundle), arguments.count("n", n)
     heads.check(head)
     seed, start = noise.check_seed(seed), noise.check_draws(start, count)
+    temperature = arguments.temperature(temperature)
     vae.model.prior.expect()  # an autoencoder has none
-    task = Generate(count, head, seed, start, _given(vae, label, condition))
+    task = Generate(count, head, seed, start, _given(vae, label, condition), temperature)
     record = {"n": count, "head": head, "seed": seed, "start": start, "given": _told(task.given)}
+    if temperature != 1:  # jobs that began before there was one go on
+        record["temperature"] = temperature
     return _run(vae, "generate", task, out, record, concurrency, resume, address)
 
 

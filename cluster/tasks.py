@@ -69,6 +69,7 @@ class Generate:
     seed: int
     start: int
     given: Given
+    temperature: float = 1.0
 
     def columns(self, vae: VAE) -> Columns:
         """id, part, the event, and the label or vector that it was made of."""
@@ -81,7 +82,8 @@ class Generate:
         """Some of the events."""
         ids = _ids(here) + self.start
         given, columns = self.given.of(ids), condition_columns(vae.manifest.condition)
-        x = vae.generate(len(ids), head=self.head, seed=self.seed, start=int(ids[0]), **given)
+        options: dict[str, Any] = {"head": self.head, "seed": self.seed, "temperature": self.temperature}
+        x = vae.generate(len(ids), start=int(ids[0]), **options, **given)
         return {"id": ids} | _spread(vae, x) | repeated(columns, given, len(ids))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import numbers
 import operator
 from typing import SupportsIndex
 
@@ -12,7 +15,9 @@ from vae_edge.runtime import noise
 from vae_edge.runtime.distributions.base import is_finite
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["count", "latents"]
+__all__ = ["TEMPERATURES", "count", "latents", "temperature"]
+
+TEMPERATURES = (0.01, 10.0)
 
 
 def count(name: str, value: SupportsIndex) -> int:
@@ -46,3 +51,15 @@ def latents(z: npt.ArrayLike, size: int) -> npt.NDArray[np.float32]:
     if not is_finite(narrow):
         raise InputError("z should be finite in float32, there is a NaN or an infinity in it")
     return narrow
+
+
+def temperature(value: object) -> float:
+    """`value` rounded to float32, as the seed contract says; raises InputError unless it is from 0.01 to 10."""
+    least, most = TEMPERATURES
+    found = math.nan
+    if not isinstance(value, bool) and isinstance(value, numbers.Real):
+        with contextlib.suppress(OverflowError), np.errstate(over="ignore"):  # 10**400
+            found = float(np.float32(float(value)))
+    if not np.float32(least) <= found <= most:
+        raise InputError(f"temperature should be a number from {least:g} to {most:g}, it is {value!r:.60}")
+    return found

@@ -147,7 +147,7 @@ class Model:
         return self._likelihood.of(parameters)
 
     def generate(self, n: int, head: str, seed: int, start: int, condition: Array | None,
-                 members: int | None = None) -> Float32:  # fmt: skip
+                 members: int | None = None, temperature: float = 1.0) -> Float32:  # fmt: skip
         """The events that a head makes of draws `start` to `start` + n of the prior, float32 (n, *event_shape)."""
 
         # Threads take turns. Drawing at once, they wait for the interpreter's lock at each of NumPy's short steps. A
@@ -155,7 +155,7 @@ class Model:
         turn = nullcontext() if self.prior.is_flow else threading.Lock()
 
         def latents(part: slice) -> Float32:
-            prior = self.prior.given(None if condition is None else condition[part])
+            prior = self.prior.given(None if condition is None else condition[part], temperature=temperature)
             count = () if prior.batch_shape else part.stop - part.start
             with turn:
                 return prior.sample(count, seed=seed, start=start + part.start)

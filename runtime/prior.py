@@ -54,6 +54,7 @@ class Prior:
         self.is_conditional = manifest.prior_follows_condition  # whether it is p(z|y)
         self.is_flow = bool(sessions)
         self._fixed: Normal | Mixture | None = None
+        self._tempered: tuple[float, Normal | Mixture] | None = None
         if spec.family == Mixture.family:
             assert spec.file is not None  # the manifest has been checked
             components, labels = (int(spec.constants.get(name, 0)) for name in ("components", "labels"))
@@ -79,10 +80,11 @@ class Prior:
             )
         return self.given(None)
 
-    def given(self, rows: Array | None, *, is_batch: bool = True) -> Normal | Mixture | Flow:
+    def given(self, rows: Array | None, *, is_batch: bool = True, temperature: float = 1.0) -> Normal | Mixture | Flow:
         """p(z|y) of the conditions `rows`, of batch_shape (B,); p(z), of batch_shape (), where it follows none.
 
-        Without `is_batch` it is that of the first row, of batch_shape (). Raises InputError for an autoencoder.
+        Without `is_batch` it is that of the first row, of batch_shape (). `temperature` is what `arguments.temperature`
+        gave. Raises InputError for an autoencoder.
         """
         self.expect()
         follows = self.is_conditional
@@ -92,14 +94,26 @@ class Prior:
         if self._fixed is None:
             return Flow(
                 self.graphs.forward, self.graphs.inverse, self._size, condition=rows if follows else None,
-                is_batch=is_batch and follows, at_once=self._at_once,
+                is_batch=is_batch and follows, at_once=self._at_once, temperature=temperature,
             )  # fmt: skip
+        fixed = self._fixed if temperature == 1 else self._at_temperature(self._fixed, temperature)
         if not follows:
-            return self._fixed
-        assert isinstance(self._fixed, Mixture)
+            return fixed
+        assert isinstance(fixed, Mixture)
         assert rows is not None
         places = self.places(rows)
-        return self._fixed.members(places if is_batch else int(places[0]))
+        return fixed.members(places if is_batch else int(places[0]))
+
+    def _at_temperature(self, fixed: Normal | Mixture, temperature: float) -> Normal | Mixture:
+        """`fixed` at a temperature; the last one is kept, since a stream asks for it once a batch."""
+        kept = self._tempered
+        if kept is None or kept[0] != temperature:
+            if isinstance(fixed, Mixture):
+                prior: Normal | Mixture = fixed.at_temperature(temperature)
+            else:
+                prior = Normal(fixed.loc, np.full(self._size, temperature, np.float32), purpose=Purpose.PRIOR)
+            kept = self._tempered = (temperature, prior)
+        return kept[1]
 
     def places(self, rows: Array) -> npt.NDArray[np.intp]:
         """The number of each row's label."""

@@ -170,16 +170,17 @@ class VAE:
         return self.model.prior.alone()
 
     def prior_given(
-        self, *, label: Label | None = None, condition: npt.ArrayLike | None = None
+        self, *, label: Label | None = None, condition: npt.ArrayLike | None = None, temperature: float = 1.0
     ) -> Normal | Mixture | Flow:
         """p(z|y) of a conditional model, of event_shape (L,); where the prior follows no condition it is `prior`.
 
         One `label`, or one `condition` (size,), gives batch_shape (); a sequence of B labels, or (B, size) numbers,
-        batch_shape (B,). Raises InputError.
+        batch_shape (B,). `temperature` is that of `generate`. Raises InputError.
         """
+        temperature = arguments.temperature(temperature)
         n = conditions.count(label, condition)
         rows = conditions.check(self.model.condition, label, condition, n or 1)
-        return self.model.prior.given(rows, is_batch=n is not None)
+        return self.model.prior.given(rows, is_batch=n is not None, temperature=temperature)
 
     def prepare(self, x: npt.ArrayLike) -> Float32:
         """Events as the model knows them, float32 (B, *event_shape): what `encode` and `log_prob` make of them first.
@@ -231,20 +232,23 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
         members: SupportsIndex | None = None,
+        temperature: float = 1.0,
     ) -> Float32:
         """n new events, float32 (n, *event_shape): events `start` to `start` + n of the seed's series.
 
         `head` is 'sample', 'mean' or 'mode'; for all three, of the same z, decode once:
         `p = vae.decode(vae.prior.sample(n, seed=0))`, then `p.sample(seed=0)`, `p.mean()` and `p.mode()`. With
-        `members` of them, event i is decoded by member i mod `members`. Raises InputError, also for a model without a
-        prior.
+        `members` of them, event i is decoded by member i mod `members`. `temperature`, 0.01 to 10, multiplies the
+        standard deviations of the prior's normals: below 1, events are more typical and less varied. Raises InputError,
+        also for a model without a prior.
         """
+        temperature = arguments.temperature(temperature)
         n, seed, start = arguments.count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
         several = self._several(members)
         self.model.prior.expect()
         heads.check(head)
         given = conditions.check(self.model.condition, label, condition, n)
-        return self.model.generate(n, head, seed, start, given, several)
+        return self.model.generate(n, head, seed, start, given, several, temperature)
 
     def stream(
         self,
@@ -257,12 +261,14 @@ class VAE:
         label: Label | None = None,
         condition: npt.ArrayLike | None = None,
         members: SupportsIndex | None = None,
+        temperature: float = 1.0,
     ) -> Iterator[Float32]:
         """The events of `generate` in batches, float32 (b, *event_shape), b <= batch_size.
 
-        The series begins at event `start`, and `members` take turns as in `generate`. Memory does not grow with n.
-        Raises InputError at the call, not at the first batch.
+        The series begins at event `start`; `members` take turns and `temperature` is as in `generate`. Memory does not
+        grow with n. Raises InputError at the call, not at the first batch.
         """
+        temperature = arguments.temperature(temperature)
         n, size = arguments.count("n", n), arguments.count("batch_size", batch_size)
         start, seed = noise.check_draws(start, n), noise.check_seed(seed)
         self.model.prior.expect()  # raises now, not at the first batch
@@ -273,7 +279,7 @@ class VAE:
         def batch(at: int) -> Float32:
             here = slice(at, min(n, at + size))
             rows = None if given is None else given[here]
-            return self.model.generate(here.stop - at, head, seed, start + at, rows, several)
+            return self.model.generate(here.stop - at, head, seed, start + at, rows, several, temperature)
 
         return (batch(at) for at in range(0, n, size))
 

@@ -42,6 +42,7 @@ PRESETS = {
         encoder_width=32,
         encoder_depth=2,
         conditional=True,
+        finish=30,
     ),
     "fashion": Config(
         data="fashion-mnist",

@@ -4,7 +4,7 @@ A classifier two-sample test (Lopez-Paz & Oquab 2017): a convolutional network l
 images of 28x28 pixels which is which, and its accuracy on 5,000 more of each is the figure: 0.5 where the two are the
 same to it. The real images are the first 30,000 training images of MNIST, 1 where a pixel > 0.5. The others are
 
-- prior: generated ones, of z ~ p(z);
+- prior: generated ones, of z ~ p(z), also at each --temperature;
 - codes: of z ~ q(z|x), x the last 30,000 training images. Averaged over images that is the best prior for these
   networks (Tomczak & Welling 2018), so this bounds what a better prior can reach with this decoder;
 - real: the last 30,000 training images themselves, which a sound test cannot tell apart.
@@ -65,11 +65,17 @@ def accuracy(real: Images, other: Images, seed: int = 0, epochs: int = EPOCHS) -
 
 
 def kinds(
-    vae: VAE, images: Images, seed: int, heads: Sequence[str] = ("sample", "mode")
+    vae: VAE,
+    images: Images,
+    seed: int,
+    heads: Sequence[str] = ("sample", "mode"),
+    temperatures: Sequence[float] = (1.0,),
 ) -> Iterator[tuple[str, Images]]:
     """Each kind of images by its name, made by `vae`; as many as `images`, whose codes one kind takes."""
-    for head in heads:
-        yield f"prior, {head}", vae.generate(len(images), head=head, seed=seed)
+    for temperature in temperatures:
+        suffix = "" if temperature == 1 else f" at {temperature:g}"
+        for head in heads:
+            yield f"prior{suffix}, {head}", vae.generate(len(images), head=head, seed=seed, temperature=temperature)
     for head in heads:
         made = []
         for at in range(0, len(images), BATCH):
@@ -87,6 +93,7 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, default=1, help="of the classifier and of the draws; the median is printed"
     )
+    parser.add_argument("--temperature", type=float, action="append", default=[], help="of draws; may be repeated")
     parser.add_argument("--publish", action="store_true", help="into apart.json")
     asked = parser.parse_args()
     splits = data.read("mnist")
@@ -105,7 +112,7 @@ def main() -> None:
     measure("real", [others] * asked.seeds)
     for bundle in asked.bundle:
         vae = VAE.load(bundle)
-        drawn = [dict(kinds(vae, others, seed)) for seed in range(asked.seeds)]
+        drawn = [dict(kinds(vae, others, seed, temperatures=(1.0, *asked.temperature))) for seed in range(asked.seeds)]
         for kind in drawn[0]:
             measure(f"{Path(bundle).name}: {kind}", [each[kind] for each in drawn])
     if asked.publish:

@@ -20,6 +20,7 @@ from vae_edge.runtime.evaluation.detection import Detection, detection, oriented
 
 HERE = Path(__file__).parent
 CHUNK = 512
+RATES = (0.2, 0.1, 0.05, 0.02, 0.01)  # of the validation images
 
 Float64 = npt.NDArray[np.float64]
 
@@ -64,6 +65,12 @@ def measure(vae: VAE, folder: Path | None, limit: int | None, development: bool)
         "false_positives": {"rate": scores.false_positive_rate, "found": hits / n, "n": n, "interval": wilson(hits, n)},
         "against": {},
     }
+    if not development:
+        held_out, _ = scored(vae, sets.ordinary(own, "validation", folder)[:limit])
+        edges = np.quantile(held_out["value"], [1 - rate for rate in RATES])
+        found["shift"] = {
+            "validation": RATES, "test": [float((usual["value"] > edge).mean()) for edge in edges]
+        }  # fmt: skip
     for name, images in strange.items():
         theirs, unusual = scored(vae, images[:limit])
         each = {key: dataclasses.asdict(detection(usual[key], theirs[key])) for key in usual}
@@ -103,6 +110,7 @@ def table(name: str, found: dict[str, Any]) -> str:
     lines = [
         f"### {name}: {found['ordinary']}, {found['draws']} draws",
         f"Called unusual: {false['found']:.2%} (95 % interval {low:.2%} to {high:.2%}); asked: {false['rate']:.2%}.",
+        *_shift(found),
         "",
         "| AUROC | " + " | ".join(f"{column} ({found['against'][column]['n']:,})" for column in columns) + " |",
         "|---|" + "---|" * len(columns),
@@ -117,6 +125,16 @@ def table(name: str, found: dict[str, Any]) -> str:
     called = [f"{found['against'][column]['called_unusual']:.2%}" for column in columns]
     lines.append("| above the threshold | " + " | ".join(called) + " |")
     return "\n".join([*lines, ""])
+
+
+def _shift(found: dict[str, Any]) -> list[str]:
+    """How the test images' values lie beside the validation images', where both were scored."""
+    if "shift" not in found:
+        return []
+    ours, theirs = (
+        ", ".join(f"{100 * share:.3g}" for share in found["shift"][part]) for part in ("validation", "test")
+    )
+    return [f"Above the value that {ours} % of the validation images exceed: {theirs} % of these."]
 
 
 def cell(found: Detection) -> str:

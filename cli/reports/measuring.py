@@ -78,16 +78,24 @@ class Labelled:
 
     vae: VAE
     given: Given
+    temperature: float = 1.0
 
     def stream(self, n: int, *, head: str, seed: int) -> Iterator[npt.NDArray[np.float32]]:
         """n new images in batches (b, H, W, C)."""
-        return self.vae.stream(n, head=head, seed=seed, **self.given.of(0, n))
+        return self.vae.stream(n, head=head, seed=seed, temperature=self.temperature, **self.given.of(0, n))
 
 
 def measure(
-    vae: VAE, events: npt.NDArray[Any], given: Given, samples: int, seed: int, judge: Judge | None, members: int = 0
+    vae: VAE,
+    events: npt.NDArray[Any],
+    given: Given,
+    samples: int,
+    seed: int,
+    judge: Judge | None,
+    members: int = 0,
+    temperature: float = 1.0,
 ) -> dict[str, Figure]:
-    """The figures of one bundle; those of its samples where a judge is there and can."""
+    """The figures of one bundle; those of its samples, drawn at `temperature`, where a judge is there and can."""
     from vae_edge.runtime.evaluation import figures
 
     n = len(events)
@@ -102,7 +110,7 @@ def measure(
     if judge is not None and _is_judged(vae):
         with Progress("samples", 2 * judge.n) as progress:
             labels = _classes(vae, given, judge.n)
-            found |= judge.judge(Labelled(vae, given), labels=labels, seed=seed, progress=progress.advance)
+            found |= judge.judge(Labelled(vae, given, temperature), labels=labels, seed=seed, progress=progress.advance)
     return found
 
 

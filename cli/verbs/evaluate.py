@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_edge.cli.nouns import counted, singular
-from vae_edge.cli.options import MAX_MEMBERS, MAX_SEED, Device, DeviceOptions, Threads, keyed, load, one_of
+from vae_edge.cli.options import MAX_MEMBERS, MAX_SEED, Device, DeviceOptions, Temperature, Threads, keyed, load, one_of
 from vae_edge.cli.reading import dataset as datasets
 from vae_edge.cli.reading.conditions import Condition, Label, resolve
 from vae_edge.cli.reading.dataset import Reader
@@ -83,6 +83,7 @@ def evaluate(
         int,
         typer.Option(min=0, metavar="N", help="Generated digits to hold against as many real ones; 0 leaves it out."),
     ] = 10_000,
+    temperature: Temperature = 1.0,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="The first N images or rows only.", show_default="all")
     ] = None,
@@ -130,7 +131,7 @@ def evaluate(
     are in nats; where pixels have levels, also in bits a dimension. Reconstructions come from z = the posterior's mean.
     Samples of black-and-white 28x28 digits (mnist, digits) are held against real ones in a digit classifier's features:
     Frechet distance, precision and recall, density and coverage (5 neighbours), by the heads sample and mode, and
-    beside each what other real images get.
+    beside each what other real images get. --temperature is that of `generate`; likelihoods do not depend on it.
 
     --against takes scores (see `score`) of both sets, without labels, and prints for each statistic, and for the value
     of a bundle with a fit, AUROC and the share of own events that are as strange as 95 % of the others, with bootstrap
@@ -146,6 +147,7 @@ def evaluate(
       vae-edge evaluate ./my-bundle --samples 5000 --limit 1000 --json
       vae-edge evaluate ./my-bundle --data my-pictures/ --split all
       vae-edge evaluate ./my-labels --data mnist
+      vae-edge evaluate mnist --samples 0 --temperature 0.85
       vae-edge evaluate ./my-table --data rows.csv --split all
       vae-edge evaluate mnist-tiny mnist mnist-large
       vae-edge evaluate mnist --against fashion-mnist
@@ -171,7 +173,7 @@ def evaluate(
     )
     whole = reader.read(split) if data else reader.recorded(vaes, split)
     if write:
-        metrics.check_writable(vaes, whole, split, limit, how, generated)
+        metrics.check_writable(vaes, whole, split, limit, how, generated, temperature)
     dataset = dataclasses.replace(
         whole, events=whole.events[:limit], labels=None if whole.labels is None else whole.labels[:limit]
     )
@@ -188,7 +190,7 @@ def evaluate(
     notes = [note] if note else []
     measured = []
     for vae, values, condition_of in zip(vaes, events, given, strict=True):
-        measured.append(measuring.measure(vae, values, condition_of, samples, seed, judge, members))
+        measured.append(measuring.measure(vae, values, condition_of, samples, seed, judge, members, temperature))
         notes += measuring.absent(vae, judge)
     costs = figures.costs(vaes)
     event = singular(vaes[0].event_shape)
@@ -214,6 +216,7 @@ def evaluate(
         "samples": samples,
         "members": members,
         "generated": count,
+        "temperature": temperature,
         "seed": seed,
         "provider": vaes[0].provider,
         "unit": f"nats per {event}",

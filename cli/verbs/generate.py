@@ -18,6 +18,7 @@ from vae_edge.cli.options import (
     Members,
     Scale,
     Seed,
+    Temperature,
     Threads,
     heads,
     load,
@@ -63,6 +64,7 @@ def generate(
     labels: Labels = None,
     condition: Condition = None,
     members: Members = None,
+    temperature: Temperature = 1.0,
     bundle: Bundle = "mnist",
     provider: Device = "auto",
     provider_option: DeviceOptions = [],  # noqa: B006 (Typer reads it, nothing writes it)
@@ -89,6 +91,9 @@ def generate(
     A conditional bundle is told what to make by --label: several are taken in turn, `all` stands for each one that
     there is.
 
+    --temperature below 1 draws closer to the middle of what the prior has learned: fewer images that look like nothing,
+    at the price of less variety. At 1 they are draws of the model itself.
+
     A bundle with uncertain weights is an ensemble of decoders: with --members M they take turns.
 
     \b
@@ -100,6 +105,7 @@ def generate(
       vae-edge generate --n 200 --head sample --out pictures/ --resume
       vae-edge generate --n 10000000 --head sample --out shards/ --format parquet
       vae-edge generate --n 10000000 --head sample --out shards/ --format parquet --resume
+      vae-edge generate --head sample --temperature 0.85 --out typical.png
       vae-edge generate --bundle ./my-labels --label 7 --out sevens.png
       vae-edge generate --bundle ./my-labels --label all --n 100 --out each.png
       vae-edge generate --bundle ./my-ensemble --members 16 --out ensemble.png
@@ -107,7 +113,7 @@ def generate(
       vae-edge generate --n 1000000 --head sample --out rows/ --ray local
     """
     if ray:
-        _generate_on(ray, context, n, head, seed, start, label, labels, condition, bundle, resume)
+        _generate_on(ray, context, n, head, seed, start, label, labels, condition, temperature, bundle, resume)
         return
     rows_to = RowsTo.asked(out, format, rows_per_shard, dtype, force=force, resume=resume)
     asked = None if rows_to else Destination.asked(out, force=force, resume=resume)
@@ -118,7 +124,7 @@ def generate(
         _ = vae.model.members  # a bundle without members says so before anything is written
     if rows_to:
         given = resolve(vae, label, labels, condition)
-        _generate_rows(context.obj, rows_to, vae, n, heads(head), seed, start, given, members)
+        _generate_rows(context.obj, rows_to, vae, n, heads(head), seed, start, given, members, temperature)
         return
     destination = Destination.choose(asked, "generated", shape)
     given = resolve(vae, label, labels, condition)
@@ -128,12 +134,15 @@ def generate(
     vae.model.prior.expect()  # an autoencoder has none, which is said before anything is written
     pieces = Pieces((range(start, start + n),))
     if destination.kind == "folder":
-        destination.folder.begin(_record(vae, chosen, seed, given, members))
+        destination.folder.begin(_record(vae, chosen, seed, given, members, temperature))
         suffixes = tuple(f"-{name}.png" for name in chosen) if len(chosen) > 1 else (".png",)
         pieces = destination.folder.missing(pieces.ranges[0], suffixes)
     count = len(pieces)
     several = len(chosen) > 1
-    rows = {name if several else plural(shape): _stream(vae, name, seed, pieces, given, members) for name in chosen}
+    rows = {
+        name if several else plural(shape): _stream(vae, name, seed, pieces, given, members, temperature)
+        for name in chosen
+    }
     names = getattr(vae.manifest.event, "names", ())
     if count:
         destination.write(
@@ -158,6 +167,7 @@ def generate(
             "provider": vae.provider,
             "seconds": round(seconds, 4),
             **({} if members is None else {"members": members}),
+            "temperature": temperature,
             **given.document,
         }
     )
@@ -173,17 +183,19 @@ def _generate_on(
     label: str | None,
     labels: str | None,
     condition: str | None,
+    temperature: float,
     bundle: str,
     resume: bool,
 ) -> None:
     from vae_edge import cluster as jobs
 
-    out = cluster.check(context, "n", "head", "seed", "start")
+    out = cluster.check(context, "n", "head", "seed", "start", "temperature")
     vae = load(bundle, "auto", [], 1)
     given = cluster.given_of(vae, label, labels, condition)
     done = jobs.generate(
-        vae.bundle, n=n, out=out, head=head, seed=seed, start=start, resume=resume, address=ray, **given
-    )
+        vae.bundle, n=n, out=out, head=head, seed=seed, start=start, temperature=temperature, resume=resume,
+        address=ray, **given,
+    )  # fmt: skip
     cluster.tell(context.obj, vae, "generate", done)
 
 
@@ -197,22 +209,30 @@ def _generate_rows(
     start: int,
     given: Given,
     members: int | None,
+    temperature: float,
 ) -> None:
     from vae_edge.cli.rows.jobs import Generate, recorded
 
     began = time.perf_counter()
     vae.model.prior.expect()  # an autoencoder has none, which is said before anything is written
-    ensemble = {} if members is None else {"members": members}
-    job = Generate(vae, chosen, seed, start, given, to.pixels(vae.event_shape), members)
-    record = recorded(vae, verb="generate", heads=chosen, seed=seed, start=start, **ensemble, **given.record)
+    job = Generate(vae, chosen, seed, start, given, to.pixels(vae.event_shape), members, temperature)
+    options = {"seed": seed, "start": start, **_unusual(members, temperature)}
+    record = recorded(vae, verb="generate", heads=chosen, **options, **given.record)
     written = to.write("generate", job.columns, n, record, job.batches)
     to.tell(console, vae, n, written, time.perf_counter() - began, job.columns, record | given.document)
 
 
-def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given, members: int | None) -> dict[str, Any]:
+def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given, members: int | None,
+            temperature: float) -> dict[str, Any]:  # fmt: skip
     """What a draw's picture depends on, beside its index."""
     record = {"bundle": vae.manifest.name, "digest": vae.manifest.digest, "heads": list(chosen), "seed": seed}
-    return record | ({} if members is None else {"members": members}) | given.record
+    return record | _unusual(members, temperature) | given.record
+
+
+def _unusual(members: int | None, temperature: float) -> dict[str, Any]:
+    """The options that a record names where they were given: jobs that began before there were any go on."""
+    record: dict[str, Any] = {} if members is None else {"members": members}
+    return record | ({} if temperature == 1 else {"temperature": temperature})
 
 
 def _told(written: int, n: int, shape: tuple[int, ...]) -> str:
@@ -220,16 +240,15 @@ def _told(written: int, n: int, shape: tuple[int, ...]) -> str:
 
 
 def _stream(vae: VAE, head: str, seed: int, pieces: Pieces, given: Given,
-            members: int | None) -> Iterator[npt.NDArray[Any]]:  # fmt: skip
+            members: int | None, temperature: float) -> Iterator[npt.NDArray[Any]]:  # fmt: skip
     """The events of `VAE.stream`, piece by piece, each with its own label; memory does not grow with their number."""
+    options: dict[str, Any] = {"head": head, "seed": seed, "members": members, "temperature": temperature}
     for piece in pieces.ranges:
         if len(given.rows) <= 1:
-            yield from vae.stream(
-                len(piece), head=head, seed=seed, start=piece.start, members=members, **given.of(0, 1)
-            )
+            yield from vae.stream(len(piece), start=piece.start, **options, **given.of(0, 1))
             continue
         from vae_edge.runtime.model import BATCH_SIZE
 
         for at in range(piece.start, piece.stop, BATCH_SIZE):
             size = min(BATCH_SIZE, piece.stop - at)
-            yield vae.generate(size, head=head, seed=seed, start=at, members=members, **given.of(at, size))
+            yield vae.generate(size, start=at, **options, **given.of(at, size))

@@ -74,9 +74,9 @@ class Folder:
                     f"{self.path}: holds files that are not of one `generate` alone: nothing tells what is missing; "
                     "name another folder, or write among them with --force"
                 )
-            if differences := [name for name in record if found.get(name) != record[name]]:
+            if differences := [name for name in record | found if found.get(name) != record.get(name)]:
                 name = differences[0]
-                options = f"{name} {found.get(name)}, asked for: {record[name]}"
+                options = f"{name} {found.get(name, 'not given')}, asked for: {record.get(name, 'not given')}"
                 raise OutputError(
                     f"{self.path}: holds pictures with other options ({options}); "
                     "resume with the same options, or name another folder"

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["check_writable", "write"]
 
 
-def check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None, how: str, generated: int) -> None:
-    """A manifest's metrics are those of the whole test split of the bundle's own data set."""
+def check_writable(vaes: list[VAE], dataset: Dataset, split: str, limit: int | None, how: str, generated: int,
+                   temperature: float) -> None:  # fmt: skip
+    """A manifest's metrics are those of the model itself, on the whole test split of the bundle's own data set."""
+    if temperature != 1:
+        raise InputError("--write is for draws of the model itself: leave --temperature out")
     if split != "test" or limit is not None:
         raise InputError("--write is for figures of the whole test split: leave --split and --limit out")
     from vae_edge.runtime.evaluation.figures import SAMPLES

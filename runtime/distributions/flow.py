@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
@@ -27,8 +28,8 @@ class Flow(Distribution):
 
     `forward` maps noise (n, L) to z (n, L), and `inverse` z (n, L) to the noise (n, L) and log |det d eps / d z| (n,),
     all float32; both are also given the condition of each vector, or None. `size` is L. `condition` has one row for all
-    vectors, or with `is_batch` one for each of B. `at_once` bounds the vectors of a call. Draw i takes its noise from
-    Purpose.PRIOR, as one of a standard normal prior does.
+    vectors, or with `is_batch` one for each of B. `at_once` bounds the vectors of a call. `temperature`, a float32 > 0,
+    is the noise's standard deviation. Draw i takes its noise from Purpose.PRIOR, as a draw of a standard normal prior.
     """
 
     family = "flow"
@@ -44,10 +45,12 @@ class Flow(Distribution):
         condition: Rows = None,
         is_batch: bool = False,
         at_once: int = AT_ONCE,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__((len(condition),) if is_batch and condition is not None else (), (size,))
         self._forward, self._inverse = forward, inverse
         self._condition, self._at_once = condition, at_once
+        self._temperature = np.float32(temperature)
 
     @classmethod
     def prior_shapes(cls, event_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
@@ -55,11 +58,11 @@ class Flow(Distribution):
         return {"sample": event_shape, "noise": event_shape, "log_det": ()}
 
     def _write_sample(self, out: Float32, seed: int, start: int, stream: int) -> None:
-        """z = f(eps)."""
+        """z = f(T eps), T the temperature."""
         for at in range(0, len(out), self._at_once):
             part = out[at : at + self._at_once]
             eps = noise.normals(seed, Purpose.PRIOR, start + at, len(part), part.shape[1], stream)
-            part[:] = self._forward(eps, self._rows(at, len(part)))
+            part[:] = self._forward(eps * self._temperature, self._rows(at, len(part)))
 
     def log_prob(self, value: npt.ArrayLike) -> Float64:  # noqa: D102
         x = self._value(value, np.float32)
@@ -69,9 +72,10 @@ class Flow(Distribution):
         for at in range(0, len(flat), self._at_once):
             part = flat[at : at + self._at_once]
             eps, log_det = self._inverse(part, self._rows(at, len(part)))
-            # log p(z) = log N(eps; 0, 1) + log |det d eps / d z|
-            squares = np.square(eps, dtype=np.float64).sum(axis=1)
-            out[at : at + self._at_once] = log_det - squares / 2 - part.shape[1] * LOG_2_PI / 2
+            # log p(z) = log N(T eps; 0, T^2) + log |det d (T eps) / d z|
+            scale = float(self._temperature)
+            squares = np.square(eps / scale, dtype=np.float64).sum(axis=1)
+            out[at : at + self._at_once] = log_det - squares / 2 - part.shape[1] * (LOG_2_PI / 2 + math.log(scale))
         return out.reshape(shape[:-1])
 
     def _rows(self, at: int, n: int) -> Rows:

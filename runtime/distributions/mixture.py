@@ -57,14 +57,26 @@ class Mixture(Distribution):
             worst = totals[np.abs(totals - 1.0).argmax()]
             raise InputError(f"a mixture's weights should be >= 0 and sum to 1, they sum to {worst:.6g}")
         self._weigh(given / totals.reshape(*self.batch_shape, 1))
-        self._wide = self.scale_tril.astype(np.float64)
-        self._norms = noise.row_norms(self._wide)
-        self._bounds = noise.error_bounds(self._norms)
+        self._widen()
 
     def _weigh(self, weights: Float64) -> None:
         self.weights = weights
         self.weights.setflags(write=False)
         self._cumulative = np.cumsum(weights, axis=-1)[..., :-1]
+
+    def _widen(self) -> None:
+        self._wide = self.scale_tril.astype(np.float64)
+        self._norms = noise.row_norms(self._wide)
+        self._bounds = noise.error_bounds(self._norms)
+
+    def at_temperature(self, temperature: float) -> Mixture:
+        """The mixture with each scale_tril times `temperature`, a float32 > 0: below 1, draws keep nearer to loc."""
+        chosen = copy.copy(self)
+        chosen.scale_tril = self.scale_tril * np.float32(temperature)
+        triangular.check(chosen.scale_tril)
+        chosen.scale_tril.setflags(write=False)
+        chosen._widen()
+        return chosen
 
     def members(self, places: npt.NDArray[np.intp] | int) -> Mixture:
         """The mixtures at `places` of the batch (n,), or the one at a number, which has no batch; may repeat."""

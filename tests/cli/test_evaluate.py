@@ -131,6 +131,25 @@ def test_figures_of_samples_say_of_how_many_they_are(vae_edge, noise):
     assert "bundle, 30 samples  " in vae_edge(*arguments, noise).stdout
 
 
+def test_samples_are_drawn_at_the_temperature_and_nothing_else_is(vae_edge, noise):
+    found = [
+        json.loads(vae_edge("evaluate", noise, "--data", "noise.npz", "--samples", 2, "--generated", 30, "--json",
+                            "--temperature", each).stdout) for each in (1, 0.1)
+    ]  # fmt: skip
+    assert [each["temperature"] for each in found] == [1, 0.1]
+    assert found[0]["frechet"] != found[1]["frechet"]
+    for name in ("elbo", "nll", "wrong_pixels"):
+        assert found[0][name] == found[1][name]
+
+
+def test_figures_at_a_temperature_are_not_written(vae_edge, noise, one_line):
+    before = snapshot(noise)
+    done = vae_edge("evaluate", noise, "--data", "noise.npz", "--samples", 0, "--temperature", 0.9, "--write")
+    assert done.exit_code == 1
+    assert "--write is for draws of the model itself: leave --temperature out" in one_line(done.stderr)
+    assert snapshot(noise) == before
+
+
 def test_own_data_are_no_digits_whatever_their_name(vae_edge, noise, monkeypatch):
     from vae_edge.train import mnist
 

@@ -77,6 +77,7 @@ def test_generate_as_json_tells_what_it_wrote(vae_edge, tiny, folder):
         "heads": list(HEADS),
         "seed": 0,
         "start": 0,
+        "temperature": 1.0,
         "bundle": "tiny",
         "provider": "CPUExecutionProvider",
     }

@@ -137,6 +137,20 @@ def test_generated_rows_say_the_label_that_they_were_made_of(bundle_of: Any, fol
 
 
 @pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("by_command", [False, True])
+def test_rows_are_drawn_at_the_temperature(alone: VAE, folder: Path, by_command: bool) -> None:
+    if by_command:
+        words = ["generate", "--n", "20", "--temperature", "0.7", "--out", "cold", "--ray", "local"]
+        assert app(words, standalone_mode=False) == 0
+    else:
+        cluster.generate("mnist", n=20, temperature=0.7, out="cold")
+    images = rows("cold")["image"].combine_chunks().to_numpy_ndarray()
+    assert np.array_equal(images, alone.generate(20, temperature=0.7))
+    with pytest.raises(InputError, match="temperature should be"):
+        cluster.generate("mnist", n=20, temperature=0, out="none")
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_labels_come_along_or_are_given_in_turn(bundle_of: Any, folder: Path) -> None:
     """The column `label` of Parquet is taken by itself, as on the command line."""
     vae = VAE.load(bundle_of("index"), threads=1)

@@ -21,7 +21,6 @@ from vae_edge.runtime.distributions import (
     Bernoulli,
     Categorical,
     DiscretizedLogistic,
-    Distribution,
     Mixture,
     MultivariateNormalTriL,
     Normal,
@@ -95,7 +94,15 @@ def draws(seed: int, start: int, stream: int) -> dict[str, Any]:
         "normal": bits(normal.sample(2, seed=seed, start=start, stream=stream)),
         "multivariate_normal_tril": bits(full.sample(2, seed=seed, start=start, stream=stream)),
         "mixture": bits(mixture.sample(2, seed=seed, start=start, stream=stream)),
+        "mixture at 0.9": bits(mixture.at_temperature(0.9).sample(2, seed=seed, start=start, stream=stream)),
+        "normal prior of 3 at 0.9": bits(at_temperature(seed, start, stream)),
     }  # fmt: skip
+
+
+def at_temperature(seed: int, start: int, stream: int) -> np.ndarray:
+    """z of a standard normal prior, which is a flow's noise too, at temperature 0.9."""
+    prior = Normal(np.zeros(3), np.full(3, 0.9), purpose=Purpose.PRIOR)
+    return prior.sample(2, seed=seed, start=start, stream=stream)
 
 
 def vectors() -> dict[str, Any]:
@@ -146,15 +153,15 @@ def many() -> list[dict[str, Any]]:
 def priors() -> list[dict[str, Any]]:
     """Hashes of latents that the priors of the bundles that ship draw."""
     return [
-        {"bundle": name, "seed": f"{seed:016x}", "start": f"{start:016x}", "n": n,
-         "sha256": digest(bundle_prior(folder).sample(n, seed=seed, start=start))}
+        {"bundle": name, "seed": f"{seed:016x}", "start": f"{start:016x}", "n": n, "temperature": temperature,
+         "sha256": digest(bundle_prior(folder).at_temperature(temperature).sample(n, seed=seed, start=start))}
         for name, folder in bundle.built_in().items()
         if bundle.read(folder).manifest.condition is None  # a row has no label
-        for seed, start, n in [(0, 0, 2000), (2**64 - 1, 2**63 - 500, 500)]
+        for seed, start, n, temperature in [(0, 0, 2000, 1), (2**64 - 1, 2**63 - 500, 500, 1), (0, 0, 500, 0.85)]
     ]  # fmt: skip
 
 
-def bundle_prior(folder: Path) -> Distribution:
+def bundle_prior(folder: Path) -> Mixture:
     """p(z) of a bundle that ships; the graphs are not opened."""
     found = bundle.read(folder)
     spec = found.manifest.prior

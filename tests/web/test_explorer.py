@@ -97,6 +97,19 @@ def test_a_new_image_becomes_the_current_code_with_its_own_noise(new_images, vae
         compare(head, picture, vae.generate(1, head=head, seed=SEED, start=START + 2))
 
 
+def test_a_cooler_prior_gives_the_new_images_of_python(browse: Browse, mnist, vae):
+    found = browse("images", page=mnist, seed="1", start="0", cooler=3)
+    assert is_alone(found, mnist)
+    for head in HEADS:
+        compare(head, npy(found["saved"][head]), vae.generate(24, head=head, seed=1, temperature=0.85))
+    assert found["command"].endswith(" --bundle mnist --temperature 0.85")
+    assert found["fragment"]["temperature"] == "0.85"
+    assert found["source"] == "image 2 of seed 1, temperature 0.85"
+    assert found["current"] == ["Image 2"]
+    for head, picture in zip(HEADS, npy(found["heads"]), strict=True):
+        compare(head, picture, vae.generate(1, head=head, seed=1, start=2, temperature=0.85))
+
+
 def test_a_drawing_is_encoded_while_the_hand_moves(browse: Browse, mnist, vae):
     found = browse("drawing", page=mnist)
     assert is_alone(found, mnist)
@@ -145,7 +158,8 @@ def test_an_address_brings_the_view_back(browse: Browse, mnist, vae):
     assert found["second"] == found["first"]
     assert found["third"] == found["first"]
     assert found["first"]["strip"]
-    assert {"seed", "start", "head", "draw", "x", "z", "path", "tool"} <= set(found["first"]["fragment"])
+    assert found["first"]["temperature"] == ["0.85", "0.85"]
+    assert {"seed", "start", "temperature", "head", "draw", "x", "z", "path", "tool"} <= set(found["first"]["fragment"])
     compare("mean", npy(found["nonsense"]), vae.generate(24))  # what an address says wrongly is passed over
 
 

@@ -5,10 +5,11 @@ import type { State } from "./state.js";
 
 /** `vae-edge generate` with the options that give `count` images of the state. */
 export function command(engine: Engine, state: State, count: number): string {
-  const { seed, start, head, label, condition } = state;
+  const { seed, start, temperature, head, label, condition } = state;
   const words = [
     `vae-edge generate --n ${count} --seed ${seed} --start ${start} --head ${head} --bundle ${engine.name}`,
   ];
+  if (temperature !== 1) words.push(`--temperature ${temperature}`);
   const name = engine.labels[label];
   // A comma parts labels on the command line: a name that has one is given by its number.
   if (name !== undefined) words.push(`--label ${name.includes(",") ? label : quoted(name)}`);

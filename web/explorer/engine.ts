@@ -9,6 +9,12 @@ export interface Given {
   readonly condition?: Float32Array;
 }
 
+/** What draws of the prior are given. */
+export interface PriorGiven extends Given {
+  /** 1 where nothing is said. */
+  readonly temperature?: number;
+}
+
 /** q(z|x) of one event. */
 export interface Posterior {
   /** The mean, (L). */
@@ -52,6 +58,6 @@ export interface Engine {
    * Draws `start` to `start` + n of the prior, (n, L), of the condition where it follows one; of a standard normal
    * where there is none.
    */
-  codes(n: number, seed: bigint, start: bigint, given: Given): Promise<Float32Array>;
-  generate(n: number, head: Head, seed: bigint, start: bigint, given: Given): Promise<Float32Array>;
+  codes(n: number, seed: bigint, start: bigint, given: PriorGiven): Promise<Float32Array>;
+  generate(n: number, head: Head, seed: bigint, start: bigint, given: PriorGiven): Promise<Float32Array>;
 }

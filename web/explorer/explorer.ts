@@ -81,6 +81,7 @@ async function begin(engine: Engine): Promise<State> {
   return {
     seed: 0n,
     start: 0n,
+    temperature: 1,
     head: "mean",
     draw: 0n,
     code: engine.prior === "none" ? new Float32Array(engine.latentSize) : await engine.codes(1, 0n, 0n, first),

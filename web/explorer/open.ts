@@ -4,7 +4,7 @@ import { parseProbe } from "../src/probe.js";
 import { BackendError, Normal, Purpose, VAE, type Distribution, type Files } from "../src/index.js";
 import type { OnnxRuntime } from "../src/graphs.js";
 import { fromBase64 } from "./base64.js";
-import type { Decoded, Engine, Given, Head, Posterior } from "./engine.js";
+import type { Decoded, Engine, Given, Head, Posterior, PriorGiven } from "./engine.js";
 
 /** The VAE of the bundle in the page, verified by its digest. Throws what VAE.load throws, or Error for a table. */
 export async function openEngine(): Promise<Engine> {
@@ -91,14 +91,14 @@ class PageEngine implements Engine {
     };
   }
 
-  async codes(n: number, seed: bigint, start: bigint, given: Given): Promise<Float32Array> {
+  async codes(n: number, seed: bigint, start: bigint, given: PriorGiven): Promise<Float32Array> {
     const zeros = new Float32Array(this.latentSize);
     const standard = () => new Normal(zeros, zeros.map(() => 1), { purpose: Purpose.PRIOR }); // prettier-ignore
     const prior = this.prior === "none" ? standard() : this.vae.priorGiven(given);
     return (await prior.sample({ seed, start, sampleShape: n })).data;
   }
 
-  async generate(n: number, head: Head, seed: bigint, start: bigint, given: Given): Promise<Float32Array> {
+  async generate(n: number, head: Head, seed: bigint, start: bigint, given: PriorGiven): Promise<Float32Array> {
     return (await this.vae.generate(n, { head, seed, start, ...given })).data;
   }
 

@@ -15,6 +15,7 @@ export const COUNT = 24;
 export class Sheet {
   private readonly seed = byId<HTMLInputElement>("seed");
   private readonly start = byId<HTMLInputElement>("start");
+  private readonly temperature = byId<HTMLInputElement>("temperature");
   private readonly error = byId("seed-error");
   private readonly images: HTMLButtonElement[];
   private pixels = new Float32Array();
@@ -33,6 +34,7 @@ export class Sheet {
     byId("images").replaceChildren(...this.images);
     this.seed.addEventListener("input", () => this.read());
     this.start.addEventListener("input", () => this.read());
+    this.temperature.addEventListener("input", () => store.set({ temperature: Number(this.temperature.value) }));
     byId("head").addEventListener("change", () => store.set({ head: chosen("head") as Head }));
     byId("previous").addEventListener("click", () => this.page(-BigInt(COUNT)));
     byId("next").addEventListener("click", () => this.page(BigInt(COUNT)));
@@ -43,21 +45,24 @@ export class Sheet {
       save(npy(this.pixels, [COUNT, engine.height, engine.width, engine.channels]), "generated.npy");
     });
     store.listen((_, changed) => {
-      if (["seed", "start", "head", "label", "condition"].some((name) => changed.has(name as "seed"))) void this.show();
+      const names = ["seed", "start", "temperature", "head", "label", "condition"] as const;
+      if (names.some((name) => changed.has(name))) void this.show();
       else if (changed.has("draw") || changed.has("code")) this.mark();
     });
   }
 
   /** Generates and paints the images of the state. */
   async show(): Promise<void> {
-    const { seed, start, head } = this.store.state;
+    const { seed, start, temperature, head } = this.store.state;
     const run = ++this.run;
     if (this.seed !== document.activeElement) this.seed.value = String(seed);
     if (this.start !== document.activeElement) this.start.value = String(start);
+    this.temperature.value = String(temperature);
+    byId<HTMLOutputElement>("temperature-value").value = temperature.toFixed(2);
     choose("head", head);
     byId<HTMLButtonElement>("previous").disabled = start === 0n;
     byId("command").textContent = command(this.engine, this.store.state, COUNT);
-    const pixels = await this.engine.generate(COUNT, head, seed, start, this.given());
+    const pixels = await this.engine.generate(COUNT, head, seed, start, { ...this.given(), temperature });
     if (run !== this.run) return;
     this.pixels = pixels as Float32Array<ArrayBuffer>;
     this.render();
@@ -74,16 +79,23 @@ export class Sheet {
     this.images.forEach((button, i) => {
       const number = start + BigInt(i);
       button.setAttribute("aria-label", `Image ${number}`);
-      button.setAttribute("aria-current", String(number === draw && source.startsWith("image ")));
+      button.setAttribute("aria-current", String(number === draw && source === this.source(number)));
     });
   }
 
   /** Makes the code of image i the current one; the sample beside it then has that image's noise. */
   private async take(i: number): Promise<void> {
-    const { seed, start } = this.store.state;
+    const { seed, start, temperature } = this.store.state;
     const draw = start + BigInt(i);
-    const code = await this.engine.codes(1, seed, draw, this.given());
-    this.store.set({ code, draw, source: `image ${draw} of seed ${seed}` });
+    const source = this.source(draw);
+    const code = await this.engine.codes(1, seed, draw, { ...this.given(), temperature });
+    this.store.set({ code, draw, source });
+  }
+
+  /** Where the code of a new image comes from, in words. */
+  private source(draw: bigint): string {
+    const { seed, temperature } = this.store.state;
+    return `image ${draw} of seed ${seed}${temperature === 1 ? "" : `, temperature ${temperature}`}`;
   }
 
   private page(by: bigint): void {

@@ -13,6 +13,8 @@ export interface State {
   readonly seed: bigint;
   /** The first of the new images. */
   readonly start: bigint;
+  /** Of the prior that new images are drawn from. */
+  readonly temperature: number;
   readonly head: Head;
   /** Which draw of the seed the sample is. */
   readonly draw: bigint;
@@ -38,7 +40,7 @@ const MAX_POINTS = 200;
 /** The state as text; what is as in `initial` is left out. */
 export function toFragment(state: State, initial: State, engine: Engine): string {
   const parts = new URLSearchParams();
-  for (const name of ["seed", "start", "draw", "head", "tool", "ground", "axes", "label"] as const) {
+  for (const name of ["seed", "start", "temperature", "draw", "head", "tool", "ground", "axes", "label"] as const) {
     if (state[name] !== initial[name]) parts.set(name, String(state[name]));
   }
   if (state.code !== initial.code) parts.set("z", floats(state.code));
@@ -55,10 +57,12 @@ export function fromFragment(fragment: string, initial: State, engine: Engine): 
   const pick = <T extends string>(name: string, choices: readonly T[], other: T): T =>
     choices.find((choice) => choice === parts.get(name)) ?? other;
   const label = Number(parts.get("label") ?? initial.label);
+  const temperature = Number(parts.get("temperature"));
   const drawing = fromUrl(parts.get("x") ?? "-", packedLength(engine));
   return {
     seed: whole(parts.get("seed"), MAX_SEED) ?? initial.seed,
     start: whole(parts.get("start"), MAX_START) ?? initial.start,
+    temperature: temperature >= 0.5 && temperature <= 1.2 ? temperature : initial.temperature,
     draw: whole(parts.get("draw"), 2n * MAX_START) ?? initial.draw,
     head: pick("head", ["sample", "mean", "mode"], initial.head),
     tool: pick("tool", ["move", "path", "line"], initial.tool),

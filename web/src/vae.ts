@@ -26,7 +26,15 @@ export interface LoadOptions extends GraphOptions, ReadOptions {
   readonly fetch?: typeof fetch;
 }
 
-export interface GenerateOptions extends Given {
+export interface PriorOptions extends Given {
+  /**
+   * From 0.01 to 10, rounded to float32; 1 where nothing is said. It multiplies the standard deviations of the prior's
+   * normals: below 1, events are more typical and less varied.
+   */
+  readonly temperature?: number;
+}
+
+export interface GenerateOptions extends PriorOptions {
   readonly head?: Head;
   /** 0 where nothing is said. */
   readonly seed?: Whole;
@@ -39,7 +47,7 @@ export interface StreamOptions extends GenerateOptions {
   readonly batchSize?: number;
 }
 
-export interface ReconstructOptions extends GenerateOptions {
+export interface ReconstructOptions extends Omit<GenerateOptions, "temperature"> {
   /** Which z is decoded: the mean of q(z|x), or one sample of it. */
   readonly latent?: "mean" | "sample";
 }
@@ -131,9 +139,13 @@ export class VAE {
     return this.#prior.given();
   }
 
-  /** p(z|y) of one label or condition, of batchShape [] and eventShape [L]; where the prior follows none it is p(z). */
-  priorGiven(given: Given): Distribution | Flow {
-    return this.#prior.given(this.rows(given, 1));
+  /**
+   * p(z|y) of one label or condition, of batchShape [] and eventShape [L]; where the prior follows none it is p(z).
+   *
+   * `temperature` is that of `generate`. Throws InputError.
+   */
+  priorGiven(options: PriorOptions): Distribution | Flow {
+    return this.#prior.at(options.temperature).given(this.rows(options, 1));
   }
 
   /**
@@ -163,15 +175,27 @@ export class VAE {
   /** n new events, (n, ...eventShape): events start to start + n of this seed's endless series. */
   async generate(n: number, options: GenerateOptions = {}): Promise<Float32Tensor> {
     const { head, seed, start, rows } = this.checked(n, "mean", options);
-    return this.#model.render(Number(n), this.fromPrior(seed, start, rows), head, seed, start, rows);
+    const latents = this.#prior.at(options.temperature).draws(seed, start, rows);
+    return this.#model.render(Number(n), latents, head, seed, start, rows);
   }
 
   /** The events of `generate` in batches (b, ...eventShape), b <= batchSize; memory does not grow with n. */
   stream(n: Whole, options: StreamOptions = {}): AsyncIterableIterator<Float32Tensor> {
-    const size = count("batchSize", options.batchSize ?? BATCH_SIZE);
     // what is wrong is said now, not at the first batch
+    const size = count("batchSize", options.batchSize ?? BATCH_SIZE);
     const { head, seed, start, rows } = this.checked(n, "mean", options);
-    return this.batches(whole("n", n, MAX_DRAW, 1n), size, head, seed, start, rows);
+    const prior = this.#prior.at(options.temperature);
+    const events = whole("n", n, MAX_DRAW, 1n);
+    const model = this.#model;
+    return (async function* () {
+      for (let at = 0n; at < events; at += BigInt(size)) {
+        const left = events - at;
+        const here = left < BigInt(size) ? Number(left) : size;
+        const shifted: Rows | undefined = rows && ((input, first, amount) => rows(input, Number(at) + first, amount));
+        const latents = prior.draws(seed, start + at, shifted);
+        yield await model.render(here, latents, head, seed, start + at, shifted);
+      }
+    })();
   }
 
   /** Each event through z and back, (B, ...eventShape); z is the mean of q(z|x), or one sample of it. */
@@ -228,34 +252,8 @@ export class VAE {
     return checkGiven(this.manifest.condition, given, n);
   }
 
-  private fromPrior(seed: bigint, start: bigint, rows?: Rows): (first: number, n: number) => Promise<Float32Array> {
-    this.#prior.expect();
-    return (first, n) => this.#prior.draw(seed, start + BigInt(first), first, n, rows);
-  }
-
   private partsOf(z: Float32Array): (first: number, n: number) => Float32Array {
     return (first, n) => z.slice(first * this.latentSize, (first + n) * this.latentSize);
-  }
-
-  private batches(
-    n: bigint,
-    size: number,
-    head: Head,
-    seed: bigint,
-    start: bigint,
-    rows: Rows | undefined,
-  ): AsyncIterableIterator<Float32Tensor> {
-    const model = this.#model;
-    const latentsFrom = (at: bigint, shifted?: Rows) => this.fromPrior(seed, at, shifted);
-    latentsFrom(start); // without a prior, this throws
-    return (async function* () {
-      for (let at = 0n; at < n; at += BigInt(size)) {
-        const left = n - at;
-        const here = left < BigInt(size) ? Number(left) : size;
-        const shifted: Rows | undefined = rows && ((input, first, amount) => rows(input, Number(at) + first, amount));
-        yield await model.render(here, latentsFrom(start + at, shifted), head, seed, start + at, shifted);
-      }
-    })();
   }
 
   private latents(z: Numbers): Float32Tensor {

@@ -1,10 +1,11 @@
 /** Normalizing flows, as priors: noise through a graph, and back through another. */
 
-import { isSame, read, sizeOf, text } from "../arrays.js";
+import { isSame, read, text } from "../arrays.js";
 import { InputError } from "../errors.js";
-import { checkDraws, checkSeed, checkStream, normals, Purpose } from "../noise/index.js";
+import { Purpose } from "../noise/index.js";
 import type { Float32Tensor, Float64Tensor, Numbers } from "../tensor.js";
-import { empty, LOG_2_PI, type SampleOptions } from "./base.js";
+import type { SampleOptions } from "./base.js";
+import { Normal } from "./normal.js";
 
 /** The two graphs of a flow at work. */
 export interface FlowGraphs {
@@ -15,7 +16,7 @@ export interface FlowGraphs {
 }
 
 /**
- * A prior z = f(eps) of standard normal noise (Dinh et al. 2017); batchShape [], eventShape [L].
+ * A prior z = f(T eps) of standard normal noise (Dinh et al. 2017), T its temperature; batchShape [], eventShape [L].
  *
  * Its graphs run as all graphs do here, so `sample` and `logProb` return promises. Draw i takes its noise from
  * Purpose.PRIOR, as one of a standard normal prior does.
@@ -25,42 +26,35 @@ export class Flow {
   readonly batchShape: readonly number[] = [];
   readonly eventShape: readonly number[];
   readonly #graphs: FlowGraphs;
+  readonly #base: Normal;
 
-  constructor(graphs: FlowGraphs, size: number) {
+  constructor(graphs: FlowGraphs, size: number, temperature = 1) {
     this.eventShape = [size];
     this.#graphs = graphs;
+    this.#base = new Normal(new Float32Array(size), [temperature], { purpose: Purpose.PRIOR });
   }
 
   /** Draws, of shape sampleShape + eventShape: those of the same seed have the same noise everywhere. */
-  async sample({ seed, start = 0, stream = 0, sampleShape = [] }: SampleOptions): Promise<Float32Tensor> {
-    const shape = typeof sampleShape === "number" ? [sampleShape] : [...sampleShape];
-    if (!shape.every((each) => Number.isSafeInteger(each) && each > 0)) {
-      throw new InputError(`sampleShape should hold positive integers, it is ${String(sampleShape)}`);
-    }
-    const n = sizeOf(shape);
-    const size = this.eventShape[0]!;
-    const out = empty([...shape, size]);
-    const at = { seed: checkSeed(seed), start: checkDraws(start, n), stream: checkStream(stream) };
-    const noise = { dims: [n, size], data: normals(Purpose.PRIOR, at, n, size) };
-    out.data.set((await this.#graphs.forward(noise)).data);
-    return out;
+  async sample(options: SampleOptions): Promise<Float32Tensor> {
+    const { dims, data } = this.#base.sample(options);
+    return { dims, data: (await this.#graphs.forward(this.rows(data))).data };
   }
 
   /** log p(value) in nats, of values (..., L). */
   async logProb(value: Numbers): Promise<Float64Tensor> {
     const { dims, data } = read("value", value);
-    const size = this.eventShape[0]!;
-    if (!isSame(dims.slice(-1), [size]) || data.length === 0) {
-      throw new InputError(`value should have shape (..., ${size}), it has ${text(dims)}`);
+    const { eventShape } = this;
+    if (!isSame(dims.slice(-1), eventShape) || data.length === 0) {
+      throw new InputError(`value should have shape (..., ${eventShape}), it has ${text(dims)}`);
     }
-    const n = data.length / size;
-    const [noise, logDet] = await this.#graphs.inverse({ dims: [n, size], data: Float32Array.from(data) });
-    // log p(z) = log N(eps; 0, 1) + log |det d eps / d z|
-    const found = Float64Array.from({ length: n }, (_, i) => {
-      let squares = 0;
-      for (let j = 0; j < size; j++) squares += noise.data[i * size + j]! ** 2;
-      return logDet.data[i]! - squares / 2 - (size * LOG_2_PI) / 2;
-    });
+    const [noise, logDet] = await this.#graphs.inverse(this.rows(Float32Array.from(data)));
+    // log p(z) = log N(T eps; 0, T^2) + log |det d (T eps) / d z|
+    const found = this.#base.logProb(noise).data.map((each, i) => each + logDet.data[i]!);
     return { dims: dims.slice(0, -1), data: found };
+  }
+
+  private rows(data: Float32Array): Float32Tensor {
+    const size = this.eventShape[0]!;
+    return { dims: [data.length / size, size], data };
   }
 }

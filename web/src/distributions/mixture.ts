@@ -20,6 +20,7 @@ export class Mixture extends Distribution {
   readonly weights: Float64Array;
   readonly loc: Float32Array;
   readonly scaleTril: Float32Array;
+  readonly #given: Float64Array;
   readonly #edges: Float64Array;
   readonly #norms: Float64Array;
   readonly #constants: Float64Array;
@@ -44,6 +45,7 @@ export class Mixture extends Distribution {
     if (!wide.every((w) => w >= 0) || !(Math.abs(total - 1) < 1e-3)) {
       throw new InputError(`a mixture's weights should be >= 0 and sum to 1, they sum to ${total}`);
     }
+    this.#given = wide;
     this.weights = wide.map((w) => w / total);
     this.loc = mean.data;
     this.scaleTril = tril.data;
@@ -54,6 +56,19 @@ export class Mixture extends Distribution {
       (w, c) =>
         Math.log(w) - (size! * LOG_2_PI) / 2 - sum(size!, (i) => Math.log(tril.data[(c * size! + i) * size! + i]!)),
     );
+  }
+
+  /**
+   * The mixture with each scaleTril times `temperature`, a float32 > 0: below 1, draws keep nearer to loc.
+   *
+   * Throws InputError where a scaleTril is then not finite, or a diagonal not > 0, in float32.
+   */
+  atTemperature(temperature: number): Mixture {
+    const t = Math.fround(temperature);
+    const dims = [this.weights.length, this.size];
+    const tril = { dims: [...dims, this.size], data: this.scaleTril.map((each) => each * t) };
+    // #given again: weights that are divided by their sum a second time may change in the last bit
+    return new Mixture(this.#given, { dims, data: this.loc }, tril);
   }
 
   /** The component of each of n draws: the number of edges <= u. */
