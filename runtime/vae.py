@@ -245,7 +245,6 @@ class VAE:
         temperature = arguments.temperature(temperature)
         n, seed, start = arguments.count("n", n), noise.check_seed(seed), noise.check_draws(start, int(n))
         several = self._several(members)
-        self.model.prior.expect()
         heads.check(head)
         given = conditions.check(self.model.condition, label, condition, n)
         return self.model.generate(n, head, seed, start, given, several, temperature)
