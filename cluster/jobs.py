@@ -64,7 +64,7 @@ def generate(
     vae.model.prior.expect()  # an autoencoder has none
     task = Generate(count, head, seed, start, _given(vae, label, condition), temperature)
     record = {"n": count, "head": head, "seed": seed, "start": start, "given": _told(task.given)}
-    if temperature != 1:  # jobs that began before there was one go on
+    if temperature != 1:  # a job that was begun by a version without temperatures has the same record, and goes on
         record["temperature"] = temperature
     return _run(vae, "generate", task, out, record, concurrency, resume, address)
 

@@ -15,9 +15,9 @@ from vae_edge.runtime import noise
 from vae_edge.runtime.distributions.base import is_finite
 from vae_edge.runtime.errors import InputError
 
-__all__ = ["TEMPERATURES", "count", "latents", "temperature"]
+__all__ = ["count", "latents", "temperature"]
 
-TEMPERATURES = (0.01, 10.0)
+_LEAST, _MOST = 0.01, 10.0  # temperatures
 
 
 def count(name: str, value: SupportsIndex) -> int:
@@ -56,12 +56,11 @@ def latents(z: npt.ArrayLike, size: int) -> npt.NDArray[np.float32]:
 def temperature(value: object) -> float:
     """`value` rounded to float32, as the seed contract says; raises InputError unless it is from 0.01 to 10."""
     if value.__class__ is float and value == 1:
-        return 1.0  # most calls: quick
-    least, most = TEMPERATURES
+        return 1.0  # the default: a quick way for most calls
     found = math.nan
     if not isinstance(value, bool) and isinstance(value, numbers.Real):
         with contextlib.suppress(OverflowError), np.errstate(over="ignore"):  # 10**400
             found = float(np.float32(float(value)))
-    if not np.float32(least) <= found <= most:
-        raise InputError(f"temperature should be a number from {least:g} to {most:g}, it is {value!r:.60}")
+    if not np.float32(_LEAST) <= found <= _MOST:
+        raise InputError(f"temperature should be a number from {_LEAST:g} to {_MOST:g}, it is {value!r:.60}")
     return found

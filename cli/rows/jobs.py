@@ -103,13 +103,13 @@ class Generate:
             n, draw = min(BATCH_SIZE, here.stop - at), self.start + at
             given = self.given.of(draw, n)
             batch: Batch = {"id": np.arange(draw, draw + n)}
-            spread: dict[str, Any] = {"temperature": self.temperature}
             if len(self.heads) == 1 or self.members is not None:
                 at_draw: dict[str, Any] = {"seed": self.seed, "start": draw, "members": self.members, **given}
+                at_draw["temperature"] = self.temperature
                 for head in self.heads:
-                    batch |= self._events.batch(head, self.vae.generate(n, head=head, **at_draw, **spread))
+                    batch |= self._events.batch(head, self.vae.generate(n, head=head, **at_draw))
             else:  # one run of the decoder for all heads
-                prior = self.vae.prior_given(**given, **spread)
+                prior = self.vae.prior_given(**given, temperature=self.temperature)
                 z = prior.sample(() if prior.batch_shape else n, seed=self.seed, start=draw)
                 batch |= self._events.of(self.vae.decode(z, **given), self.seed, draw)
             yield batch | repeated(self._condition, given, n)

@@ -216,7 +216,7 @@ def _generate_rows(
     began = time.perf_counter()
     vae.model.prior.expect()  # an autoencoder has none, which is said before anything is written
     job = Generate(vae, chosen, seed, start, given, to.pixels(vae.event_shape), members, temperature)
-    options = {"seed": seed, "start": start, **_unusual(members, temperature)}
+    options = {"seed": seed, "start": start, **_recorded_options(members, temperature)}
     record = recorded(vae, verb="generate", heads=chosen, **options, **given.record)
     written = to.write("generate", job.columns, n, record, job.batches)
     to.tell(console, vae, n, written, time.perf_counter() - began, job.columns, record | given.document)
@@ -226,11 +226,14 @@ def _record(vae: VAE, chosen: tuple[str, ...], seed: int, given: Given, members:
             temperature: float) -> dict[str, Any]:  # fmt: skip
     """What a draw's picture depends on, beside its index."""
     record = {"bundle": vae.manifest.name, "digest": vae.manifest.digest, "heads": list(chosen), "seed": seed}
-    return record | _unusual(members, temperature) | given.record
+    return record | _recorded_options(members, temperature) | given.record
 
 
-def _unusual(members: int | None, temperature: float) -> dict[str, Any]:
-    """The options that a record names where they were given: jobs that began before there were any go on."""
+def _recorded_options(members: int | None, temperature: float) -> dict[str, Any]:
+    """`members` and `temperature`, each only where it is not the default.
+
+    So a job that was begun by a version without these options has the same record, and goes on.
+    """
     record: dict[str, Any] = {} if members is None else {"members": members}
     return record | ({} if temperature == 1 else {"temperature": temperature})
 
