@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from fractions import Fraction
 from typing import Any
@@ -168,5 +167,4 @@ def _of(kind: str, request: pytest.FixtureRequest) -> tuple[VAE, dict[str, Any]]
         return request.getfixturevalue("labels_vae"), {"label": [1, 2, 3, 4, 5, 6, 7, 8, 9]}
     if kind == "flow":
         return VAE.load(request.getfixturevalue("bundle_of")("flow")), {}
-    found: VAE = request.getfixturevalue({"normal": "vae", "mixture": "mixture_vae"}[kind])
-    return dataclasses.replace(found) if dataclasses.is_dataclass(found) else found, {}
+    return request.getfixturevalue({"normal": "vae", "mixture": "mixture_vae"}[kind]), {}
