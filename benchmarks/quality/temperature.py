@@ -47,11 +47,10 @@ def cost(vae: VAE, images: Any, labels: Any, temperature: float) -> float:
     return float(-vae.prior_given(**given, temperature=temperature).log_prob(z).mean())
 
 
-def rows(
+def report(
     vaes: dict[str, VAE], images: Any, labels: Any, judge: Judge, temperatures: Sequence[float], seeds: Sequence[int]
-) -> list[str]:
-    """The rows of a Markdown table."""
-    found = []
+) -> None:
+    """Prints the rows of a Markdown table."""
     for name, vae in vaes.items():
         for temperature in temperatures:
             sampler = At(vae, temperature, judge.n)
@@ -65,9 +64,7 @@ def rows(
                 sample = scale * np.mean([one[figure].value for one in each])
                 mode = scale * np.mean([one[figure].mode for one in each])
                 cells.append(f"{sample:.{digits}f}, {mode:.{digits}f}")
-            found.append("| " + " | ".join(cells) + " |")
-            print(found[-1], flush=True)
-    return found
+            print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def main() -> None:
@@ -83,7 +80,7 @@ def main() -> None:
     judge = Judge(Classifier.load(), images, others, len(images))
     print("| bundle | temperature | -log p(z) | Frechet distance, sample, mode | precision | recall | obeyed, % |")
     print("|---|---|---|---|---|---|---|")
-    rows(
+    report(
         {name: VAE.load(name) for name in asked.bundle},
         images,
         validation.labels,
