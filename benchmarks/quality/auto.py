@@ -66,8 +66,8 @@ def photos(out: Path) -> Path:
 def shapes(out: Path) -> Path:
     """A folder of 3,500 pictures of 64x64."""
     rng = np.random.default_rng(0)
-    folder = out / "shapes"
-    folder.mkdir()
+    folder = out / "shapes.part"
+    folder.mkdir(exist_ok=True)
     large = 256  # drawn so large, then made smaller: edges are smooth
     for number in range(3500):
         ends = rng.integers(0, 256, (2, 3))
@@ -83,7 +83,7 @@ def shapes(out: Path) -> Path:
         else:
             draw.regular_polygon((x, y, radius), 3 + number % 3 - 1, float(rng.uniform(0, 120)), fill=colour)
         picture.resize((64, 64), Image.Resampling.BOX).save(folder / f"{number:04}.png")
-    return folder
+    return folder.rename(out / "shapes")  # whole, or not there
 
 
 def png_bits(images: Pixels) -> float:
