@@ -13,8 +13,8 @@ __all__ = ["OPTIONS", "TINY", "choose"]
 
 # The options that the data choose where the user gives none.
 OPTIONS = (
-    "network", "latent", "width", "depth", "prior", "components", "epochs", "batch", "shift", "clip", "learning_rate",
-    "patience",
+    "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth", "prior", "components",
+    "epochs", "batch", "shift", "clip", "learning_rate", "patience",
 )  # fmt: skip
 
 TINY = 1000  # events; with fewer a model learns them by heart
@@ -35,11 +35,16 @@ def choose(config: Config, training: Dataset, given: Collection[str], say: Calla
     size = math.prod(shape)
     most = 32 if training.is_table else 256
     found["latent"] = min(most, max(2 if training.is_table else 8, 1 << round(math.log2(1.15 * math.sqrt(size)))))
-    found |= {"prior": "mixture", "components": min(100, max(2, n // 100)), "clip": 100.0}
+    # A gradient of colour has a norm of 10,000 to 500,000 nats, which Adam is indifferent to; a bound of 100 would make
+    # all steps alike (benchmarks/quality/search.md).
+    in_colour = not training.is_table and shape[-1] > 1
+    found |= {"prior": "mixture", "components": min(100, max(2, n // 100)), "clip": 0.0 if in_colour else 100.0}
     epochs = min(EPOCHS[1], max(EPOCHS[0], EVENTS // max(1, n)))
     found |= {"batch": 128 if n >= 10 * TINY else 32 if n < TINY else 64, "learning_rate": 4e-3}
     epochs = config.epochs if "epochs" in given else epochs
     found |= {"epochs": epochs, "patience": max(10, epochs // 4)}
+    if {"network", "width", "depth"} & set(given):  # the encoder is as the decoder, unless it is given too
+        found = {name: value for name, value in found.items() if not name.startswith("encoder_")}
     chosen = {name: found[name] for name in OPTIONS if name in found and name not in given}
     if "objective" in given and config.objective == "ae":
         chosen["prior"] = "normal"
@@ -56,16 +61,15 @@ def choose(config: Config, training: Dataset, given: Collection[str], say: Calla
 
 
 def _of_images(shape: tuple[int, ...], n: int) -> dict[str, object]:
-    """Network, width and depth; a tiny set is also moved by a pixel, where an image is large enough."""
+    """Networks, widths and depths; a tiny set is also moved by a pixel, where an image is large enough."""
     grid = math.ceil(shape[0] / 4) * math.ceil(shape[1] / 4)
-    is_large = grid > LARGE_GRID
     width = 16 if n < TINY else 32 if n < 10 * TINY else 64
-    return {
-        "network": "separable" if is_large else "conv",
-        "width": max(32, width) if is_large else width,
-        "depth": 3 if is_large else 2,
-        "shift": 1 if n < TINY and min(shape[:2]) >= 16 else 0,
-    }
+    if grid > LARGE_GRID:
+        networks = {"network": "separable", "width": 32 if n < TINY else 64, "depth": 3}
+        networks |= {"encoder_network": "conv", "encoder_width": 32, "encoder_depth": 2}
+    else:
+        networks = {"network": "conv", "width": width, "depth": 2}
+    return {**networks, "shift": 1 if n < TINY and min(shape[:2]) >= 16 else 0}
 
 
 def _of_table(columns: int, n: int) -> dict[str, object]:

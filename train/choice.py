@@ -56,7 +56,10 @@ def resolve(config: Config, training: Dataset, say: Say) -> Config:
         say(line)
     if likelihood == "categorical" and (size := config.batch * math.prod(training.images.shape[1:]) * 256) > LARGE:
         say(f"likelihood categorical: 256 logits a pixel, {size * 4 >> 20:,} MiB a batch; a smaller --batch takes less")
-    return dataclasses.replace(config, likelihood=likelihood, network=network)  # type: ignore[arg-type]
+    pixels = config.encoder_pixels
+    if pixels == "auto":
+        pixels = "unit" if likelihood == "bernoulli" else "centred"
+    return dataclasses.replace(config, likelihood=likelihood, network=network, encoder_pixels=pixels)  # type: ignore[arg-type]
 
 
 def is_black_and_white(images: npt.NDArray[np.uint8]) -> bool:
@@ -105,4 +108,4 @@ def _for_a_table(config: Config, training: Dataset, say: Say) -> Config:
         say(f"likelihood normal, network mlp: {name} is a table of {training.events.shape[1]} columns")
     elif config.network == "auto":
         say(f"network mlp: {name} is a table")
-    return dataclasses.replace(config, likelihood="normal", network="mlp")
+    return dataclasses.replace(config, likelihood="normal", network="mlp", encoder_pixels="unit")

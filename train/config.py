@@ -74,6 +74,11 @@ class Config:
     )
     encoder_width: int = _option(0, "The encoder's width; 0: that of the decoder.")
     encoder_depth: int = _option(0, "The encoder's depth; 0: that of the decoder.")
+    encoder_pixels: Literal["auto", "unit", "centred"] = _option(
+        "auto",
+        "How the encoder sees pixels: from 0 to 1 (unit), or from -1 to 1 (centred), without which a colour may stay "
+        "unlearned. auto: unit for a bernoulli, else centred.",
+    )
     weights: Literal["point", "uncertain"] = _option(
         "point",
         "The decoder's weights. uncertain: a normal posterior over each (Bayes by backprop), so that the bundle is an "
@@ -204,17 +209,19 @@ class Config:
     def from_json(cls, text: str) -> Self:
         """The configuration of a `text` that `to_json` wrote; raises InputError on an unknown field or a wrong value.
 
-        Release 0.1 did not record two fields, as they had one value each: the likelihood was a Bernoulli, and the last
-        events were the validation split.
+        What earlier releases did not record had one value each: the likelihood was a Bernoulli, the last events were
+        the validation split (0.1), and the encoder saw pixels from 0 to 1 (0.2).
         """
+        before = {"likelihood": "bernoulli", "validation": "last", "encoder_pixels": "unit"}
         try:
-            return cls(**({"likelihood": "bernoulli", "validation": "last"} | json.loads(text)))
+            return cls(**(before | json.loads(text)))
         except (TypeError, ValueError) as error:
             raise InputError(f"not a configuration of this release: {error}") from error
 
     def settled(self, recorded: Config) -> Config:
         """The same configuration with the recorded value in place of each 'auto'."""
-        left = [name for name in ("likelihood", "network", "validation") if getattr(self, name) == "auto"]
+        by_the_data = ("likelihood", "network", "validation", "encoder_pixels")
+        left = [name for name in by_the_data if getattr(self, name) == "auto"]
         chosen = {name: getattr(recorded, name) for name in left}
         return dataclasses.replace(self, **chosen)
 

@@ -89,6 +89,8 @@ def fit(
             elif config.is_path:
                 what = "rows" if training.is_table else "images"
                 say(f"{training.name}: {len(training):,} {what} to learn from, {len(validation):,} to validate")
+            if start is not None and config.encoder_pixels == "auto":  # as its encoder has learned to see
+                config = dataclasses.replace(config, encoder_pixels=Run(Path(start)).record().config.encoder_pixels)
             config = choice.resolve(config, training, say)
             record = _record(config, training, command)
         if data_dir is not None:
@@ -160,6 +162,11 @@ def _take_weights(model: VariationalAutoencoder, labels: tuple[str, ...], start:
     if record.labels != labels:
         ours, theirs = (", ".join(names) or "none" for names in (labels, record.labels))
         raise RunError(f"{start}: has the labels {theirs}, this one has {ours}; start from a run of the same")
+    if (pixels := record.config.encoder_pixels) != model.config.encoder_pixels:
+        raise RunError(
+            f"{start}: its encoder sees pixels as --encoder-pixels {pixels} says, this one as "
+            f"{model.config.encoder_pixels}; leave the option out, or give {pixels}"
+        )
     networks = [*model.encoder.variables, *model.decoder.variables]
     if record.config.prior == model.config.prior:
         restore(model.variables, best[0], start / "best.npz")

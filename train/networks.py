@@ -45,10 +45,13 @@ def encoder(config: Config, event_shape: Shape, labels: int = 0) -> keras.Model:
     label = keras.Input((labels,), name="label") if labels else None
     kind = _kind(config.network if config.encoder_network == "same" else config.encoder_network, event_shape)
     width, depth = config.encoder_width or config.width, config.encoder_depth or config.depth
+    # Without it, all weights of a first feature are pushed the same way by bright images, many features are never above
+    # 0, and one colour of three may be left out for good (benchmarks/quality/search.md).
+    seen = layers.Rescaling(2.0, -1.0)(event) if config.encoder_pixels == "centred" else event
     if kind == "mlp":
-        x = _perceptron(_beside(layers.Flatten()(event), label), width, depth, POINT)
+        x = _perceptron(_beside(layers.Flatten()(seen), label), width, depth, POINT)
     else:
-        x = _convolutions(event, kind, width, depth)
+        x = _convolutions(seen, kind, width, depth)
     x = _beside(_gated(x, label, POINT), label)
     loc = layers.Dense(config.latent, name="loc")(x)
     if config.objective == "ae":

@@ -58,6 +58,7 @@ PRESETS = {
         components=100,
         learning_rate=4e-3,
         clip=100.0,
+        encoder_pixels="unit",  # as the bundle that ships was learned
         epochs=60,
     ),
     "mnist-large": dataclasses.replace(_MNIST, width=64, learning_rate=6e-3, clip=100.0, epochs=50),

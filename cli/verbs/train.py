@@ -33,7 +33,7 @@ PANELS = {
     "Data": ("data", "data_dir", "conditional", "label_column", "resize", "crop", "grey", "invert", "ground", "white",
              "validation", "binarize", "shift"),
     "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
-              "weights", "weights_beta"),
+              "encoder_pixels", "weights", "weights_beta"),
     "Prior": ("prior", "components", "flow_blocks", "flow_width", "freeze"),
     "Objective": ("objective", "beta", "finish", "samples", "warmup", "free_bits"),
     "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),

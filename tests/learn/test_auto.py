@@ -43,6 +43,23 @@ def test_what_is_given_stays() -> None:
     assert "latent" not in said[0]
 
 
+def test_large_images_take_a_cheap_decoder_and_an_encoder_of_plain_convolutions() -> None:
+    config = chosen(3000, 64, 64, 3)[0]
+    assert (config.network, config.width, config.depth) == ("separable", 64, 3)
+    assert (config.encoder_network, config.encoder_width, config.encoder_depth) == ("conv", 32, 2)
+    assert (chosen(3000, 32, 32, 3)[0].encoder_network, chosen(3000, 32, 32, 3)[0].encoder_width) == ("same", 0)
+    for given in ({"network": "mlp"}, {"width": 16}, {"depth": 1}):
+        config = chosen(3000, 64, 64, 3, **given)[0]
+        assert (config.encoder_network, config.encoder_width, config.encoder_depth) == ("same", 0, 0)
+    config = chosen(3000, 64, 64, 3, width=16, encoder_width=8)[0]
+    assert (config.width, config.encoder_width) == (16, 8)
+
+
+def test_the_gradient_of_colour_has_no_bound() -> None:
+    assert [chosen(3000, 32, 32, channels)[0].clip for channels in (1, 3)] == [100, 0]
+    assert chosen(3000, 13)[0].clip == 100
+
+
 def test_a_tiny_set_is_said_to_be_one() -> None:
     assert [len(chosen(n, 28, 28, 1)[1]) for n in (999, 1000)] == [2, 1]
     config, said = chosen(200, 28, 28, 1)

@@ -197,3 +197,19 @@ def test_mnist_itself_is_black_and_white_and_fashion_is_not() -> None:
         except DataError:
             pytest.skip(f"{name} is not here (set VAE_EDGE_DATA to its folder)")
         assert is_black_and_white(training.images) is expected
+
+
+@pytest.mark.parametrize(
+    ("config", "pixels"),
+    [
+        (Config(likelihood="bernoulli"), "unit"),
+        (Config(likelihood="discretized_logistic"), "centred"),
+        (Config(likelihood="normal"), "centred"),
+        (Config(likelihood="discretized_logistic", encoder_pixels="unit"), "unit"),
+        (Config(likelihood="bernoulli", encoder_pixels="centred"), "centred"),
+    ],
+)
+def test_the_encoder_sees_grey_and_colour_centred(config: Config, pixels: str) -> None:
+    images = as_pixels(smooth(20))
+    training = Dataset("mine", images, None, "0" * 64, (), ())
+    assert resolve(config, training, lambda line: None).encoder_pixels == pixels

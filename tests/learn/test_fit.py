@@ -61,7 +61,7 @@ def test_the_elbo_rises(run: Path) -> None:
 
 def test_a_run_records_what_was_asked_for(run: Path, small: Config) -> None:
     record = Run(run).record()
-    assert record.config == small
+    assert record.config == dataclasses.replace(small, encoder_pixels="unit")
     assert record.command == "vae-edge train --data digits"
     assert record.dataset == "digits"
     assert len(record.dataset_sha256) == 64
@@ -152,6 +152,17 @@ def test_a_run_starts_from_anothers_best_weights_and_goes_on_so(
     assert all(np.array_equal(a, b) for a, b in zip(checkpoint[0], best[0], strict=False))
     fit(config, begun.path, resume=True, verbose=0)
     assert_same(fit(config, tmp_path / "whole", start=uninterrupted, verbose=0), begun.path)
+
+
+def test_an_encoder_goes_on_seeing_pixels_as_it_has_learned(small: Config, tmp_path: Path) -> None:
+    grey = dataclasses.replace(small, likelihood="discretized_logistic", encoder_pixels="unit", epochs=1)
+    begun = fit(grey, tmp_path / "begun", verbose=0)
+    free = dataclasses.replace(grey, encoder_pixels="auto")
+    assert Run(fit(free, tmp_path / "on", start=begun, verbose=0)).record().config.encoder_pixels == "unit"
+    assert Run(fit(free, tmp_path / "anew", verbose=0)).record().config.encoder_pixels == "centred"
+    other = dataclasses.replace(grey, encoder_pixels="centred")
+    with pytest.raises(RunError, match="sees pixels as --encoder-pixels unit says, this one as centred; leave the opt"):
+        fit(other, tmp_path / "other", start=begun, verbose=0)
 
 
 def test_a_flow_is_learned_beside_frozen_networks(run: Path, small: Config, tmp_path: Path) -> None:

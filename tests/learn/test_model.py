@@ -46,6 +46,14 @@ def test_an_autoencoder_encodes_to_a_point() -> None:
     assert not np.any(model.encoder(images(2))[1])
 
 
+@pytest.mark.parametrize("network", ["conv", "mlp"])
+def test_a_centred_encoder_sees_pixels_from_minus_one_to_one(network: str) -> None:
+    unit, centred = (make(network=network, encoder_pixels=pixels) for pixels in ("unit", "centred"))
+    for ours, theirs in zip(centred.encoder(images(3)), unit.encoder(2 * images(3) - 1), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-6)
+    assert not np.allclose(centred.encoder(images(3))[0], unit.encoder(images(3))[0], atol=1e-3)
+
+
 def test_the_same_seed_gives_the_same_weights() -> None:
     one, two, other = (make(seed=seed).get_weights() for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
