@@ -122,11 +122,13 @@ def row(found: dict[str, Any]) -> str:
     """A row of a Markdown table."""
     config = found["record"]["config"]
     networks = f"{config['network']} {config['width']} x {config['depth']}"
+    if config["encoder_network"] != "same":
+        networks += f" (encoder {config['encoder_network']} {config['encoder_width']} x {config['encoder_depth']})"
     chosen = f"{networks}, latent {config['latent']}, {config['epochs']} epochs"
     bits = found.get("bits_per_dimension", {}).get("mean")
     cells = [
-        found["set"], config["likelihood"], chosen, f"{-found['elbo']['mean']:.2f}",
-        f"{found['nll']['mean']:.2f}", *(("", "") if bits is None else (f"{bits:.2f}", f"{found['png']:.2f}")),
+        found["set"], config["likelihood"], chosen, f"{-found['elbo']['mean']:,.2f}",
+        f"{found['nll']['mean']:,.2f}", *(("", "") if bits is None else (f"{bits:.2f}", f"{found['png']:.2f}")),
         f"{found['active_units']} of {config['latent']}",
     ]  # fmt: skip
     return "| " + " | ".join(cells) + " |"
