@@ -26,10 +26,10 @@ Say = Callable[[str], None]
 
 
 def resolve(config: Config, training: Dataset, say: Say) -> Config:
-    """The configuration with each 'auto' replaced by the likelihood or network that suits the data.
+    """The configuration with each 'auto' replaced by what suits the data: likelihood, network, the encoder's pixels.
 
-    `say` gets a line for each choice, a line where grey pixels are made black and white, and a line for each problem of
-    the images that an option would solve. Raises DataError where the configuration does not fit the data.
+    `say` gets a line for a likelihood that was chosen, a line where grey pixels are made black and white, and a line
+    for each problem of the images that an option would solve. Raises DataError where configuration and data do not fit.
     """
     name = training.name
     if config.conditional and training.labels is None:
@@ -97,10 +97,11 @@ def _for_images(config: Config, training: Dataset) -> tuple[str, str]:
 
 def _for_a_table(config: Config, training: Dataset, say: Say) -> Config:
     name = training.name
-    if config.likelihood not in ("auto", "normal") or config.binarize != "static" or config.shift:
+    for_images = config.binarize != "static" or config.shift or config.encoder_pixels == "centred"
+    if config.likelihood not in ("auto", "normal") or for_images:
         raise DataError(
             f"{name}: a table is learned with --likelihood normal, it is {config.likelihood}; "
-            "--binarize and --shift are for images"
+            "--binarize, --shift and --encoder-pixels are for images"
         )
     if config.network not in ("auto", "mlp") or config.encoder_network not in ("same", "mlp"):
         raise DataError(f"{name}: a table is learned with --network mlp, for the encoder too")
