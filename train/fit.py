@@ -165,7 +165,7 @@ def _take_weights(model: VariationalAutoencoder, labels: tuple[str, ...], start:
     if (pixels := record.config.encoder_pixels) != model.config.encoder_pixels:
         raise RunError(
             f"{start}: its encoder sees pixels as --encoder-pixels {pixels} says, this one as "
-            f"{model.config.encoder_pixels}; leave the option out, or give {pixels}"
+            f"{model.config.encoder_pixels}; give --encoder-pixels {pixels}"
         )
     networks = [*model.encoder.variables, *model.decoder.variables]
     if record.config.prior == model.config.prior:

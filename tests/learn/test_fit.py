@@ -161,7 +161,7 @@ def test_an_encoder_goes_on_seeing_pixels_as_it_has_learned(small: Config, tmp_p
     assert Run(fit(free, tmp_path / "on", start=begun, verbose=0)).record().config.encoder_pixels == "unit"
     assert Run(fit(free, tmp_path / "anew", verbose=0)).record().config.encoder_pixels == "centred"
     other = dataclasses.replace(grey, encoder_pixels="centred")
-    with pytest.raises(RunError, match="sees pixels as --encoder-pixels unit says, this one as centred; leave the opt"):
+    with pytest.raises(RunError, match="sees pixels as --encoder-pixels unit says, this one as centred; give"):
         fit(other, tmp_path / "other", start=begun, verbose=0)
 
 
