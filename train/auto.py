@@ -35,8 +35,8 @@ def choose(config: Config, training: Dataset, given: Collection[str], say: Calla
     size = math.prod(shape)
     most = 32 if training.is_table else 256
     found["latent"] = min(most, max(2 if training.is_table else 8, 1 << round(math.log2(1.15 * math.sqrt(size)))))
-    # A gradient of colour has a norm of 10,000 to 500,000 nats, which Adam is indifferent to; a bound of 100 would make
-    # all steps alike (benchmarks/quality/search.md).
+    # In colour the norm of the gradient is 10,000 or more: a bound of 100 would cut every step. Adam divides by the
+    # size of recent gradients, and needs no bound (benchmarks/quality/search.md).
     in_colour = not training.is_table and shape[-1] > 1
     found |= {"prior": "mixture", "components": min(100, max(2, n // 100)), "clip": 0.0 if in_colour else 100.0}
     epochs = min(EPOCHS[1], max(EPOCHS[0], EVENTS // max(1, n)))

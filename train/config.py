@@ -210,7 +210,7 @@ class Config:
         """The configuration of a `text` that `to_json` wrote; raises InputError on an unknown field or a wrong value.
 
         What earlier releases did not record had one value each: the likelihood was a Bernoulli, the last events were
-        the validation split (0.1), and the encoder saw pixels from 0 to 1 (0.2).
+        the validation split, and the encoder saw pixels from 0 to 1.
         """
         before = {"likelihood": "bernoulli", "validation": "last", "encoder_pixels": "unit"}
         try:

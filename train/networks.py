@@ -45,8 +45,8 @@ def encoder(config: Config, event_shape: Shape, labels: int = 0) -> keras.Model:
     label = keras.Input((labels,), name="label") if labels else None
     kind = _kind(config.network if config.encoder_network == "same" else config.encoder_network, event_shape)
     width, depth = config.encoder_width or config.width, config.encoder_depth or config.depth
-    # Without it, all weights of a first feature are pushed the same way by bright images, many features are never above
-    # 0, and one colour of three may be left out for good (benchmarks/quality/search.md).
+    # Inputs that are all positive slow learning (LeCun et al. 1998). With pixels from 0 to 1 many features of the first
+    # layer were 0 for every image, and one colour of three could stay unlearned (benchmarks/quality/search.md).
     seen = layers.Rescaling(2.0, -1.0)(event) if config.encoder_pixels == "centred" else event
     if kind == "mlp":
         x = _perceptron(_beside(layers.Flatten()(seen), label), width, depth, POINT)

@@ -49,7 +49,7 @@ def test_a_wrong_option_is_named_with_what_was_expected(options: dict[str, objec
         Config(**options)  # type: ignore[arg-type]
 
 
-def test_a_run_of_release_0_1_goes_on_with_the_split_that_it_had() -> None:
+def test_a_run_of_release_0_1_goes_on_as_it_was() -> None:
     recorded = Config.from_json('{"data": "own.npz"}')
     assert (recorded.likelihood, recorded.validation, recorded.encoder_pixels) == ("bernoulli", "last", "unit")
     assert Config(data="own.npz").settled(recorded).validation == "last"
