@@ -77,7 +77,7 @@ def with_options(preset: Config, given: dict[str, Any]) -> Config:
     """The preset with the options `given` in place of its own; raises InputError where they do not fit together.
 
     Unless it is given too, the finish stays the share of the epochs that it is in the preset, and is left out where an
-    option has no place for it.
+    option has no place for it. The preset's draws are those of its finish, and are left out with it.
     """
     found = dict(given)
     if preset.finish and "finish" not in given:
@@ -85,4 +85,6 @@ def with_options(preset: Config, given: dict[str, Any]) -> Config:
         fits = fits and not given.get("freeze", False)
         epochs = int(given.get("epochs", preset.epochs))
         found["finish"] = preset.finish * epochs // preset.epochs if fits else 0
+    if preset.finish and not found["finish"]:
+        found.setdefault("samples", Config().samples)
     return dataclasses.replace(preset, **found)
