@@ -79,11 +79,7 @@ def decoder(config: Config, event_shape: Shape, labels: int = 0) -> keras.Model:
         parameters = [make(x) for make in last]
     else:
         x = _grid(z, label, config, kind, event_shape, kit)
-        if config.pixel_width:
-            x = _pixels(x, config.pixel_width, kit)
-            parameters = [_drawn(x, output, event_shape, kit) for output in wanted]
-        else:
-            parameters = [_painted(x, output, event_shape, kit) for output in wanted]
+        parameters = [_painted(x, output, event_shape, kit) for output in wanted]
     single = parameters[0] if len(parameters) == 1 else parameters
     return keras.Model(z if label is None else [z, label], single, name="decoder")
 
@@ -136,30 +132,9 @@ def _painted(x: keras.KerasTensor, output: Output, image_shape: Shape, kit: Kit)
 
     A 3x3 convolution here costs a tenth of the decoder, and is better spent on width.
     """
-    x = kit.conv(image_shape[2] * output.numbers * PATCH**2, 1, bias_initializer=_constant(output.bias))(x)
+    height, width, channels = image_shape
+    x = kit.conv(channels * output.numbers * PATCH**2, 1, bias_initializer=_constant(output.bias))(x)
     x = DepthToSpace(PATCH)(x if output.activation is None else output.activation()(x))
-    return _cut(x, output, image_shape)
-
-
-def _pixels(x: keras.KerasTensor, width: int, kit: Kit) -> keras.KerasTensor:
-    """Features on the grid -> `width` features of each pixel, (B, rows, columns, width).
-
-    What a cell paints by itself is a sum of its features, and the colours of a form would each need features of their
-    own for each place of its edge. A ReLU of each pixel can choose: the colour where the form is, else 0.
-    """
-    return DepthToSpace(PATCH)(kit.conv(width * PATCH**2, 1, activation="relu")(x))
-
-
-def _drawn(x: keras.KerasTensor, output: Output, image_shape: Shape, kit: Kit) -> keras.KerasTensor:
-    """One output of features of the pixels: a 3x3 convolution, which reads across the edges of the cells."""
-    numbers = image_shape[2] * output.numbers
-    x = kit.conv(numbers, 3, padding="same", bias_initializer=_constant(output.bias))(x)
-    return _cut(x if output.activation is None else output.activation()(x), output, image_shape)
-
-
-def _cut(x: keras.KerasTensor, output: Output, image_shape: Shape) -> keras.KerasTensor:
-    """The image without what its last cells have beyond it."""
-    height, width, _ = image_shape
     if (surplus := (-height % PATCH, -width % PATCH)) != (0, 0):
         x = layers.Cropping2D(((0, surplus[0]), (0, surplus[1])))(x)
     return x if output.numbers == 1 else layers.Reshape((*image_shape, output.numbers))(x)
