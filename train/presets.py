@@ -28,8 +28,7 @@ PRESETS = {
         encoder_width=16,
         encoder_depth=2,
         components=50,
-        finish=20,
-        samples=20,
+        finish=30,
     ),
     "mnist": dataclasses.replace(
         _MNIST,
