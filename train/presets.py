@@ -31,14 +31,7 @@ PRESETS = {
         finish=30,
     ),
     "mnist": dataclasses.replace(
-        _MNIST,
-        network="separable",
-        width=64,
-        encoder_network="conv",
-        encoder_width=32,
-        encoder_depth=2,
-        finish=20,
-        samples=20,
+        _MNIST, network="separable", width=64, encoder_network="conv", encoder_width=32, encoder_depth=2, finish=30
     ),
     # p(z|y): with one prior for all labels, draws look like another label's.
     "mnist-labels": dataclasses.replace(
@@ -76,7 +69,7 @@ def with_options(preset: Config, given: dict[str, Any]) -> Config:
     """The preset with the options `given` in place of its own; raises InputError where they do not fit together.
 
     Unless it is given too, the finish stays the share of the epochs that it is in the preset, and is left out where an
-    option has no place for it. The preset's draws are those of its finish, and are left out with it.
+    option has no place for it.
     """
     found = dict(given)
     if preset.finish and "finish" not in given:
@@ -84,6 +77,4 @@ def with_options(preset: Config, given: dict[str, Any]) -> Config:
         fits = fits and not given.get("freeze", False)
         epochs = int(given.get("epochs", preset.epochs))
         found["finish"] = preset.finish * epochs // preset.epochs if fits else 0
-    if preset.finish and not found["finish"]:
-        found.setdefault("samples", Config().samples)
     return dataclasses.replace(preset, **found)
