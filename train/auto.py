@@ -18,6 +18,7 @@ OPTIONS = (
 )  # fmt: skip
 
 TINY = 1000  # events; with fewer a model learns them by heart
+SMALL = 10_000  # events; with fewer a model learns images by heart that stand still
 EVENTS = 3_000_000  # that a training sees, epochs times events: minutes to an hour on two cores
 EPOCHS = (20, 300)
 LARGE_GRID = 100  # patches of 4x4 pixels: from here on plain convolutions of 64 channels cost 15 M multiply-adds
@@ -40,9 +41,12 @@ def choose(config: Config, training: Dataset, given: Collection[str], say: Calla
     in_colour = not training.is_table and shape[-1] > 1
     found |= {"prior": "mixture", "components": min(100, max(2, n // 100)), "clip": 0.0 if in_colour else 100.0}
     epochs = min(EPOCHS[1], max(EPOCHS[0], EVENTS // max(1, n)))
-    found |= {"batch": 128 if n >= 10 * TINY else 32 if n < TINY else 64, "learning_rate": 4e-3}
+    found |= {"batch": 128 if n >= SMALL else 32 if n < TINY else 64, "learning_rate": 4e-3}
     epochs = config.epochs if "epochs" in given else epochs
-    found |= {"epochs": epochs, "patience": max(10, epochs // 4)}
+    # Images that move stand still in the last tenth of the epochs, which is when the validation ELBO gains most: a
+    # patience would end the run before (benchmarks/quality/search.md).
+    moves = bool(config.shift if "shift" in given else found.get("shift", 0))
+    found |= {"epochs": epochs, "patience": 0 if moves else max(10, epochs // 4)}
     if {"network", "width", "depth"} & set(given):  # the encoder is as the decoder, unless it is given too
         found = {name: value for name, value in found.items() if not name.startswith("encoder_")}
     chosen = {name: found[name] for name in OPTIONS if name in found and name not in given}
@@ -61,15 +65,15 @@ def choose(config: Config, training: Dataset, given: Collection[str], say: Calla
 
 
 def _of_images(shape: tuple[int, ...], n: int) -> dict[str, object]:
-    """Networks, widths and depths; a tiny set is also moved by a pixel, where an image is large enough."""
+    """Networks, widths and depths; the images of a small set are also moved, by a sixteenth of their size at most."""
     grid = math.ceil(shape[0] / 4) * math.ceil(shape[1] / 4)
-    width = 16 if n < TINY else 32 if n < 10 * TINY else 64
+    width = 16 if n < TINY else 32 if n < SMALL else 64
     if grid > LARGE_GRID:
         networks = {"network": "separable", "width": 32 if n < TINY else 64, "depth": 3}
         networks |= {"encoder_network": "conv", "encoder_width": 32, "encoder_depth": 2}
     else:
         networks = {"network": "conv", "width": width, "depth": 2}
-    return {**networks, "shift": 1 if n < TINY and min(shape[:2]) >= 16 else 0}
+    return {**networks, "shift": min(shape[:2]) // 16 if n < SMALL else 0}
 
 
 def _of_table(columns: int, n: int) -> dict[str, object]:

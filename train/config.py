@@ -125,7 +125,9 @@ class Config:
     ema: float = _option(0.999, "Decay of the weights' moving average, which is what is evaluated and kept; 0: none.")
     shift: int = _option(0, "Move training images by up to this many pixels, except in the last tenth of the epochs.")
     patience: int = _option(
-        0, "Stop after this many epochs without a better validation ELBO (iwae, finish: bound); 0: never."
+        0,
+        "Stop after this many epochs without a better validation ELBO (iwae, finish: bound); 0: never. With --shift "
+        "that may be before the last tenth of the epochs, which gains most.",
     )
     jit: bool = _option(False, "Compile the step with XLA.")
     seed: int = _option(0, "Seed of weights, batches, shifts and noise.")

@@ -54,8 +54,7 @@ class Feed:
         self.steps = len(events) // self.batch
         margin = config.shift
         self.are_images = events.ndim == 4
-        padding = ((0, 0), (margin, margin), (margin, margin), (0, 0))
-        self.values = tf.constant(np.pad(events, padding) if self.are_images else events)
+        self.values = tf.constant(_padded(events, margin, config.likelihood) if self.are_images else events)
         self.labels = None if labels is None else tf.constant(labels)
         self.size = len(events)
         self.shape = events.shape[1:]
@@ -115,3 +114,12 @@ class Feed:
         flat = tf.reshape(padded, (count, -1, channels))
         where = rows[:, :, None] * stride + columns[:, None, :]
         return tf.gather(flat, where, batch_dims=1)
+
+
+def _padded(images: npt.NDArray[Any], margin: int, likelihood: str) -> npt.NDArray[Any]:
+    """Images (n, H, W, C) with a border of `margin` pixels, which a moved image shows.
+
+    The ground of black-and-white images is 0. Grey and colour have any ground: their outermost pixels are repeated.
+    """
+    padding = ((0, 0), (margin, margin), (margin, margin), (0, 0))
+    return np.pad(images, padding, "constant" if likelihood == "bernoulli" else "edge")

@@ -60,6 +60,16 @@ def test_the_gradient_of_colour_has_no_bound() -> None:
     assert chosen(3000, 13)[0].clip == 100
 
 
+def test_the_images_of_a_small_set_move_and_no_patience_ends_the_run_before_they_stand_still() -> None:
+    assert [chosen(3000, size, size + 8, 3)[0].shift for size in (8, 15, 16, 28, 32, 64)] == [0, 0, 1, 1, 2, 4]
+    assert [chosen(n, 32, 32, 3)[0].shift for n in (200, 9_999, 10_000)] == [2, 2, 0]
+    assert [chosen(n, 32, 32, 3)[0].patience for n in (9_999, 10_000)] == [0, 75]
+    assert chosen(3000, 32, 32, 3, shift=0)[0].patience == 75
+    assert chosen(20_000, 32, 32, 3, shift=1)[0].patience == 0
+    assert chosen(3000, 32, 32, 3, patience=7)[0].patience == 7
+    assert (chosen(3000, 13)[0].shift, chosen(3000, 13)[0].patience) == (0, 75)
+
+
 def test_a_tiny_set_is_said_to_be_one() -> None:
     assert [len(chosen(n, 28, 28, 1)[1]) for n in (999, 1000)] == [2, 1]
     config, said = chosen(200, 28, 28, 1)

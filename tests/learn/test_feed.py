@@ -55,6 +55,15 @@ def test_a_shift_moves_each_image_whole_and_ends_with_the_last_tenth() -> None:
     assert np.array_equal(last, IMAGES / 255 > 0.5)
 
 
+def test_a_grey_image_that_moves_shows_its_own_edge_and_not_black() -> None:
+    config = Config(likelihood="discretized_logistic", shift=2, epochs=10, batch=50)
+    images = np.maximum(IMAGES, 1)
+    moved = Feed(config, images).events(tf.range(50), tf.constant(0, tf.int64)).numpy()
+    assert moved.min() > 0
+    assert all(set(np.unique(np.rint(255 * moved[k]))) <= set(np.unique(images[k])) for k in range(50))
+    assert not np.array_equal(moved, (images / 255).astype(np.float32))
+
+
 def test_a_small_set_makes_one_batch() -> None:
     feed = Feed(Config(batch=128, epochs=2), IMAGES)
     assert (feed.batch, feed.steps) == (50, 1)
