@@ -43,7 +43,7 @@ def choose(config: Config, training: Dataset, given: Collection[str], say: Calla
     epochs = min(EPOCHS[1], max(EPOCHS[0], EVENTS // max(1, n)))
     found |= {"batch": 128 if n >= SMALL else 32 if n < TINY else 64, "learning_rate": 4e-3}
     epochs = config.epochs if "epochs" in given else epochs
-    # Images that move stand still in the last tenth of the epochs, which is when the validation ELBO gains most: a
+    # Images that move stand still in the last tenth of the epochs. The validation ELBO may gain much there, and a
     # patience would end the run before (benchmarks/quality/search.md).
     moves = bool(config.shift if "shift" in given else found.get("shift", 0))
     found |= {"epochs": epochs, "patience": 0 if moves else max(10, epochs // 4)}

@@ -127,7 +127,7 @@ class Config:
     patience: int = _option(
         0,
         "Stop after this many epochs without a better validation ELBO (iwae, finish: bound); 0: never. With --shift "
-        "that may be before the last tenth of the epochs, which gains most.",
+        "that may be before the last tenth of the epochs, which can gain much.",
     )
     jit: bool = _option(False, "Compile the step with XLA.")
     seed: int = _option(0, "Seed of weights, batches, shifts and noise.")
