@@ -28,13 +28,6 @@ SEEDS = (1, 2, 3)
 HEADS = ("sample", "mode")
 SURPLUS = 1.5  # images that an unlabelled model makes for each that is needed: the shares of its classes differ
 
-Images = npt.NDArray[np.float32]
-
-
-def drawn(vae: VAE, n: int, head: str, seed: int, temperature: float, **given: Any) -> Images:
-    """n new images (n, H, W, C), 0 or 1."""
-    return np.concatenate(list(vae.stream(n, head=head, seed=seed, temperature=temperature, **given)))
-
 
 def distances(
     labelled: VAE, other: VAE, classifier: Classifier, temperature: float, seeds: tuple[int, ...] = SEEDS
@@ -51,13 +44,13 @@ def distances(
     for head in HEADS:
         each = np.zeros((len(seeds), 10, 3))
         for row, seed in enumerate(seeds):
-            free = drawn(other, int(SURPLUS * len(real)), head, seed, temperature)
-            free_features, logits = classifier.run(free)
+            given: dict[str, Any] = {"head": head, "seed": seed, "temperature": temperature}
+            free_features, logits = classifier.run(other.generate(int(SURPLUS * len(real)), **given))
             taken = logits.argmax(1)
             for digit in range(10):
                 target = Features(features[real_labels == digit])
                 n = len(target)
-                asked = drawn(labelled, n, head, seed, temperature, label=np.full(n, digit))
+                asked = labelled.generate(n, label=digit, **given)
                 sides = (
                     classifier.run(asked)[0],
                     _first(free_features[taken == digit], n),
