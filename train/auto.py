@@ -18,7 +18,7 @@ OPTIONS = (
 )  # fmt: skip
 
 TINY = 1000  # events; with fewer a model learns them by heart
-SMALL = 10_000  # events; with fewer a model learns images by heart that stand still
+SMALL = 10_000  # events; with fewer, a model learns images by heart unless they are moved
 EVENTS = 3_000_000  # that a training sees, epochs times events: minutes to an hour on two cores
 EPOCHS = (20, 300)
 LARGE_GRID = 100  # patches of 4x4 pixels: from here on plain convolutions of 64 channels cost 15 M multiply-adds
