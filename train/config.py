@@ -69,6 +69,11 @@ class Config:
     latent: int = _option(32, "Size of the latent vector z.")
     width: int = _option(32, "Channels of a convolution, or units of a layer (mlp).")
     depth: int = _option(2, "Residual blocks, or hidden layers (mlp).")
+    pixel_width: int = _option(
+        0,
+        "Channels of single pixels whose 3x3 convolution is added to the decoder's 4x4 patches, for smooth edges of "
+        "forms in large images; 0: patches alone.",
+    )
     encoder_network: Literal["same", "conv", "separable", "mlp"] = _option(
         "same", "The encoder's kind of network; same: that of the decoder."
     )
@@ -143,12 +148,13 @@ class Config:
         for name in ("latent", "width", "samples", "components", "flow_blocks", "flow_width", "epochs", "batch"):
             self._expect(getattr(self, name) >= 1, name, "1 or more")
         none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "warmup", "free_bits", "ramp", "clip")
-        for name in (*none_below_zero, "weights_beta", "shift", "patience", "seed", "finish"):
+        for name in (*none_below_zero, "pixel_width", "weights_beta", "shift", "patience", "seed", "finish"):
             self._expect(getattr(self, name) >= 0, name, "0 or more")
         self._expect(self.latent <= 4096, "latent", "4096 or less")
         self._expect(self.seed < 2**31, "seed", "below 2**31")
         self._expect(self.learning_rate > 0, "learning_rate", "above 0")
         self._expect(0 <= self.ema < 1, "ema", "in [0, 1)")
+        self._expect(self.pixel_width == 0 or self.network != "mlp", "pixel_width", "0 with network mlp")
         self._expect(self.beta == 1.0 or self.objective == "beta", "beta", "1 unless the objective is beta")
         self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
         self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", f"0 with a {self.prior} prior")
