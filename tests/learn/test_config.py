@@ -76,5 +76,17 @@ def test_a_preset_of_other_epochs_keeps_the_share_of_its_finish(given: dict[str,
     assert all(getattr(config, name) == value for name, value in given.items())
 
 
+@pytest.mark.parametrize(
+    ("given", "finish", "samples"),
+    [
+        ({}, 30, 20), ({"epochs": 16}, 3, 20), ({"epochs": 1}, 0, 5), ({"finish": 0}, 0, 5), ({"samples": 7}, 30, 7),
+        ({"objective": "iwae"}, 0, 5), ({"prior": "flow", "freeze": True}, 0, 5),
+    ],
+)  # fmt: skip
+def test_the_draws_of_a_preset_go_with_its_finish(given: dict[str, object], finish: int, samples: int) -> None:
+    config = with_options(PRESETS["mnist-tiny"], given)
+    assert (config.finish, config.samples) == (finish, samples)
+
+
 def test_differences_are_named() -> None:
     assert Config().differences(Config(latent=8, seed=3)) == ["latent: 32, 8", "seed: 0, 3"]
