@@ -109,15 +109,16 @@ class Config:
     prior: Literal["normal", "mixture", "flow"] = _option(
         "normal",
         "p(z): the standard normal; a mixture of normals, fitted to the codes after each epoch; or a normalizing flow, "
-        "learned with the networks. With --conditional, mixture and flow follow the label.",
+        "learned with the networks. With --conditional, mixture and flow follow the label; with 10 components or more "
+        "a label, each has its own.",
     )
     components: int = _option(50, "Components of the mixture prior, each with a covariance of its own.")
     flow_blocks: int = _option(8, "Affine couplings of the flow prior.")
     flow_width: int = _option(64, "Units of a hidden layer of a coupling's network, which has two.")
     freeze: bool = _option(
         False,
-        "Keep encoder and decoder as --start has them, and learn the flow prior alone. Takes minutes; likelier than a "
-        "mixture, but what it generates may be worse: look at it.",
+        "Keep encoder and decoder as --start has them, and learn the prior alone, a mixture or a flow, in minutes. A "
+        "flow is likelier than a mixture, but what it generates may be worse: look at it.",
     )
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
     free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")
@@ -159,7 +160,7 @@ class Config:
         self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
         self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", f"0 with a {self.prior} prior")
         self._expect(self.prior != "flow" or self.latent > 1, "latent", "2 or more with a flow prior")
-        self._expect(not self.freeze or self.prior == "flow", "freeze", "left out without --prior flow")
+        self._expect(not self.freeze or self.prior != "normal", "freeze", "left out without --prior mixture or flow")
         self._expect(
             self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
         )

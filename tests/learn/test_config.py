@@ -35,7 +35,7 @@ def test_a_configuration_survives_json() -> None:
         ({"warmup": 0.0, "free_bits": 0.1}, "free_bits should be 0 without a warmup"),
         ({"samples": 7}, "samples should be 5 unless the objective is iwae or finish is set, it is 7"),
         ({"network": "mlp", "pixel_width": 8}, "pixel_width should be 0 with network mlp, it is 8"),
-        ({"freeze": True}, "freeze should be left out without --prior flow, it is True"),
+        ({"freeze": True}, "freeze should be left out without --prior mixture or flow, it is True"),
         ({"finish": 20}, "finish should be below epochs, 20; for all, --objective iwae, it is 20"),
         ({"finish": 2, "objective": "iwae"}, "finish should be 0 unless the objective is elbo, it is 2"),
         ({"finish": 2, "weights": "uncertain"}, "weights should be point with objective iwae or finish"),
