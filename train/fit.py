@@ -169,8 +169,8 @@ def _take_weights(model: VariationalAutoencoder, labels: tuple[str, ...], start:
             f"{model.config.encoder_pixels}; give --encoder-pixels {pixels}"
         )
     networks = [*model.encoder.variables, *model.decoder.variables]
-    ours, theirs = ((c.prior, c.components if c.prior == "mixture" else 0) for c in (model.config, record.config))
-    if ours == theirs:
+    kinds = {(c.prior, c.components if c.prior == "mixture" else 0) for c in (model.config, record.config)}
+    if len(kinds) == 1:
         restore(model.variables, best[0], start / "best.npz")
     else:  # its variables come first
         restore(networks, best[0][: len(networks)], start / "best.npz")
