@@ -13,8 +13,8 @@ __all__ = ["OPTIONS", "TINY", "choose"]
 
 # The options that the data choose where the user gives none.
 OPTIONS = (
-    "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth", "prior", "components",
-    "epochs", "batch", "shift", "clip", "learning_rate", "patience",
+    "network", "latent", "width", "depth", "pixel_width", "encoder_network", "encoder_width", "encoder_depth", "prior",
+    "components", "epochs", "batch", "shift", "clip", "learning_rate", "patience",
 )  # fmt: skip
 
 TINY = 1000  # events; with fewer a model learns them by heart
@@ -49,6 +49,8 @@ def choose(config: Config, training: Dataset, given: Collection[str], say: Calla
     found |= {"epochs": epochs, "patience": 0 if moves else max(10, epochs // 4)}
     if {"network", "width", "depth"} & set(given):  # the encoder is as the decoder, unless it is given too
         found = {name: value for name, value in found.items() if not name.startswith("encoder_")}
+    if "network" in given and config.network == "mlp":
+        found.pop("pixel_width", None)
     chosen = {name: found[name] for name in OPTIONS if name in found and name not in given}
     if "objective" in given and config.objective == "ae":
         chosen["prior"] = "normal"
@@ -70,7 +72,7 @@ def _of_images(shape: tuple[int, ...], n: int) -> dict[str, object]:
     width = 16 if n < TINY else 32 if n < SMALL else 64
     if grid > LARGE_GRID:
         networks = {"network": "separable", "width": 32 if n < TINY else 64, "depth": 3}
-        networks |= {"encoder_network": "conv", "encoder_width": 32, "encoder_depth": 2}
+        networks |= {"encoder_network": "conv", "encoder_width": 32, "encoder_depth": 2, "pixel_width": 16}
     else:
         networks = {"network": "conv", "width": width, "depth": 2}
     return {**networks, "shift": min(shape[:2]) // 16 if n < SMALL else 0}

@@ -97,11 +97,11 @@ def _for_images(config: Config, training: Dataset) -> tuple[str, str]:
 
 def _for_a_table(config: Config, training: Dataset, say: Say) -> Config:
     name = training.name
-    for_images = config.binarize != "static" or config.shift or config.encoder_pixels == "centred"
-    if config.likelihood not in ("auto", "normal") or for_images:
+    for_images = config.binarize != "static" or config.shift or config.pixel_width
+    if config.likelihood not in ("auto", "normal") or for_images or config.encoder_pixels == "centred":
         raise DataError(
             f"{name}: a table is learned with --likelihood normal, it is {config.likelihood}; "
-            "--binarize, --shift and --encoder-pixels are for images"
+            "--binarize, --shift, --pixel-width and --encoder-pixels are for images"
         )
     if config.network not in ("auto", "mlp") or config.encoder_network not in ("same", "mlp"):
         raise DataError(f"{name}: a table is learned with --network mlp, for the encoder too")

@@ -69,6 +69,11 @@ class Config:
     latent: int = _option(32, "Size of the latent vector z.")
     width: int = _option(32, "Channels of a convolution, or units of a layer (mlp).")
     depth: int = _option(2, "Residual blocks, or hidden layers (mlp).")
+    pixel_width: int = _option(
+        0,
+        "Channels of single pixels whose 3x3 convolution is added to the decoder's 4x4 patches, for smooth edges of "
+        "forms in large images; 0: patches alone.",
+    )
     encoder_network: Literal["same", "conv", "separable", "mlp"] = _option(
         "same", "The encoder's kind of network; same: that of the decoder."
     )
@@ -104,15 +109,16 @@ class Config:
     prior: Literal["normal", "mixture", "flow"] = _option(
         "normal",
         "p(z): the standard normal; a mixture of normals, fitted to the codes after each epoch; or a normalizing flow, "
-        "learned with the networks. With --conditional, mixture and flow follow the label.",
+        "learned with the networks. With --conditional, mixture and flow follow the label; with 10 components or more "
+        "a label, each has its own.",
     )
     components: int = _option(50, "Components of the mixture prior, each with a covariance of its own.")
     flow_blocks: int = _option(8, "Affine couplings of the flow prior.")
     flow_width: int = _option(64, "Units of a hidden layer of a coupling's network, which has two.")
     freeze: bool = _option(
         False,
-        "Keep encoder and decoder as --start has them, and learn the flow prior alone. Takes minutes; likelier than a "
-        "mixture, but what it generates may be worse: look at it.",
+        "Keep encoder and decoder as --start has them, and learn the prior alone, a mixture or a flow, in minutes. A "
+        "flow is likelier than a mixture, but what it generates may be worse: look at it.",
     )
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
     free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")
@@ -143,17 +149,18 @@ class Config:
         for name in ("latent", "width", "samples", "components", "flow_blocks", "flow_width", "epochs", "batch"):
             self._expect(getattr(self, name) >= 1, name, "1 or more")
         none_below_zero = ("depth", "encoder_width", "encoder_depth", "beta", "warmup", "free_bits", "ramp", "clip")
-        for name in (*none_below_zero, "weights_beta", "shift", "patience", "seed", "finish"):
+        for name in (*none_below_zero, "pixel_width", "weights_beta", "shift", "patience", "seed", "finish"):
             self._expect(getattr(self, name) >= 0, name, "0 or more")
         self._expect(self.latent <= 4096, "latent", "4096 or less")
         self._expect(self.seed < 2**31, "seed", "below 2**31")
         self._expect(self.learning_rate > 0, "learning_rate", "above 0")
         self._expect(0 <= self.ema < 1, "ema", "in [0, 1)")
+        self._expect(self.pixel_width == 0 or self.network != "mlp", "pixel_width", "0 with network mlp")
         self._expect(self.beta == 1.0 or self.objective == "beta", "beta", "1 unless the objective is beta")
         self._expect(self.prior == "normal" or self.objective != "ae", "prior", "normal: an autoencoder has no prior")
         self._expect(self.prior == "normal" or self.free_bits == 0, "free_bits", f"0 with a {self.prior} prior")
         self._expect(self.prior != "flow" or self.latent > 1, "latent", "2 or more with a flow prior")
-        self._expect(not self.freeze or self.prior == "flow", "freeze", "left out without --prior flow")
+        self._expect(not self.freeze or self.prior != "normal", "freeze", "left out without --prior mixture or flow")
         self._expect(
             self.objective not in {"iwae", "ae"} or self.free_bits == 0, "free_bits", "0 with objective iwae or ae"
         )

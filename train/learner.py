@@ -57,10 +57,9 @@ class Learner(keras.Model):
 
     @property
     def learned(self) -> list[keras.Variable]:
-        """The weights that a step changes: all, or those of the flow alone beside frozen networks."""
+        """The weights that a step changes: all; beside frozen networks those of a flow, and none for a mixture."""
         if self.config.freeze:
-            assert self.model.flow is not None  # the configuration has been checked
-            return list(self.model.flow.trainable_variables)
+            return [] if self.model.flow is None else list(self.model.flow.trainable_variables)
         return list(self.model.trainable_variables)
 
     @property
@@ -95,7 +94,10 @@ class Learner(keras.Model):
         else:
             gradients, values = raise_elbo()
         weights = self.learned
-        self.optimizer.apply(self._clipped(gradients), weights)
+        if weights:
+            self.optimizer.apply(self._clipped(gradients), weights)
+        else:  # Keras would not count the step, which noise and codes depend on
+            self.optimizer.iterations.assign_add(1)
         # average <- decay * average + (1 - decay) * weight, with a shorter memory at the start
         decay = tf.minimum(config.ema, (1.0 + tf.cast(step, tf.float32)) / (10.0 + tf.cast(step, tf.float32)))
         for average, weight in zip(self.averages, weights, strict=bool(self.averages)):

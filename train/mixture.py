@@ -4,8 +4,9 @@ Of all priors, the aggregated posterior, the mean of q(z|x) over the images, has
 2018): a prior fitted to draws of it raises the ELBO while the networks stand still. Learned by gradients instead, 500
 components of diagonal covariance ended 2 nats lower after 12 epochs of MNIST than 50 of these.
 
-A conditional model's codes have labels. Then each label has weights of its own over the same normals, p(z|y): of all
-such priors the best one for the codes of each label.
+A conditional model's codes have labels, and the prior is p(z|y). Where there are enough normals each label has its own,
+fitted to its codes alone: a normal that two labels share draws codes between them, which the decoder shows as another
+label's image (benchmarks/quality/search.md). With fewer, each label has weights of its own over the same normals.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ Float32 = npt.NDArray[np.float32]
 _NOWHERE = 1e-6  # codes with a smaller responsibility are left out of a component's covariance
 SHRINKAGE = 50.0  # each component's covariance is shrunk towards the pooled one, as if by so many codes
 PRIOR_COUNT = 1.0  # each label's weights are shrunk towards the common ones, as if by so many codes
+OWN = 10  # components a label, and codes a component, from which on labels have components of their own
 FLOOR = 1e-3  # added to each variance, so that no component falls onto a point
 
 
@@ -41,8 +43,14 @@ class Parts(NamedTuple):
 def begin(z: Float32, components: int, seed: int, label: Float32 | None = None) -> Parts:
     """A first mixture for codes z (n, L): components around codes drawn at random, each given the codes nearest to it.
 
-    Nearest in the metric of the codes' own covariance. `label` (n, Y) is one-hot, for weights of each label.
+    Nearest in the metric of the codes' own covariance. `label` (n, Y) is one-hot, for weights of each label: 0 for the
+    components of other labels, where each has OWN or more of its own.
     """
+    if label is not None:
+        slices, events = _slices(label.shape[1], components), label.sum(0)
+        sizes = [own.stop - own.start for own in slices]
+        if min(sizes) >= OWN and all(n >= OWN * size for n, size in zip(events, sizes, strict=True)):
+            return _joined([begin(z[label[:, y] > 0], size, seed) for y, size in enumerate(sizes)])
     order = np.argsort(np.random.Philox(key=seed).random_raw(len(z)), kind="stable")
     centres = z[np.resize(order, components)]
     factor = _factor(np.atleast_2d(np.cov(z, rowvar=False)).astype(np.float64))
@@ -55,6 +63,8 @@ def begin(z: Float32, components: int, seed: int, label: Float32 | None = None) 
 
 def improve(z: Float32, parts: Parts, label: Float32 | None = None) -> Parts:
     """The mixture after one step of expectation and maximisation on codes z (n, L); `label` as for `begin`."""
+    if label is not None and (slices := _own(parts.weights)):
+        return _joined([_improved(z[label[:, y] > 0], parts, y, own) for y, own in enumerate(slices)])
     if label is None:
         share = Components(*parts).log_joint(z)
     else:
@@ -64,6 +74,35 @@ def improve(z: Float32, parts: Parts, label: Float32 | None = None) -> Parts:
     np.exp(share, out=share)
     share /= share.sum(1, keepdims=True)
     return _maximise(z, share, label)
+
+
+def _slices(labels: int, components: int) -> list[slice]:
+    """The components of each label where it has its own."""
+    ends = [components * (y + 1) // labels for y in range(labels)]
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _own(weights: Float32) -> list[slice] | None:
+    """The components of each label, or None where labels share them: weights (Y, K)."""
+    slices = _slices(*weights.shape)
+    of_others = np.ones(weights.shape, bool)
+    for y, own in enumerate(slices):
+        of_others[y, own] = False
+    return None if weights[of_others].any() else slices
+
+
+def _improved(z: Float32, parts: Parts, label: int, own: slice) -> Parts:
+    """The components of one label after a step on its codes; as they are where it has none."""
+    mine = Parts(parts.weights[label, own], parts.loc[own], parts.factor[own])
+    return improve(z, mine) if len(z) else mine
+
+
+def _joined(each: list[Parts]) -> Parts:
+    """p(z|y) of the mixture of each label."""
+    weights = np.zeros((len(each), sum(len(parts.loc) for parts in each)), np.float32)
+    for y, own in enumerate(_slices(*weights.shape)):
+        weights[y, own] = each[y].weights
+    return Parts(weights, np.concatenate([p.loc for p in each]), np.concatenate([p.factor for p in each]))
 
 
 def _maximise(z: Float32, share: Float32, label: Float32 | None) -> Parts:

@@ -79,7 +79,8 @@ def decoder(config: Config, event_shape: Shape, labels: int = 0) -> keras.Model:
         parameters = [make(x) for make in last]
     else:
         x = _grid(z, label, config, kind, event_shape, kit)
-        parameters = [_painted(x, output, event_shape, kit) for output in wanted]
+        pixels = _pixels(x, config.pixel_width, kit) if config.pixel_width else None
+        parameters = [_painted(x, pixels, output, event_shape, kit) for output in wanted]
     single = parameters[0] if len(parameters) == 1 else parameters
     return keras.Model(z if label is None else [z, label], single, name="decoder")
 
@@ -127,14 +128,34 @@ def _grid(
     return _blocks(x, kind, config.width, config.depth, kit)
 
 
-def _painted(x: keras.KerasTensor, output: Output, image_shape: Shape, kit: Kit) -> keras.KerasTensor:
+def _pixels(x: keras.KerasTensor, width: int, kit: Kit) -> keras.KerasTensor:
+    """Features on the grid -> `width` features of each pixel, (B, rows, columns, width).
+
+    What a cell paints is a sum of its features. A ReLU on each pixel can choose: a form's colour where the form is,
+    else 0.
+    """
+    return DepthToSpace(PATCH)(kit.conv(width * PATCH**2, 1, activation="relu")(x))
+
+
+def _painted(
+    x: keras.KerasTensor, pixels: keras.KerasTensor | None, output: Output, image_shape: Shape, kit: Kit
+) -> keras.KerasTensor:
     """One output of features on the grid: each cell paints its own patch.
 
-    A 3x3 convolution here costs a tenth of the decoder, and is better spent on width.
+    A 3x3 convolution of the grid costs a tenth of the decoder, and is better spent on width. One of features of the
+    pixels is added where there are such; it begins near 0, since a training that begins with it is slower
+    (benchmarks/quality/search.md).
     """
     height, width, channels = image_shape
-    x = kit.conv(channels * output.numbers * PATCH**2, 1, bias_initializer=_constant(output.bias))(x)
-    x = DepthToSpace(PATCH)(x if output.activation is None else output.activation()(x))
+    numbers = channels * output.numbers
+    activate = output.activation() if output.activation else lambda x: x
+    cells = kit.conv(numbers * PATCH**2, 1, bias_initializer=_constant(output.bias))(x)
+    if pixels is None:
+        x = DepthToSpace(PATCH)(activate(cells))
+    else:
+        near_zero = keras.initializers.VarianceScaling(0.01, "fan_avg", "uniform")
+        drawn = kit.conv(numbers, 3, padding="same", kernel_initializer=near_zero)(pixels)
+        x = activate(layers.Add()([DepthToSpace(PATCH)(cells), drawn]))
     if (surplus := (-height % PATCH, -width % PATCH)) != (0, 0):
         x = layers.Cropping2D(((0, surplus[0]), (0, surplus[1])))(x)
     return x if output.numbers == 1 else layers.Reshape((*image_shape, output.numbers))(x)

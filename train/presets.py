@@ -27,8 +27,9 @@ PRESETS = {
         encoder_network="conv",
         encoder_width=16,
         encoder_depth=2,
-        components=50,
+        epochs=160,
         finish=30,
+        samples=20,
     ),
     "mnist": dataclasses.replace(
         _MNIST, network="separable", width=64, encoder_network="conv", encoder_width=32, encoder_depth=2, finish=30
@@ -69,7 +70,7 @@ def with_options(preset: Config, given: dict[str, Any]) -> Config:
     """The preset with the options `given` in place of its own; raises InputError where they do not fit together.
 
     Unless it is given too, the finish stays the share of the epochs that it is in the preset, and is left out where an
-    option has no place for it.
+    option has no place for it. The preset's draws of z belong to its finish, and are left out with it.
     """
     found = dict(given)
     if preset.finish and "finish" not in given:
@@ -77,4 +78,6 @@ def with_options(preset: Config, given: dict[str, Any]) -> Config:
         fits = fits and not given.get("freeze", False)
         epochs = int(given.get("epochs", preset.epochs))
         found["finish"] = preset.finish * epochs // preset.epochs if fits else 0
+    if not found.get("finish", preset.finish):
+        found.setdefault("samples", Config().samples)
     return dataclasses.replace(preset, **found)

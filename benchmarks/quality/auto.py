@@ -122,6 +122,8 @@ def row(found: dict[str, Any]) -> str:
     """A row of a Markdown table."""
     config = found["record"]["config"]
     networks = f"{config['network']} {config['width']} x {config['depth']}"
+    if config["pixel_width"]:
+        networks += f" + {config['pixel_width']} on pixels"
     if config["encoder_network"] != "same":
         networks += f" (encoder {config['encoder_network']} {config['encoder_width']} x {config['encoder_depth']})"
     chosen = f"{networks}, latent {config['latent']}, {config['epochs']} epochs"

@@ -32,14 +32,14 @@ PANELS = {
     "Run": ("out", "resume", "start", "preset", "epochs", "patience", "seed"),
     "Data": ("data", "data_dir", "conditional", "label_column", "resize", "crop", "grey", "invert", "ground", "white",
              "validation", "binarize", "shift"),
-    "Model": ("likelihood", "network", "latent", "width", "depth", "encoder_network", "encoder_width", "encoder_depth",
-              "encoder_pixels", "weights", "weights_beta"),
+    "Model": ("likelihood", "network", "latent", "width", "depth", "pixel_width", "encoder_network", "encoder_width",
+              "encoder_depth", "encoder_pixels", "weights", "weights_beta"),
     "Prior": ("prior", "components", "flow_blocks", "flow_width", "freeze"),
     "Objective": ("objective", "beta", "finish", "samples", "warmup", "free_bits"),
     "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
 }  # fmt: skip
 METAVARS = {"data": "SET|PATH", "label_column": "NAME", "resize": "N|HxW", "crop": "N|HxW|fit", "ground": "COLOUR"}
-PRIORS_OWN = {"components": "mixture", "flow_blocks": "flow", "flow_width": "flow", "freeze": "flow"}
+PRIORS_OWN = {"components": "mixture", "flow_blocks": "flow", "flow_width": "flow"}
 HEADING = {name: heading for heading, names in PANELS.items() for name in names}
 
 
@@ -110,6 +110,7 @@ def train_with(
       vae-edge train --out runs/sixteen --resume --epochs 60
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --prior flow --freeze --out runs/with-flow
+      vae-edge train --preset mnist --start runs/mnist --freeze --components 400 --shift 0 --epochs 12 --out runs/400
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     out = out or Path("runs", (preset if preset in PRESETS else "") or Config(data=options["data"]).data_name or "run")

@@ -51,6 +51,8 @@ def test_large_images_take_a_cheap_decoder_and_an_encoder_of_plain_convolutions(
     for given in ({"network": "mlp"}, {"width": 16}, {"depth": 1}):
         config = chosen(3000, 64, 64, 3, **given)[0]
         assert (config.encoder_network, config.encoder_width, config.encoder_depth) == ("same", 0, 0)
+    assert [chosen(3000, size, size, 3)[0].pixel_width for size in (28, 32, 40, 64)] == [0, 0, 0, 16]
+    assert [chosen(3000, 64, 64, 3, network=network)[0].pixel_width for network in ("mlp", "conv")] == [0, 16]
     config = chosen(3000, 64, 64, 3, width=16, encoder_width=8)[0]
     assert (config.width, config.encoder_width) == (16, 8)
 

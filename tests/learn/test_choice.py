@@ -167,6 +167,7 @@ def test_a_table_takes_a_normal_and_a_perceptron() -> None:
         {"network": "conv"},
         {"encoder_network": "separable"},
         {"shift": 1},
+        {"pixel_width": 8},
         {"encoder_pixels": "centred"},
         {"binarize": "dynamic"},
     ],

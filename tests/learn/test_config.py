@@ -34,7 +34,8 @@ def test_a_configuration_survives_json() -> None:
         ({"objective": "ae", "free_bits": 0.1}, "free_bits should be 0 with objective iwae or ae"),
         ({"warmup": 0.0, "free_bits": 0.1}, "free_bits should be 0 without a warmup"),
         ({"samples": 7}, "samples should be 5 unless the objective is iwae or finish is set, it is 7"),
-        ({"freeze": True}, "freeze should be left out without --prior flow, it is True"),
+        ({"network": "mlp", "pixel_width": 8}, "pixel_width should be 0 with network mlp, it is 8"),
+        ({"freeze": True}, "freeze should be left out without --prior mixture or flow, it is True"),
         ({"finish": 20}, "finish should be below epochs, 20; for all, --objective iwae, it is 20"),
         ({"finish": 2, "objective": "iwae"}, "finish should be 0 unless the objective is elbo, it is 2"),
         ({"finish": 2, "weights": "uncertain"}, "weights should be point with objective iwae or finish"),
@@ -73,6 +74,18 @@ def test_a_preset_of_other_epochs_keeps_the_share_of_its_finish(given: dict[str,
     config = with_options(PRESETS["mnist"], given)
     assert config.finish == finish
     assert all(getattr(config, name) == value for name, value in given.items())
+
+
+@pytest.mark.parametrize(
+    ("given", "finish", "samples"),
+    [
+        ({}, 30, 20), ({"epochs": 16}, 3, 20), ({"epochs": 1}, 0, 5), ({"finish": 0}, 0, 5), ({"samples": 7}, 30, 7),
+        ({"objective": "iwae"}, 0, 5), ({"prior": "flow", "freeze": True}, 0, 5),
+    ],
+)  # fmt: skip
+def test_the_draws_of_a_preset_go_with_its_finish(given: dict[str, object], finish: int, samples: int) -> None:
+    config = with_options(PRESETS["mnist-tiny"], given)
+    assert (config.finish, config.samples) == (finish, samples)
 
 
 def test_differences_are_named() -> None:

@@ -250,3 +250,16 @@ def test_a_conditional_run_of_each_likelihood_is_exported(tmp_path: Path, small:
     assert vae.generate(3, label="7", head="sample").shape == (3, 28, 28, 1)
     assert ("bits_per_dimension" in manifest.metrics) == (likelihood != "normal")
     assert "black" not in (tmp_path / "bundle" / "CARD.md").read_text()
+
+
+def test_components_of_each_label_are_exported_as_they_are(tmp_path: Path, small: Config) -> None:
+    config = dataclasses.replace(small, epochs=2, conditional=True, prior="mixture", components=100)
+    run = fit(config, tmp_path / "run", verbose=0)
+    export(run, tmp_path / "bundle")
+    vae, (model, *_) = VAE.load(tmp_path / "bundle", provider="cpu"), load(run)
+    z = np.random.default_rng(0).normal(size=(50, config.latent)).astype(np.float32)
+    for k in (0, 9):
+        prior = vae.prior_given(label=k)
+        assert prior.weights.nonzero()[-1].tolist() == list(range(10 * k, 10 * k + 10))
+        label = np.eye(10, dtype=np.float32)[np.full(50, k)]
+        np.testing.assert_allclose(prior.log_prob(z), model.prior_given(label).log_prob(z), rtol=1e-4)

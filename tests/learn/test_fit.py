@@ -186,6 +186,30 @@ def test_a_flow_is_learned_beside_frozen_networks(run: Path, small: Config, tmp_
     assert_same(whole, cut)
 
 
+def test_a_mixture_is_fitted_beside_frozen_networks(run: Path, small: Config, tmp_path: Path) -> None:
+    before, *_ = load(run)
+    config = dataclasses.replace(small, prior="mixture", components=6, freeze=True, warmup=0.0, epochs=3)
+    after, *_ = load(fit(config, tmp_path / "six", start=run, verbose=0))
+    more, *_ = load(
+        fit(dataclasses.replace(config, components=9), tmp_path / "nine", start=tmp_path / "six", verbose=0)
+    )
+    for model, components in ((after, 6), (more, 9)):
+        assert model.mixture.parts.loc.shape == (components, small.latent)
+        for part in ("encoder", "decoder"):
+            pairs = zip(getattr(before, part).variables, getattr(model, part).variables, strict=True)
+            assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in pairs)
+    rows = history(tmp_path / "six")
+    assert len({row["val_kl"] for row in rows}) == 3  # two EM steps an epoch
+    assert np.ptp([float(row["val_reconstruction"]) for row in rows]) < 1e-3
+    cut = tmp_path / "cut"
+    with pytest.MonkeyPatch.context() as patch:
+        cut_at(patch, 1, "on_train_batch_end")
+        with pytest.raises(Cut):
+            fit(config, cut, start=run, verbose=0)
+    fit(config, cut, resume=True, verbose=0)
+    assert_same(tmp_path / "six", cut)
+
+
 def test_frozen_networks_are_those_of_another_run(small: Config, tmp_path: Path) -> None:
     config = dataclasses.replace(small, prior="flow", freeze=True)
     with pytest.raises(

@@ -24,6 +24,7 @@ CASES = {
     "mlp": ({"network": "mlp"}, (28, 28, 1)),
     "autoencoder": ({"objective": "ae"}, (28, 28, 1)),
     "oblong colour": ({"latent": 3}, (20, 30, 3)),
+    "oblong colour, single pixels": ({"latent": 3, "pixel_width": 5}, (18, 30, 3)),
     "separable, oblong colour": ({"network": "separable", "latent": 3}, (18, 30, 3)),
 }
 

@@ -73,6 +73,44 @@ def test_more_components_than_codes_are_no_matter(components: int) -> None:
     assert parts.weights.sum() == pytest.approx(1)
 
 
+def labelled(codes: np.ndarray, *ends: int) -> np.ndarray:
+    """One-hot labels (n, Y) float32 of the codes up to each end."""
+    return np.eye(len(ends), dtype=np.float32)[np.searchsorted(ends, np.arange(len(codes)), side="right")]
+
+
+def test_each_label_has_components_of_its_own_fitted_as_if_alone(codes: np.ndarray) -> None:
+    label = labelled(codes, 1000, 3000)
+    parts = mixture.begin(codes, 21, 0, label)
+    alone = mixture.begin(codes[:1000], 10, 0), mixture.begin(codes[1000:], 11, 0)
+    for _ in range(3):
+        parts = mixture.improve(codes, parts, label)
+        alone = mixture.improve(codes[:1000], alone[0]), mixture.improve(codes[1000:], alone[1])
+    for y, own in enumerate((slice(0, 10), slice(10, 21))):
+        for found, expected in zip((parts.weights[y, own], parts.loc[own], parts.factor[own]), alone[y], strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert not parts.weights[0, 10:].any()
+    assert not parts.weights[1, :10].any()
+
+
+@pytest.mark.parametrize(
+    ("components", "ends"),
+    [(19, (1000, 3000)), (20, (99, 3000)), (20, (3000, 3000))],  # few components, few codes of a label, none
+)
+def test_labels_share_components_where_there_are_too_few(
+    codes: np.ndarray, components: int, ends: tuple[int, ...]
+) -> None:
+    label = labelled(codes, *ends)
+    parts = mixture.improve(codes, mixture.begin(codes, components, 0, label), label)
+    assert (parts.weights > 0).all()
+
+
+def test_a_label_without_codes_keeps_its_components(codes: np.ndarray) -> None:
+    before = mixture.begin(codes, 20, 0, labelled(codes, 1000, 3000))
+    after = mixture.improve(codes[:1000], before, labelled(codes[:1000], 1000, 3000))
+    np.testing.assert_array_equal(after.loc[10:], before.loc[10:])
+    assert (after.loc[:10] != before.loc[:10]).any()
+
+
 def test_the_prior_is_fitted_to_codes_of_every_class() -> None:
     assert np.array_equal(evenly(55_000, 60_000), np.arange(55_000))  # MNIST's: all, in their order
     chosen = evenly(150_001, 60_000)

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,6 +53,20 @@ def test_a_centred_encoder_sees_pixels_from_minus_one_to_one(network: str) -> No
     for ours, theirs in zip(centred.encoder(images(3)), unit.encoder(2 * images(3) - 1), strict=True):
         assert np.allclose(ours, theirs, atol=1e-6)
     assert not np.allclose(centred.encoder(images(3))[0], unit.encoder(images(3))[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("network", ["conv", "separable"])
+def test_single_pixels_read_across_the_edges_of_the_cells(network: str) -> None:
+    model = make(network=network, depth=0, pixel_width=6)
+    assert model.decode(tf.zeros((2, 3))).event_shape == SHAPE
+    # No block mixes the cells here, so what a change in one of them moves tells how far the last convolution reads.
+    grid = next(layer for layer in model.decoder.layers if isinstance(layer, keras.layers.Permute))
+    rest = keras.Model(grid.output, model.decoder.output)
+    cells = np.random.default_rng(0).random((1, *grid.output.shape[1:]), np.float32)
+    changed = cells.copy()
+    changed[0, 1, 1] += 1
+    moved = np.argwhere(rest(cells)[0, :, :, 0] != rest(changed)[0, :, :, 0])
+    assert (moved.min(0).tolist(), moved.max(0).tolist()) == ([3, 3], [8, 8])  # the cell is [4, 7]
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
