@@ -110,7 +110,7 @@ def train_with(
       vae-edge train --out runs/sixteen --resume --epochs 60
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --objective iwae --warmup 0 --out runs/tuned
       vae-edge train --preset mnist-tiny --start runs/mnist-tiny --prior flow --freeze --out runs/with-flow
-      vae-edge train --preset mnist --start runs/mnist --freeze --components 400 --shift 0 --epochs 12 --out runs/400
+      vae-edge train --preset mnist-tiny --start runs/mnist-tiny --freeze --components 400 --epochs 12 --out runs/400
     """
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     out = out or Path("runs", (preset if preset in PRESETS else "") or Config(data=options["data"]).data_name or "run")
