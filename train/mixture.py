@@ -11,6 +11,7 @@ label's image (benchmarks/quality/search.md). With fewer, each label has weights
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ Float32 = npt.NDArray[np.float32]
 _NOWHERE = 1e-6  # codes with a smaller responsibility are left out of a component's covariance
 SHRINKAGE = 50.0  # each component's covariance is shrunk towards the pooled one, as if by so many codes
 PRIOR_COUNT = 1.0  # each label's weights are shrunk towards the common ones, as if by so many codes
-OWN = 10  # components a label, and codes a component, from which on labels have components of their own
+OWN = 10  # a label has components of its own if they are so many or more, with so many codes for each
 FLOOR = 1e-3  # added to each variance, so that no component falls onto a point
 
 
@@ -43,8 +44,8 @@ class Parts(NamedTuple):
 def begin(z: Float32, components: int, seed: int, label: Float32 | None = None) -> Parts:
     """A first mixture for codes z (n, L): components around codes drawn at random, each given the codes nearest to it.
 
-    Nearest in the metric of the codes' own covariance. `label` (n, Y) is one-hot, for weights of each label: 0 for the
-    components of other labels, where each has OWN or more of its own.
+    Nearest in the metric of the codes' own covariance. With `label` (n, Y), one-hot, each label has weights of its own.
+    If there are enough components and codes (OWN), it also has components of its own, and weight 0 for all others.
     """
     if label is not None:
         slices, events = _slices(label.shape[1], components), label.sum(0)
@@ -79,7 +80,7 @@ def improve(z: Float32, parts: Parts, label: Float32 | None = None) -> Parts:
 def _slices(labels: int, components: int) -> list[slice]:
     """The components of each label where it has its own."""
     ends = [components * (y + 1) // labels for y in range(labels)]
-    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    return [slice(start, end) for start, end in pairwise([0, *ends])]
 
 
 def _own(weights: Float32) -> list[slice] | None:
