@@ -142,9 +142,8 @@ def _painted(
 ) -> keras.KerasTensor:
     """One output of features on the grid: each cell paints its own patch.
 
-    A 3x3 convolution of the grid costs a tenth of the decoder, and is better spent on width. One of features of the
-    pixels is added where there are such; it begins near 0, since a training that begins with it is slower
-    (benchmarks/quality/search.md).
+    A 3x3 convolution of the grid costs a tenth of the decoder, and is better spent on width. With `pixels`
+    (B, H, W, n), their 3x3 convolution is added. It begins near 0, so that training begins as it does without it.
     """
     height, width, channels = image_shape
     numbers = channels * output.numbers
