@@ -42,22 +42,21 @@ def fit(
 ) -> Path:
     """Learns a model into the run folder `out`, and returns the folder's path.
 
-    After each epoch the run on disk is complete: the process may die at any moment, and `resume` goes on with the
-    same weights, batches and noise as if it had not (bit for bit on one CPU). A resumed run may have other
-    `epochs`; its step size then falls as if it had been started with them. `patience` and the place of the data may
-    change too, nothing else. The weights start as the best ones of the run `start`, which must have the same
-    network; a prior of another kind than that run's, or a mixture of another number of components, begins anew.
-    Without `start` they are random. `strategy` 'mirrored' shares a batch among all GPUs (or logical CPUs),
-    'multi-worker' among the workers of TF_CONFIG, which all call this with the same arguments and see the same
-    folder; the first of them writes. The weights are those of one process, to 1e-5, except with free bits, which
-    look at each share by itself. `verbose` 0 is silent, 1 prints a line an epoch and a progress bar, 2 the line
-    alone. What the configuration leaves to the data is chosen, recorded, and passed to `say` as a line (by default
-    to stderr). `command` is the command line to record, and `data_dir` the folder with the files of a published
-    set. With `given`, the names of the options that the user has given, the data choose the others (`auto.choose`).
-    The folder is locked meanwhile. Raises DataError. Raises RunError where `out` holds a run already, or none to
-    resume, where the resumed run had another configuration or other data, where another training writes there,
-    where a worker was lost, or where the bound is not a number; InputError for a strategy that this process or the
-    batch does not fit.
+    After each epoch the run on disk is complete: the process may die at any moment, and `resume` goes on with the same
+    weights, batches and noise as if it had not (bit for bit on one CPU). A resumed run may have other `epochs`; its
+    step size then falls as if it had been started with them. `patience` and the place of the data may change too,
+    nothing else. The weights start as the best ones of the run `start`, which must have the same network; a prior of
+    another kind than that run's, or a mixture of another number of components, begins anew. Without `start` they are
+    random. `strategy` 'mirrored' shares a batch among all GPUs (or logical CPUs), 'multi-worker' among the workers of
+    TF_CONFIG, which all call this with the same arguments and see the same folder; the first of them writes. The
+    weights are those of one process, to 1e-5, except with free bits, which look at each share by itself. `verbose` 0 is
+    silent, 1 prints a line an epoch and a progress bar, 2 the line alone. What the configuration leaves to the data is
+    chosen, recorded, and passed to `say` as a line (by default to stderr). `command` is the command line to record, and
+    `data_dir` the folder with the files of a published set. With `given`, the names of the options that the user has
+    given, the data choose the others (`auto.choose`). The folder is locked meanwhile. Raises DataError. Raises RunError
+    where `out` holds a run already, or none to resume, where the resumed run had another configuration or other data,
+    where another training writes there, where a worker was lost, or where the bound is not a number; InputError for a
+    strategy that this process or the batch does not fit.
     """
     writes = replicas.is_chief(strategy)
     run, say = Run(Path(out)), (say or _say) if writes else _be_silent
@@ -169,8 +168,8 @@ def _take_weights(model: VariationalAutoencoder, labels: tuple[str, ...], start:
             f"{model.config.encoder_pixels}; give --encoder-pixels {pixels}"
         )
     networks = [*model.encoder.variables, *model.decoder.variables]
-    kinds = {(c.prior, c.components if c.prior == "mixture" else 0) for c in (model.config, record.config)}
-    if len(kinds) == 1:
+    priors = {(c.prior, c.components if c.prior == "mixture" else 0) for c in (model.config, record.config)}
+    if len(priors) == 1:
         restore(model.variables, best[0], start / "best.npz")
     else:  # its variables come first
         restore(networks, best[0][: len(networks)], start / "best.npz")
