@@ -121,7 +121,7 @@ def test_the_last_epochs_raise_the_bound_and_those_before_the_elbo(tmp_path: Pat
 
 
 def test_a_run_resumes_within_its_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = dataclasses.replace(RICH, objective="elbo", beta=1.0, epochs=3, finish=2, samples=3)
+    config = dataclasses.replace(RICH, objective="elbo", beta=1.0, epochs=3, finish=2, samples=6, gradient_samples=2)
     fit(config, tmp_path / "whole", verbose=0)
     cut_at(monkeypatch, 2, "on_train_batch_end")
     with pytest.raises(Cut):
@@ -328,6 +328,7 @@ def test_an_elbo_that_is_not_a_number_ends_the_run(tmp_path: Path, monkeypatch: 
         {"objective": "beta", "beta": 4.0},
         {"objective": "iwae", "samples": 3},
         {"finish": 1, "samples": 3},
+        {"finish": 1, "samples": 8, "gradient_samples": 2},
         {"binarize": "dynamic"},
         {"free_bits": 0.1},
         {"jit": True},
