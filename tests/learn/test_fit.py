@@ -2,17 +2,21 @@
 
 import csv
 import dataclasses
+import io
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from vae_edge.runtime.errors import RunError
 from vae_edge.train import fit as fit_module
+from vae_edge.train import report as report_module
 from vae_edge.train.config import Config
 from vae_edge.train.fit import Keeper, fit, load
 from vae_edge.train.provenance import commit
+from vae_edge.train.report import Report
 from vae_edge.train.run import Run
 
 # Each part of a run's state at work: shifts, drawn pixels, a mixture prior, moving averages, clipping.
@@ -271,6 +275,27 @@ def test_a_run_tells_how_long_the_rest_will_take(
     assert len(lines) == 3
     for number, (line, left) in enumerate(zip(lines, lefts, strict=True), 1):
         assert re.fullmatch(f"epoch {number}/3: {figures}{left}", line), line
+
+
+def test_what_is_left_counts_the_finish_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0, 10, 10, 20, 20, 80, 80, 140, 140, 200])  # two epochs of 10 s, three of the finish of a minute
+    monkeypatch.setattr(report_module.time, "monotonic", lambda: float(next(clock)))
+    stream = io.StringIO()
+    report = Report(5, 100, 2, finish=3, stream=stream)
+    report.set_model(keras.Model())
+    report.model.stop_training = False
+    report.on_train_begin()
+    for epoch in range(5):
+        report.on_epoch_begin(epoch)
+        report.on_epoch_end(epoch, {"elbo": -90.0, "val_elbo": -91.0})
+    told = [line.split(" s; ", 1)[1] if " s; " in line else "" for line in stream.getvalue().splitlines()]
+    assert told == [
+        "1 epoch left, about 10 s; then 3 of the finish, which take longer",
+        "3 epochs of the finish left, which take longer",
+        "2 epochs left, about 2 minutes",
+        "1 epoch left, about 60 s",
+        "",
+    ]
 
 
 def test_resume_without_a_run_says_so(tmp_path: Path, small: Config) -> None:
