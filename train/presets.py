@@ -32,7 +32,16 @@ PRESETS = {
         samples=20,
     ),
     "mnist": dataclasses.replace(
-        _MNIST, network="separable", width=64, encoder_network="conv", encoder_width=32, encoder_depth=2, finish=30
+        _MNIST,
+        network="separable",
+        width=64,
+        encoder_network="conv",
+        encoder_width=32,
+        encoder_depth=2,
+        components=200,
+        epochs=160,
+        finish=30,
+        samples=20,
     ),
     # p(z|y): with one prior for all labels, draws look like another label's.
     "mnist-labels": dataclasses.replace(

@@ -68,7 +68,7 @@ def test_json_of_another_kind_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("given", "finish"),
     [
-        ({}, 30), ({"epochs": 50}, 15), ({"epochs": 1}, 0), ({"epochs": 200}, 60), ({"finish": 3}, 3),
+        ({}, 30), ({"epochs": 80}, 15), ({"epochs": 1}, 0), ({"epochs": 320}, 60), ({"finish": 3}, 3),
         ({"objective": "iwae"}, 0), ({"weights": "uncertain"}, 0), ({"prior": "flow", "freeze": True}, 0),
     ],
 )  # fmt: skip
