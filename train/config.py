@@ -108,8 +108,8 @@ class Config:
     )
     gradient_samples: int = _option(
         0,
-        "So many of --samples draws, taken by their importance weights, give the gradient: 4 of 20 take half of the time "
-        "of all 20, and are nearly as precise. 0: all.",
+        "So many of --samples draws, taken by their importance weights, give the gradient: 4 of 20 take half of the "
+        "time of all 20, and are nearly as precise. 0: all.",
     )
     prior: Literal["normal", "mixture", "flow"] = _option(
         "normal",
