@@ -128,7 +128,11 @@ def fit(
             epochs=keeper.last_epoch,
             steps_per_epoch=feed.steps,
             shuffle=False,  # the feed has shuffled
-            callbacks=[keeper, *reports, Report(config.epochs, feed.steps, verbose if writes else 0)],
+            callbacks=[
+                keeper,
+                *reports,
+                Report(config.epochs, feed.steps, verbose if writes else 0, finish=config.finish),
+            ],
             verbose=0,
         )
     return run.path

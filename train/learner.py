@@ -130,7 +130,10 @@ class Learner(keras.Model):
     ) -> tuple[list[tf.Tensor], tuple[tf.Tensor, ...]]:
         """The gradients of -L_K, and the step's values."""
         with tf.GradientTape() as tape:
-            bound, both = importance_weighted(self.model, x, noise, self.config.samples, warm, label)
+            config = self.config
+            bound, both = importance_weighted(
+                self.model, x, noise, config.samples, warm, label, config.gradient_samples
+            )
             loss = -tf.reduce_mean(bound) / self.replicas
         return tape.gradient(loss, self.learned), self._values(both, bound)
 

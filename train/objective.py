@@ -17,7 +17,7 @@ from vae_edge.train.model import VariationalAutoencoder
 
 tfd = tfp.distributions
 
-__all__ = ["Terms", "importance_weighted", "resampled", "terms"]
+__all__ = ["Terms", "importance_weighted", "resampled", "systematic", "terms"]
 
 
 class Terms(NamedTuple):
@@ -65,33 +65,65 @@ def importance_weighted(
     samples: int,
     kl_weight: tf.Tensor | float = 1.0,
     label: tf.Tensor | None = None,
+    gradient_samples: int = 0,
 ) -> tuple[tf.Tensor, Terms]:
     """L_K of events `x` (B, *event_shape) by K = `samples` draws of z each, (B,), and the ELBO's two terms by the same.
 
     Its gradient is the doubly reparameterised one (Tucker et al. 2019), whose signal does not fade as K grows: q is
     held still inside w, and what reaches the encoder through z_k has w_k / sum w as a second factor.
+
+    The gradient is a mean of draws by their weights, of which a few are large. With `gradient_samples` = J above 0 it
+    is estimated, without bias, by J draws that are taken with probability w_k / sum w; the others cost the decoder's
+    output alone.
     """
     q = model.encode(x, label)
     loc, scale = q.distribution.loc, q.distribution.scale
+    still = tfd.Independent(tfd.Normal(tf.stop_gradient(loc), tf.stop_gradient(scale)), 1)
     shape = tf.concat([[samples], tf.shape(loc)], 0)
     eps = replicas.rows(lambda shape: tf.random.stateless_normal(shape, seed), shape, axis=1)
+
+    def weighed(z: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """log w, log p(x|z) and log q(z|x) - log p(z) of z (count, B, L), (count, B) each."""
+        flat, each = tf.reshape(z, (-1, model.config.latent)), _tiled(label, count)
+        log_p = model.decode(flat, each).log_prob(_tiled(x, count))
+        reconstruction = tf.reshape(log_p, tf.shape(z)[:2])
+        kl = still.log_prob(z) - tf.reshape(model.prior_given(each).log_prob(flat), tf.shape(z)[:2])
+        return reconstruction - kl_weight * kl, reconstruction, kl
+
     shares: list[tf.Tensor] = []  # filled below, read when the gradient is taken
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def reweighted(z: tf.Tensor) -> tuple[tf.Tensor, object]:
         return tf.identity(z), lambda upstream: upstream * shares[0][..., None]
 
-    z = reweighted(loc + scale * eps)
-    still = tfd.Independent(tfd.Normal(tf.stop_gradient(loc), tf.stop_gradient(scale)), 1)
-    flat = tf.reshape(z, (-1, model.config.latent))
-    each = _tiled(label, samples)
-    log_p = model.decode(flat, each).log_prob(_tiled(x, samples))
-    reconstruction = tf.reshape(log_p, tf.shape(z)[:2])
-    kl = still.log_prob(z) - tf.reshape(model.prior_given(each).log_prob(flat), tf.shape(z)[:2])
-    log_w = reconstruction - kl_weight * kl
-    shares.append(tf.stop_gradient(tf.nn.softmax(log_w, 0)))
-    bound = tf.reduce_logsumexp(log_w, 0) - math.log(samples)
-    return bound, Terms(tf.reduce_mean(reconstruction, 0), tf.reduce_mean(kl, 0))
+    if gradient_samples == 0:
+        log_w, reconstruction, kl = weighed(reweighted(loc + scale * eps), samples)
+        shares.append(tf.stop_gradient(tf.nn.softmax(log_w, 0)))
+        bound = tf.reduce_logsumexp(log_w, 0)
+    else:
+        log_w, reconstruction, kl = map(tf.stop_gradient, weighed(tf.stop_gradient(loc + scale * eps), samples))
+        share = tf.nn.softmax(log_w, 0)
+        offset = tf.random.experimental.stateless_fold_in(seed, 1)
+        u = replicas.rows(lambda shape: tf.random.stateless_uniform(shape, offset), tf.shape(loc)[:1])
+        taken = systematic(share, gradient_samples, u)
+        shares.append(tf.gather_nd(share, taken))
+        some, _, _ = weighed(reweighted(loc + scale * tf.gather_nd(eps, taken)), gradient_samples)
+        mean = tf.reduce_mean(some, 0)
+        bound = tf.reduce_logsumexp(log_w, 0) + (mean - tf.stop_gradient(mean))  # L_K's value, the mean's gradient
+    return bound - math.log(samples), Terms(tf.reduce_mean(reconstruction, 0), tf.reduce_mean(kl, 0))
+
+
+def systematic(share: tf.Tensor, count: int, u: tf.Tensor) -> tf.Tensor:
+    """The (k, b) of `count` draws k of each event b, (count, B, 2) int32, each taken count * share times on average.
+
+    Systematic resampling (Kitagawa 1996): floor(count * share) times, or once more. `share` (K, B) sums to 1 over the
+    K draws; `u` (B,) is uniform in [0, 1).
+    """
+    ends = tf.cumsum(share)
+    at = (tf.range(count, dtype=tf.float32)[:, None] + u) / count
+    draw = tf.reduce_sum(tf.cast(ends[:-1, None] <= at, tf.int32), 0)  # at or beyond the ends of so many
+    event = tf.broadcast_to(tf.range(tf.shape(u)[0]), tf.shape(draw))
+    return tf.stack([draw, event], -1)
 
 
 def resampled(

@@ -32,7 +32,16 @@ PRESETS = {
         samples=20,
     ),
     "mnist": dataclasses.replace(
-        _MNIST, network="separable", width=64, encoder_network="conv", encoder_width=32, encoder_depth=2, finish=30
+        _MNIST,
+        network="separable",
+        width=64,
+        encoder_network="conv",
+        encoder_width=32,
+        encoder_depth=2,
+        components=200,
+        epochs=160,
+        finish=30,
+        samples=20,
     ),
     # p(z|y): with one prior for all labels, draws look like another label's.
     "mnist-labels": dataclasses.replace(
@@ -70,7 +79,8 @@ def with_options(preset: Config, given: dict[str, Any]) -> Config:
     """The preset with the options `given` in place of its own; raises InputError where they do not fit together.
 
     Unless it is given too, the finish stays the share of the epochs that it is in the preset, and is left out where an
-    option has no place for it. The preset's draws of z belong to its finish, and are left out with it.
+    option has no place for it. The preset's draws of z belong to its finish, and are left out with it; its draws that
+    give the gradient are left out where they are not fewer than the draws.
     """
     found = dict(given)
     if preset.finish and "finish" not in given:
@@ -80,4 +90,6 @@ def with_options(preset: Config, given: dict[str, Any]) -> Config:
         found["finish"] = preset.finish * epochs // preset.epochs if fits else 0
     if not found.get("finish", preset.finish):
         found.setdefault("samples", Config().samples)
+    if preset.gradient_samples >= found.get("samples", preset.samples) or not found.get("finish", preset.finish):
+        found.setdefault("gradient_samples", 0)
     return dataclasses.replace(preset, **found)

@@ -15,26 +15,28 @@ WIDTH = 24
 
 
 class Report(keras.callbacks.Callback):
-    """Writes `epoch 3/20: ELBO -104.31 nats, validation -102.87; KL 24.10; 9 s; 2 minutes left`.
+    """Writes `epoch 3/20: ELBO -104.31 nats, validation -102.87, KL 24.10; 9 s; 17 epochs left, about 3 minutes`.
 
-    `epochs` are all of the run, `steps` those of an epoch. `verbose` 0 writes nothing, 1 adds a bar that vanishes when
-    the epoch ends, and 2 writes the lines alone. `stream` is stdout by default.
+    `epochs` are all of the run, of which the last `finish` take longer; `steps` are those of an epoch. `verbose` 0
+    writes nothing, 1 adds a bar that vanishes when the epoch ends, and 2 writes the lines alone. `stream` is stdout by
+    default.
     """
 
-    def __init__(self, epochs: int, steps: int, verbose: int, *, stream: TextIO | None = None) -> None:
+    def __init__(self, epochs: int, steps: int, verbose: int, *, finish: int = 0, stream: TextIO | None = None) -> None:
         super().__init__()
-        self.epochs, self.steps, self.verbose = epochs, steps, verbose
+        self.epochs, self.steps, self.verbose, self.finish = epochs, steps, verbose, finish
         self.stream = sys.stdout if stream is None else stream
         self._width, self._shown = 0, 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Notes when training began, to estimate how long the rest will take."""
-        self._began, self._first = time.monotonic(), -1
+        """Forgets the epochs of a training before."""
+        self._first = -1
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Notes when the epoch began."""
+        """Notes when the epoch began, and those of its length, to estimate how long the rest will take."""
         self._epoch, self._started = epoch, time.monotonic()
-        self._first = epoch if self._first < 0 else self._first
+        if self._first < 0 or epoch == self.epochs - self.finish:
+            self._first, self._began = epoch, self._started
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Moves the bar."""
@@ -50,14 +52,24 @@ class Report(keras.callbacks.Callback):
         if not self.verbose:
             return
         now, done = time.monotonic(), epoch + 1
-        left = self.epochs - done
-        rest = (now - self._began) / (done - self._first) * left
         words = [f"epoch {done}/{self.epochs}: {figures(logs or {})}", duration(now - self._started)]
-        if left and not self.model.stop_training:
-            words.append(f"{left:,} {'epoch' if left == 1 else 'epochs'} left, about {duration(rest)}")
+        if done < self.epochs and not self.model.stop_training:
+            words.append(self._left(done, (now - self._began) / (done - self._first)))
         self._replace("")
         self.stream.write("; ".join(words) + "\n")
         self.stream.flush()
+
+    def _left(self, done: int, seconds: float) -> str:
+        """What is left after `done` epochs, of which one of the same kind takes so many `seconds`."""
+        begins = self.epochs - self.finish
+        if done == begins:
+            return f"{_epochs(self.finish)} of the finish left, which take longer"
+        if done > begins:
+            left = self.epochs - done
+            return f"{_epochs(left)} left, about {duration(seconds * left)}"
+        left = begins - done
+        told = f"{_epochs(left)} left, about {duration(seconds * left)}"
+        return f"{told}; then {self.finish:,} of the finish, which take longer" if self.finish else told
 
     def _replace(self, line: str) -> None:
         if self._width or line:
@@ -78,6 +90,10 @@ def figures(logs: dict[str, Any]) -> str:
     if "weights_kl" in logs:
         words.append(f"of the weights {logs['weights_kl']:,.2f}")
     return ", ".join(words)
+
+
+def _epochs(count: int) -> str:
+    return f"{count:,} {'epoch' if count == 1 else 'epochs'}"
 
 
 def duration(seconds: float) -> str:

@@ -35,7 +35,7 @@ PANELS = {
     "Model": ("likelihood", "network", "latent", "width", "depth", "pixel_width", "encoder_network", "encoder_width",
               "encoder_depth", "encoder_pixels", "weights", "weights_beta"),
     "Prior": ("prior", "components", "flow_blocks", "flow_width", "freeze"),
-    "Objective": ("objective", "beta", "finish", "samples", "warmup", "free_bits"),
+    "Objective": ("objective", "beta", "finish", "samples", "gradient_samples", "warmup", "free_bits"),
     "Optimisation": ("batch", "learning_rate", "schedule", "ramp", "clip", "ema", "jit", "strategy"),
 }  # fmt: skip
 METAVARS = {"data": "SET|PATH", "label_column": "NAME", "resize": "N|HxW", "crop": "N|HxW|fit", "ground": "COLOUR"}

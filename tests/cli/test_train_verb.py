@@ -67,6 +67,7 @@ def test_each_option_of_the_configuration_is_a_flag(vae_edge, fit, folder, name)
     needed |= {"flow_blocks": ["--prior", "flow"], "flow_width": ["--prior", "flow"]}
     needed["freeze"] = ["--prior", "flow"]
     needed["finish"] = ["--epochs", "1000"]
+    needed["gradient_samples"] = ["--objective", "iwae", "--samples", "20"]
     needed["weights_beta"] = ["--weights", "uncertain"]
     done = vae_edge("train", *arguments, *needed.get(name, []), "--out", "run")
     assert done.exit_code == 0, done.output

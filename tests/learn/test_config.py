@@ -39,6 +39,8 @@ def test_a_configuration_survives_json() -> None:
         ({"finish": 20}, "finish should be below epochs, 20; for all, --objective iwae, it is 20"),
         ({"finish": 2, "objective": "iwae"}, "finish should be 0 unless the objective is elbo, it is 2"),
         ({"finish": 2, "weights": "uncertain"}, "weights should be point with objective iwae or finish"),
+        ({"gradient_samples": 2}, "gradient_samples should be below samples, and 0 unless the objective is iwae"),
+        ({"finish": 2, "gradient_samples": 5}, "gradient_samples should be below samples, .* it is 5"),
         ({"resize": "0"}, "resize should be N pixels or HxW"),
         ({"ground": "pink"}, "ground should be white, black or #RRGGBB"),
         ({"validation": "first"}, "validation should be one of auto, shuffled, last"),
@@ -66,7 +68,7 @@ def test_json_of_another_kind_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("given", "finish"),
     [
-        ({}, 30), ({"epochs": 50}, 15), ({"epochs": 1}, 0), ({"epochs": 200}, 60), ({"finish": 3}, 3),
+        ({}, 30), ({"epochs": 80}, 15), ({"epochs": 1}, 0), ({"epochs": 320}, 60), ({"finish": 3}, 3),
         ({"objective": "iwae"}, 0), ({"weights": "uncertain"}, 0), ({"prior": "flow", "freeze": True}, 0),
     ],
 )  # fmt: skip
@@ -86,6 +88,21 @@ def test_a_preset_of_other_epochs_keeps_the_share_of_its_finish(given: dict[str,
 def test_the_draws_of_a_preset_go_with_its_finish(given: dict[str, object], finish: int, samples: int) -> None:
     config = with_options(PRESETS["mnist-tiny"], given)
     assert (config.finish, config.samples) == (finish, samples)
+
+
+@pytest.mark.parametrize(
+    ("given", "samples", "gradient_samples"),
+    [
+        ({}, 20, 4), ({"samples": 5}, 5, 4), ({"samples": 4}, 4, 0), ({"finish": 0}, 5, 0),
+        ({"objective": "iwae"}, 5, 0), ({"samples": 4, "gradient_samples": 2}, 4, 2), ({"gradient_samples": 0}, 20, 0),
+    ],
+)  # fmt: skip
+def test_the_draws_of_a_preset_that_give_the_gradient_go_with_its_draws(
+    given: dict[str, object], samples: int, gradient_samples: int
+) -> None:
+    preset = Config(prior="mixture", epochs=160, finish=30, samples=20, gradient_samples=4)
+    config = with_options(preset, given)
+    assert (config.samples, config.gradient_samples) == (samples, gradient_samples)
 
 
 def test_differences_are_named() -> None:

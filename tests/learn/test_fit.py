@@ -2,17 +2,21 @@
 
 import csv
 import dataclasses
+import io
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from vae_edge.runtime.errors import RunError
 from vae_edge.train import fit as fit_module
+from vae_edge.train import report as report_module
 from vae_edge.train.config import Config
 from vae_edge.train.fit import Keeper, fit, load
 from vae_edge.train.provenance import commit
+from vae_edge.train.report import Report
 from vae_edge.train.run import Run
 
 # Each part of a run's state at work: shifts, drawn pixels, a mixture prior, moving averages, clipping.
@@ -121,7 +125,7 @@ def test_the_last_epochs_raise_the_bound_and_those_before_the_elbo(tmp_path: Pat
 
 
 def test_a_run_resumes_within_its_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = dataclasses.replace(RICH, objective="elbo", beta=1.0, epochs=3, finish=2, samples=3)
+    config = dataclasses.replace(RICH, objective="elbo", beta=1.0, epochs=3, finish=2, samples=6, gradient_samples=2)
     fit(config, tmp_path / "whole", verbose=0)
     cut_at(monkeypatch, 2, "on_train_batch_end")
     with pytest.raises(Cut):
@@ -273,6 +277,27 @@ def test_a_run_tells_how_long_the_rest_will_take(
         assert re.fullmatch(f"epoch {number}/3: {figures}{left}", line), line
 
 
+def test_what_is_left_counts_the_finish_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0, 10, 10, 20, 20, 80, 80, 140, 140, 200])  # two epochs of 10 s, three of the finish of a minute
+    monkeypatch.setattr(report_module.time, "monotonic", lambda: float(next(clock)))
+    stream = io.StringIO()
+    report = Report(5, 100, 2, finish=3, stream=stream)
+    report.set_model(keras.Model())
+    report.model.stop_training = False
+    report.on_train_begin()
+    for epoch in range(5):
+        report.on_epoch_begin(epoch)
+        report.on_epoch_end(epoch, {"elbo": -90.0, "val_elbo": -91.0})
+    told = [line.split(" s; ", 1)[1] if " s; " in line else "" for line in stream.getvalue().splitlines()]
+    assert told == [
+        "1 epoch left, about 10 s; then 3 of the finish, which take longer",
+        "3 epochs of the finish left, which take longer",
+        "2 epochs left, about 2 minutes",
+        "1 epoch left, about 60 s",
+        "",
+    ]
+
+
 def test_resume_without_a_run_says_so(tmp_path: Path, small: Config) -> None:
     with pytest.raises(RunError, match="no run lies here"):
         fit(small, tmp_path, resume=True, verbose=0)
@@ -328,6 +353,7 @@ def test_an_elbo_that_is_not_a_number_ends_the_run(tmp_path: Path, monkeypatch: 
         {"objective": "beta", "beta": 4.0},
         {"objective": "iwae", "samples": 3},
         {"finish": 1, "samples": 3},
+        {"finish": 1, "samples": 8, "gradient_samples": 2},
         {"binarize": "dynamic"},
         {"free_bits": 0.1},
         {"jit": True},

@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from vae_edge.train import objective
 from vae_edge.train.config import Config
 from vae_edge.train.mixture import Parts
 from vae_edge.train.model import VariationalAutoencoder
-from vae_edge.train.objective import importance_weighted, resampled, terms
+from vae_edge.train.objective import importance_weighted, resampled, systematic, terms
 
 tfd = tfp.distributions
 SMALL = {"likelihood": "bernoulli", "latent": 3, "width": 8, "depth": 1}
@@ -178,6 +179,48 @@ def test_the_importance_weighted_gradient_is_the_doubly_reparameterised_one() ->
     for ours, theirs in zip(found, expected, strict=True):
         for one, other in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * float(tf.reduce_max(tf.abs(other))))
+
+
+def test_a_few_draws_give_the_gradient_of_all_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    # One u draws which; the mean over a grid of them is the mean over u.
+    model, x, seed, samples, grid = make(prior="mixture", components=4), images(2), tf.constant([3, 4]), 7, 200
+    weights = model.trainable_variables
+
+    def gradient(gradient_samples: int) -> tuple[list[np.ndarray], np.ndarray]:  # type: ignore[type-arg]
+        with tf.GradientTape() as tape:
+            bound, found = importance_weighted(model, x, seed, samples, 1.0, None, gradient_samples)
+        return [g.numpy() for g in tape.gradient(bound, weights)], np.stack([bound, *found[:2]])
+
+    expected, values = gradient(0)
+    each = []
+    for number in range(grid):
+        u = tf.fill([2], (number + 0.5) / grid)
+        monkeypatch.setattr(objective, "systematic", lambda share, count, _, u=u: systematic(share, count, u))
+        some, same = gradient(2)
+        np.testing.assert_allclose(same, values, rtol=1e-5)  # the bound is that of all draws
+        each.append(some)
+    spread = 0.0
+    for place, theirs in enumerate(expected):
+        ours = np.stack([some[place] for some in each])
+        np.testing.assert_allclose(ours.mean(0), theirs, atol=0.02 * np.abs(ours).max() + 1e-6)
+        spread = max(spread, float(np.abs(ours - theirs).max() / np.abs(theirs).max()))
+    assert spread > 0.1  # the draws differ: the mean is of something
+
+
+def test_draws_are_taken_as_often_as_their_share_says() -> None:
+    share = np.random.default_rng(0).dirichlet(np.full(6, 0.5), 4).T.astype(np.float32)
+    share[:, 3] = [0, 0, 1, 0, 0, 0]
+    taken = np.zeros((6, 4))
+    for u in (np.arange(500) + 0.5) / 500:
+        index = systematic(tf.constant(share), 3, tf.fill([4], np.float32(u))).numpy()
+        assert index.shape == (3, 4, 2)
+        assert np.array_equal(index[..., 1], np.tile(np.arange(4), (3, 1)))
+        counts = np.stack([np.bincount(index[:, event, 0], minlength=6) for event in range(4)], 1)
+        assert np.all(np.abs(counts - 3 * share) < 1 + 1e-4)
+        taken += counts / 500
+    np.testing.assert_allclose(taken, 3 * share, atol=0.01)
+    beyond = systematic(tf.constant([[0.5], [0.4999]]), 1, tf.constant([0.99999]))  # shares add up to less than 1
+    assert beyond.numpy().tolist() == [[[1, 0]]]
 
 
 def test_one_importance_sample_gives_the_elbo() -> None:
