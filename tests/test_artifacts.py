@@ -1,6 +1,7 @@
 """What ships works, says where it came from, and is as small and as good as it was said to be."""
 
 import collections
+import dataclasses
 import re
 
 import pytest
@@ -45,6 +46,15 @@ def test_a_shipped_bundle_was_made_from_a_clean_commit_by_a_command_that_makes_i
     assert said.training.command in card
     assert said.training.commit in card
     assert f"{said.metrics['elbo']:.3f}" in card
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_a_preset_has_the_options_that_its_bundle_was_learned_with(name: str) -> None:
+    options = re.findall(r"^- (\w+): (.+)$", (built_in()[name] / "CARD.md").read_text(), re.MULTILINE)
+    preset = {field: str(value) for field, value in dataclasses.asdict(PRESETS[name]).items()}
+    learned = {field: value for field, value in options if preset.get(field) not in {None, "auto"}}
+    assert len(learned) > 20
+    assert learned == {field: preset[field] for field in learned}
 
 
 @pytest.mark.parametrize("name", BARS)

@@ -108,8 +108,8 @@ class Config:
     )
     gradient_samples: int = _option(
         0,
-        "So many of --samples draws, taken by their importance weights, give the gradient: 4 of 20 take half of the "
-        "time of all 20, and are nearly as precise. 0: all.",
+        "How many of the --samples draws give the gradient; they are taken by their importance weights. 4 of 20 take "
+        "half of the time of all 20, and are nearly as precise. 0: all.",
     )
     prior: Literal["normal", "mixture", "flow"] = _option(
         "normal",
@@ -186,7 +186,7 @@ class Config:
         self._expect(
             self.gradient_samples == 0 or (self.raises_bound and self.gradient_samples < self.samples),
             "gradient_samples",
-            "below samples, and 0 unless the objective is iwae or finish is set",
+            f"below samples, {self.samples}, and 0 unless the objective is iwae or finish is set",
         )
         self._expect(self.schedule == "cosine" or self.ramp == 200, "ramp", "left out unless the schedule is cosine")
         self.treatment  # noqa: B018 - raises where one of its options makes no sense

@@ -72,9 +72,9 @@ def importance_weighted(
     Its gradient is the doubly reparameterised one (Tucker et al. 2019), whose signal does not fade as K grows: q is
     held still inside w, and what reaches the encoder through z_k has w_k / sum w as a second factor.
 
-    The gradient is a mean of draws by their weights, of which a few are large. With `gradient_samples` = J above 0 it
-    is estimated, without bias, by J draws that are taken with probability w_k / sum w; the others cost the decoder's
-    output alone.
+    The gradient is a weighted mean over the draws, and few weights are large. With `gradient_samples` = J above 0, J
+    draws taken with probability w_k / sum w estimate it without bias. All K run the decoder once; only the J run it
+    again, with gradients.
     """
     q = model.encode(x, label)
     loc, scale = q.distribution.loc, q.distribution.scale
@@ -114,14 +114,15 @@ def importance_weighted(
 
 
 def systematic(share: tf.Tensor, count: int, u: tf.Tensor) -> tf.Tensor:
-    """The (k, b) of `count` draws k of each event b, (count, B, 2) int32, each taken count * share times on average.
+    """Indices (k, b) of `count` draws of each event b, (count, B, 2) int32.
 
-    Systematic resampling (Kitagawa 1996): floor(count * share) times, or once more. `share` (K, B) sums to 1 over the
+    Draw k is taken count * share[k, b] times on average: that rounded down, or once more (systematic resampling,
+    Kitagawa 1996). `share` (K, B) sums to 1 over the
     K draws; `u` (B,) is uniform in [0, 1).
     """
     ends = tf.cumsum(share)
     at = (tf.range(count, dtype=tf.float32)[:, None] + u) / count
-    draw = tf.reduce_sum(tf.cast(ends[:-1, None] <= at, tf.int32), 0)  # at or beyond the ends of so many
+    draw = tf.reduce_sum(tf.cast(ends[:-1, None] <= at, tf.int32), 0)  # how many ends lie at or below it
     event = tf.broadcast_to(tf.range(tf.shape(u)[0]), tf.shape(draw))
     return tf.stack([draw, event], -1)
 

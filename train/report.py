@@ -33,7 +33,7 @@ class Report(keras.callbacks.Callback):
         self._first = -1
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Notes when the epoch began, and those of its length, to estimate how long the rest will take."""
+        """Notes when the epoch began, and when the first of its kind did, to estimate the time that is left."""
         self._epoch, self._started = epoch, time.monotonic()
         if self._first < 0 or epoch == self.epochs - self.finish:
             self._first, self._began = epoch, self._started
@@ -60,16 +60,14 @@ class Report(keras.callbacks.Callback):
         self.stream.flush()
 
     def _left(self, done: int, seconds: float) -> str:
-        """What is left after `done` epochs, of which one of the same kind takes so many `seconds`."""
-        begins = self.epochs - self.finish
+        """What is left after `done` epochs; `seconds` is the mean time of an epoch of this kind."""
+        begins, left = self.epochs - self.finish, self.epochs - done
+        text = f"{left:,} {'epoch' if left == 1 else 'epochs'} left"
         if done == begins:
-            return f"{_epochs(self.finish)} of the finish left, which take longer"
-        if done > begins:
-            left = self.epochs - done
-            return f"{_epochs(left)} left, about {duration(seconds * left)}"
-        left = begins - done
-        told = f"{_epochs(left)} left, about {duration(seconds * left)}"
-        return f"{told}; then {self.finish:,} of the finish, which take longer" if self.finish else told
+            return f"{text}, those of the finish, which take longer"
+        if done > begins or not self.finish:
+            return f"{text}, about {duration(seconds * left)}"
+        return f"{text}: about {duration(seconds * (begins - done))} to the finish, whose {self.finish:,} take longer"
 
     def _replace(self, line: str) -> None:
         if self._width or line:
@@ -90,10 +88,6 @@ def figures(logs: dict[str, Any]) -> str:
     if "weights_kl" in logs:
         words.append(f"of the weights {logs['weights_kl']:,.2f}")
     return ", ".join(words)
-
-
-def _epochs(count: int) -> str:
-    return f"{count:,} {'epoch' if count == 1 else 'epochs'}"
 
 
 def duration(seconds: float) -> str:

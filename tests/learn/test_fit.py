@@ -124,6 +124,18 @@ def test_the_last_epochs_raise_the_bound_and_those_before_the_elbo(tmp_path: Pat
     assert rows[1][2]["elbo"] != rows[0][2]["elbo"]
 
 
+def test_a_few_draws_give_the_gradient_of_the_finish(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = dataclasses.replace(RICH, objective="elbo", beta=1.0, epochs=2, finish=1, samples=6)
+    rows = {}
+    for few in (0, 2):
+        fit(dataclasses.replace(config, gradient_samples=few), tmp_path / str(few), verbose=2)
+        rows[few] = history(tmp_path / str(few))
+    assert float(rows[0][0]["elbo"]) == pytest.approx(float(rows[2][0]["elbo"]), abs=1e-3)
+    difference = abs(float(rows[0][1]["bound"]) - float(rows[2][1]["bound"]))
+    assert 1e-3 < difference < 0.05 * abs(float(rows[0][1]["bound"]))
+    assert "1 epoch left, those of the finish, which take longer" in capsys.readouterr().out
+
+
 def test_a_run_resumes_within_its_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = dataclasses.replace(RICH, objective="elbo", beta=1.0, epochs=3, finish=2, samples=6, gradient_samples=2)
     fit(config, tmp_path / "whole", verbose=0)
@@ -288,10 +300,10 @@ def test_what_is_left_counts_the_finish_by_itself(monkeypatch: pytest.MonkeyPatc
     for epoch in range(5):
         report.on_epoch_begin(epoch)
         report.on_epoch_end(epoch, {"elbo": -90.0, "val_elbo": -91.0})
-    told = [line.split(" s; ", 1)[1] if " s; " in line else "" for line in stream.getvalue().splitlines()]
-    assert told == [
-        "1 epoch left, about 10 s; then 3 of the finish, which take longer",
-        "3 epochs of the finish left, which take longer",
+    lefts = [line.split(" s; ", 1)[1] if " s; " in line else "" for line in stream.getvalue().splitlines()]
+    assert lefts == [
+        "4 epochs left: about 10 s to the finish, whose 3 take longer",
+        "3 epochs left, those of the finish, which take longer",
         "2 epochs left, about 2 minutes",
         "1 epoch left, about 60 s",
         "",

@@ -181,14 +181,25 @@ def test_the_importance_weighted_gradient_is_the_doubly_reparameterised_one() ->
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * float(tf.reduce_max(tf.abs(other))))
 
 
-def test_a_few_draws_give_the_gradient_of_all_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("labels", "kl_weight"), [(0, 1.0), (0, 0.5), (3, 1.0)])
+def test_a_few_draws_give_the_gradient_of_all_on_average(
+    monkeypatch: pytest.MonkeyPatch, labels: int, kl_weight: float
+) -> None:
     # One u draws which; the mean over a grid of them is the mean over u.
-    model, x, seed, samples, grid = make(prior="mixture", components=4), images(2), tf.constant([3, 4]), 7, 200
+    config = Config(**(SMALL | {"prior": "mixture", "components": 4, "conditional": labels > 0}))  # type: ignore[arg-type]
+    model, x, seed, samples, grid = (
+        VariationalAutoencoder(config, SHAPE, labels),
+        images(2),
+        tf.constant([3, 4]),
+        7,
+        200,
+    )
+    label = tf.one_hot([0, 2], labels) if labels else None
     weights = model.trainable_variables
 
     def gradient(gradient_samples: int) -> tuple[list[np.ndarray], np.ndarray]:  # type: ignore[type-arg]
         with tf.GradientTape() as tape:
-            bound, found = importance_weighted(model, x, seed, samples, 1.0, None, gradient_samples)
+            bound, found = importance_weighted(model, x, seed, samples, kl_weight, label, gradient_samples)
         return [g.numpy() for g in tape.gradient(bound, weights)], np.stack([bound, *found[:2]])
 
     expected, values = gradient(0)
@@ -205,6 +216,25 @@ def test_a_few_draws_give_the_gradient_of_all_on_average(monkeypatch: pytest.Mon
         np.testing.assert_allclose(ours.mean(0), theirs, atol=0.02 * np.abs(ours).max() + 1e-6)
         spread = max(spread, float(np.abs(ours - theirs).max() / np.abs(theirs).max()))
     assert spread > 0.1  # the draws differ: the mean is of something
+
+
+def test_each_event_takes_its_draws_by_a_number_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, numbers = make(prior="mixture", components=4), images(64), []
+
+    def recorded(share: tf.Tensor, count: int, u: tf.Tensor) -> tf.Tensor:
+        numbers.append(u.numpy())
+        return systematic(share, count, u)
+
+    monkeypatch.setattr(objective, "systematic", recorded)
+    for seed in ([3, 4], [3, 4], [3, 5]):
+        importance_weighted(model, x, tf.constant(seed), 5, gradient_samples=2)
+    first, again, other = numbers
+    assert first.shape == (64,)
+    assert np.all((first >= 0) & (first < 1))
+    assert len(np.unique(first)) > 60
+    assert abs(first.mean() - 0.5) < 0.2
+    assert np.array_equal(first, again)
+    assert not np.any(first == other)
 
 
 def test_draws_are_taken_as_often_as_their_share_says() -> None:
