@@ -117,8 +117,7 @@ def systematic(share: tf.Tensor, count: int, u: tf.Tensor) -> tf.Tensor:
     """Indices (k, b) of `count` draws of each event b, (count, B, 2) int32.
 
     Draw k is taken count * share[k, b] times on average: that rounded down, or once more (systematic resampling,
-    Kitagawa 1996). `share` (K, B) sums to 1 over the
-    K draws; `u` (B,) is uniform in [0, 1).
+    Kitagawa 1996). `share` (K, B) sums to 1 over the K draws; `u` (B,) is uniform in [0, 1).
     """
     ends = tf.cumsum(share)
     at = (tf.range(count, dtype=tf.float32)[:, None] + u) / count
