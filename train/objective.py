@@ -107,8 +107,8 @@ def importance_weighted(
         u = replicas.rows(lambda shape: tf.random.stateless_uniform(shape, offset), tf.shape(loc)[:1])
         taken = systematic(share, gradient_samples, u)
         shares.append(tf.gather_nd(share, taken))
-        some, _, _ = weighed(reweighted(loc + scale * tf.gather_nd(eps, taken)), gradient_samples)
-        mean = tf.reduce_mean(some, 0)
+        log_w_taken, _, _ = weighed(reweighted(loc + scale * tf.gather_nd(eps, taken)), gradient_samples)
+        mean = tf.reduce_mean(log_w_taken, 0)
         bound = tf.reduce_logsumexp(log_w, 0) + (mean - tf.stop_gradient(mean))  # L_K's value, the mean's gradient
     return bound - math.log(samples), Terms(tf.reduce_mean(reconstruction, 0), tf.reduce_mean(kl, 0))
 

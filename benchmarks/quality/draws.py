@@ -31,7 +31,7 @@ Gradients = tuple[list[npt.NDArray[np.float32]], list[npt.NDArray[np.float32]]]
 
 
 def make_step(model: Any, samples: int, gradient_samples: int) -> Step:
-    """The gradient by x, its labels and a seed: of the encoder's weights and of the decoder's, flat."""
+    """A function of x, its labels and a seed: the gradients of the encoder's weights and of the decoder's, flat."""
     parts = [part.trainable_variables for part in (model.encoder, model.decoder)]
 
     @tf.function  # type: ignore[untyped-decorator]

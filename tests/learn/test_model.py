@@ -187,35 +187,29 @@ def test_a_few_draws_give_the_gradient_of_all_on_average(
 ) -> None:
     # One u draws which; the mean over a grid of them is the mean over u.
     config = Config(**(SMALL | {"prior": "mixture", "components": 4, "conditional": labels > 0}))  # type: ignore[arg-type]
-    model, x, seed, samples, grid = (
-        VariationalAutoencoder(config, SHAPE, labels),
-        images(2),
-        tf.constant([3, 4]),
-        7,
-        200,
-    )
+    model, x, seed, grid = VariationalAutoencoder(config, SHAPE, labels), images(2), tf.constant([3, 4]), 200
     label = tf.one_hot([0, 2], labels) if labels else None
-    weights = model.trainable_variables
 
-    def gradient(gradient_samples: int) -> tuple[list[np.ndarray], np.ndarray]:  # type: ignore[type-arg]
+    def gradients(gradient_samples: int) -> tuple[list[np.ndarray], np.ndarray]:  # type: ignore[type-arg]
         with tf.GradientTape() as tape:
-            bound, found = importance_weighted(model, x, seed, samples, kl_weight, label, gradient_samples)
-        return [g.numpy() for g in tape.gradient(bound, weights)], np.stack([bound, *found[:2]])
+            bound, both = importance_weighted(model, x, seed, 7, kl_weight, label, gradient_samples)
+        of_weights = tape.gradient(bound, model.trainable_variables)
+        return [gradient.numpy() for gradient in of_weights], np.stack([bound, *both[:2]])
 
-    expected, values = gradient(0)
-    each = []
+    of_all, values = gradients(0)
+    of_few = []
     for number in range(grid):
         u = tf.fill([2], (number + 0.5) / grid)
         monkeypatch.setattr(objective, "systematic", lambda share, count, _, u=u: systematic(share, count, u))
-        some, same = gradient(2)
-        np.testing.assert_allclose(same, values, rtol=1e-5)  # the bound is that of all draws
-        each.append(some)
+        estimates, values_beside = gradients(2)
+        np.testing.assert_allclose(values_beside, values, rtol=1e-5)  # the bound is that of all draws
+        of_few.append(estimates)
     spread = 0.0
-    for place, theirs in enumerate(expected):
-        ours = np.stack([some[place] for some in each])
-        np.testing.assert_allclose(ours.mean(0), theirs, atol=0.02 * np.abs(ours).max() + 1e-6)
-        spread = max(spread, float(np.abs(ours - theirs).max() / np.abs(theirs).max()))
-    assert spread > 0.1  # the draws differ: the mean is of something
+    for expected, *estimates in zip(of_all, *of_few, strict=True):
+        stacked = np.stack(estimates)
+        np.testing.assert_allclose(stacked.mean(0), expected, atol=0.02 * np.abs(stacked).max() + 1e-6)
+        spread = max(spread, float(np.abs(stacked - expected).max() / np.abs(expected).max()))
+    assert spread > 0.1  # the estimates differ: their mean says something
 
 
 def test_each_event_takes_its_draws_by_a_number_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
