@@ -44,7 +44,7 @@ golden: $(VENV)/all.stamp  ## the hashes of noise, by each NumPy on each of $(PY
 	$(BIN)/python tests/soak/matrix.py $(PYTHONS)
 
 baselines: $(VENV)/all.stamp  ## networks that others publish beside ours, into benchmarks/quality: hours
-	$(BIN)/python -m benchmarks.quality --pythae $(PYTHAE) $(if $(DYNAMIC),--dynamic $(DYNAMIC)) --publish
+	$(BIN)/python -m benchmarks.quality --pythae $(PYTHAE) --publish
 
 speed: $(VENV)/all.stamp  ## the runtime beside its peers, into benchmarks/speed: 5 GB, hours; INT8=BUNDLE times one beside mnist, which it was made of
 	$(BIN)/python benchmarks/speed/run.py setup

@@ -1,4 +1,4 @@
-"""Trains the baselines, measures them and our bundles by one code, and writes the tables: python -m benchmarks.quality
+"""Trains the baselines, measures them and our bundles by one code, and writes the table: python -m benchmarks.quality
 
 Data: MNIST, 1 where a pixel > 0.5; the first 55,000 training images to learn from, the last 5,000 to choose the epoch
 by, the test images for the final figures alone. Budget: 20 epochs each, or as many as the baseline's author takes where
@@ -12,7 +12,6 @@ Everything is kept under --out: each baseline goes on after its last whole epoch
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +19,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from benchmarks.quality import evaluate, learn, pythae_default, tables
+from benchmarks.quality import evaluate, kept, learn, pythae_default, tables
 from benchmarks.quality.baselines import BASELINES, Baseline
 from vae_edge.export import graphs
 from vae_edge.export.sources.models import translate_model
 from vae_edge.runtime import VAE, atomic
 from vae_edge.runtime.errors import CheckFailed, InputError, VaeEdgeError
-from vae_edge.runtime.evaluation import likelihood
 from vae_edge.runtime.evaluation.classifier import Classifier
 from vae_edge.runtime.evaluation.figures import Judge
 from vae_edge.train import data
@@ -39,10 +34,8 @@ HERE = Path(__file__).parent
 ARTIFACTS = HERE.parents[1] / "artifacts"
 CPU_MINUTES = 30.0
 CHECKED = 200  # images that hold this evaluation against the runtime's
-DYNAMIC_IMAGES = 500  # how many get their NLL between two savings
 
-Row = dict[str, Any]
-Measure = Callable[[evaluate.Model], Row]
+Measure = Callable[[evaluate.Model], kept.Row]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,16 +66,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--nll-samples", type=int, default=200, help="K, importance samples an image")
     add("--pythae", default=sys.executable, metavar="PYTHON", help="an interpreter that has pythae; default: this one")
     add("--artifacts", type=Path, default=ARTIFACTS, help="a folder of our bundles")
-    add("--dynamic", type=Path, metavar="BUNDLE", help="a bundle learned with --binarize dynamic, for the second table")
-    add("--dynamic-samples", type=int, default=5000, help="K for that bundle")
-    add("--dynamic-images", type=int, default=10_000, help="test images that get that NLL")
     add("--data-dir", type=Path, help="where MNIST's four files lie; else $VAE_EDGE_DATA, cache, network")
     add("--publish", action="store_true", help="put the results into README.md and results.json")
     options = parser.parse_args(arguments)
     partial = options.limit or options.epochs or options.only != names or options.cpu_minutes != CPU_MINUTES
     if options.publish and partial:
         parser.error("--publish is for the whole comparison: leave --limit, --epochs, --cpu-minutes and --only out")
-    for name in ("epochs", "limit", "nll_images", "nll_samples", "dynamic_samples", "dynamic_images"):
+    for name in ("epochs", "limit", "nll_images", "nll_samples"):
         if (value := getattr(options, name)) is not None and value < 1:
             parser.error(f"--{name.replace('_', '-')} should be 1 or more, it is {value}")
     return options
@@ -101,7 +91,7 @@ def _compare(options: argparse.Namespace) -> None:
     if not bundles:
         raise InputError(f"{options.artifacts}: holds no bundle to compare with; name a folder of bundles")
     agreement = evaluate.check(bundles[0], images.test[:CHECKED], seed=options.seed)
-    _say(f"this evaluation agrees with the runtime's on {bundles[0].manifest.name}: {agreement}")
+    kept.say(f"this evaluation agrees with the runtime's on {bundles[0].manifest.name}: {agreement}")
     judge = Judge(Classifier.load(), grey["test"], grey["train"])
 
     def measure(model: evaluate.Model) -> dict[str, Any]:
@@ -127,17 +117,16 @@ def _compare(options: argparse.Namespace) -> None:
         "settings": key | {"train_images": len(images.train), "validation_images": len(images.validation)},
         "agreement": agreement,
         "rows": rows,
-        "dynamic": _dynamic(options, grey["test"]) if options.dynamic else None,
     }
     _write(results, options)
 
 
-def _ours(vae: VAE, options: argparse.Namespace, key: Mapping[str, Any], measure: Measure) -> Row:
+def _ours(vae: VAE, options: argparse.Namespace, key: Mapping[str, Any], measure: Measure) -> kept.Row:
     said, training = vae.manifest, vae.manifest.training
     if training is None:
         raise InputError(f"{said.name!r} was not trained by this project: expected a bundle of a run")
 
-    def make() -> Row:
+    def make() -> kept.Row:
         return {
             "name": said.name,
             "ours": True,
@@ -149,7 +138,7 @@ def _ours(vae: VAE, options: argparse.Namespace, key: Mapping[str, Any], measure
             "figures": measure(evaluate.of_bundle(vae)),
         }
 
-    return _kept(options.out / said.name, {**key, "digest": said.digest}, make)
+    return kept.row(options.out / said.name, {**key, "digest": said.digest}, make)
 
 
 def _baseline(
@@ -158,20 +147,20 @@ def _baseline(
     options: argparse.Namespace,
     key: Mapping[str, Any],
     measure: Measure,
-) -> Row:
+) -> kept.Row:
     """The baseline's row: trained and measured, or as it lies in --out; or why it can be neither."""
-    row: Row = {field: getattr(baseline, field) for field in _PUBLIC} | {"ours": False}
+    row: kept.Row = {field: getattr(baseline, field) for field in _PUBLIC} | {"ours": False}
     epochs, folder = baseline.budget(options.epochs), options.out / baseline.name
     settings = learn.Settings(epochs, options.cpu_minutes, options.seed, len(images.train), len(images.validation))
     to_train = baseline.trainer == "pythae" and not (folder / "best.npz").is_file()
     if to_train and (reason := pythae_default.missing(options.pythae)):
         return row | {"reason": f"pythae is not installed ({reason})"}
 
-    def make() -> Row:
+    def make() -> kept.Row:
         if baseline.trainer == "pythae":
             trained = pythae_default.learn(baseline, images, settings, folder, options.pythae)
         else:
-            trained = learn.learn(baseline, images, settings, folder, _say)
+            trained = learn.learn(baseline, images, settings, folder, kept.say)
         decoder = trained.networks.decoder
         return row | {
             "epochs": trained.epochs,
@@ -184,73 +173,21 @@ def _baseline(
             "figures": measure(evaluate.of_baseline(baseline, trained.networks)),
         }
 
-    return _kept(folder, {**key, **asdict(settings)}, make)
+    return kept.row(folder, {**key, **asdict(settings)}, make)
 
 
 _PUBLIC = ("name", "title", "source", "latent", "batch", "learning_rate", "result")
 
 
-def _dynamic(options: argparse.Namespace, grey: npt.NDArray[np.uint8]) -> Row:
-    """The bundle's NLL on test images binarised as it learned them: 1 with the grey value's probability, drawn once."""
-    vae = VAE.load(options.dynamic)
-    said, samples = vae.manifest, options.dynamic_samples
-    if said.training is None or said.training.binarize != "dynamic":
-        raise InputError(
-            f"--dynamic: expected a bundle learned by this project with --binarize dynamic, got {options.dynamic}"
-        )
-    drawn = data.binarise(grey[: options.dynamic_images], "dynamic", seed=options.seed)
-    key = {"digest": said.digest, "samples": samples, "seed": options.seed, "limit": options.limit}
-    bounds: list[float] = []
-    for at in range(0, len(drawn), DYNAMIC_IMAGES):
-        part = drawn[at : at + DYNAMIC_IMAGES]
-        _say(f"{said.name}, dynamic binarisation: {at:,} of {len(drawn):,} images have their NLL")
-
-        def make(part: Any = part) -> Row:
-            return {"nll": likelihood.nll(vae, part, samples, seed=options.seed).tolist()}
-
-        bounds += _kept(options.out / "dynamic" / str(at), key | {"images": len(part)}, make)["nll"]
-    return {
-        "name": said.name,
-        "command": said.training.command,
-        "nll": float(np.mean(bounds)),
-        "error": float(np.std(bounds, ddof=1) / len(bounds) ** 0.5),
-        "samples": samples,
-        "images": len(bounds),
-    }
-
-
-def _kept(folder: Path, key: Mapping[str, Any], make: Callable[[], Row]) -> Row:
-    """The row that lies in `folder` under this key, or a new one, which is put there."""
-    path = folder / "row.json"
-    if path.is_file():
-        found = json.loads(path.read_bytes())
-        if found["key"] == dict(key):
-            return dict(found["row"])
-    row = make()
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path, _json({"key": dict(key), "row": row}))
-    if figures := row.get("figures"):
-        _say(f"{folder.name}: {json.dumps(figures)}")
-    return row
-
-
-def _write(results: Row, options: argparse.Namespace) -> None:
-    text = f"### The same data\n{tables.static(results)}\n\n### Dynamic binarisation\n{tables.dynamic(results)}\n"
-    atomic.write_bytes(options.out / "results.json", _json(results))
+def _write(results: kept.Row, options: argparse.Namespace) -> None:
+    text = f"### The same data\n{tables.static(results)}\n"
+    atomic.write_bytes(options.out / "results.json", kept.as_json(results))
     atomic.write_bytes(options.out / "tables.md", text.encode())
     if options.publish:
         page = HERE / "README.md"
-        atomic.write_bytes(page, tables.insert(page.read_text(encoding="utf-8"), text).encode())
-        atomic.write_bytes(HERE / "results.json", _json(results))
+        atomic.write_bytes(page, tables.insert(page.read_text(encoding="utf-8"), text, tables.SAME).encode())
+        atomic.write_bytes(HERE / "results.json", kept.as_json(results))
     print(text)
-
-
-def _json(tree: object) -> bytes:
-    return json.dumps(tree, indent=2, allow_nan=False).encode() + b"\n"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

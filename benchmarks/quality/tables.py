@@ -1,4 +1,4 @@
-"""The results as two markdown tables, and their place in a page."""
+"""The results as markdown tables, and their places in a page."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from benchmarks.quality.published import PUBLISHED
 from vae_edge.runtime.errors import OutputError
 
-__all__ = ["dynamic", "insert", "static"]
+__all__ = ["DYNAMIC", "SAME", "dynamic", "insert", "static"]
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+SAME, DYNAMIC = "results", "dynamic"  # the two places in the page
 
 _HEADER = (
     "model",
@@ -43,20 +43,25 @@ def static(results: Mapping[str, Any]) -> str:
 
 
 def dynamic(results: Mapping[str, Any]) -> str:
-    """The second table: published figures, and that of a bundle learned with dynamic binarisation, if there is one."""
-    rows = [(entry.nll, entry.model, f"{entry.nll:.2f}", entry.source) for entry in PUBLISHED]
-    if ours := results.get("dynamic"):
-        source = f"`{ours['command']}`, K = {ours['samples']:,}, {ours['images']:,} images"
+    """A table for each data set: published figures, and that of our bundle, if it was measured."""
+    return "\n\n".join(f"### {name}\n{_dynamic(name, results.get(name))}" for name in PUBLISHED)
+
+
+def insert(page: str, text: str, place: str) -> str:
+    """`page` with `text` between the two marks of `place`; raises OutputError where it has none."""
+    begin, end = f"<!-- {place}: begin -->", f"<!-- {place}: end -->"
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise OutputError(f"the page should hold {begin} and {end} once each; put them where the tables belong")
+    return re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{text.strip()}\n{end}", page, flags=re.DOTALL)
+
+
+def _dynamic(name: str, ours: Mapping[str, Any] | None) -> str:
+    rows = [(entry.nll, entry.model, f"{entry.nll:.2f}", entry.source) for entry in PUBLISHED[name]]
+    if ours:
+        source = f"`{ours['command']}`, K = {ours['samples']:,}, {ours['images']:,} images, at {ours['commit']}"
         rows.append((ours["nll"], f"**{ours['name']}**, ours", f"{ours['nll']:.2f} +- {ours['error']:.2f}", source))
     header = ["model", "NLL, nats", "source"]
     return "\n".join([_line(header), _line(["---"] * 3), *(_line(row[1:]) for row in sorted(rows, reverse=True))])
-
-
-def insert(page: str, text: str) -> str:
-    """`page` with `text` between its two marks; raises OutputError where it has none."""
-    if page.count(BEGIN) != 1 or page.count(END) != 1:
-        raise OutputError(f"the page should hold {BEGIN} and {END} once each; put them where the tables belong")
-    return re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{text.strip()}\n{END}", page, flags=re.DOTALL)
 
 
 def _conditions(results: Mapping[str, Any], figures: Mapping[str, Any]) -> str:

@@ -18,14 +18,14 @@ import tensorflow_probability as tfp
 from scipy import special, stats
 
 from benchmarks.quality import __main__ as program
-from benchmarks.quality import evaluate, learn, pythae_default, tables
+from benchmarks.quality import dynamic, evaluate, learn, pythae_default, tables
 from benchmarks.quality.baselines import BASELINES, standard_normal
 from benchmarks.quality.published import PUBLISHED
 from vae_edge.export import graphs
 from vae_edge.export.sources.models import translate_model
 from vae_edge.runtime import VAE
 from vae_edge.runtime.bundle import manifest
-from vae_edge.runtime.errors import CheckFailed, InputError, OutputError, RunError
+from vae_edge.runtime.errors import CheckFailed, OutputError, RunError
 from vae_edge.runtime.evaluation import likelihood
 from vae_edge.train import data
 
@@ -270,34 +270,52 @@ def test_what_is_not_the_whole_comparison_is_not_published() -> None:
     assert program._options(["--publish"]).only == list(BY_NAME)
 
 
-def test_only_a_bundle_learned_with_dynamic_binarisation_stands_beside_published_figures(tmp_path: Path) -> None:
-    options = program._options(["--dynamic", str(ARTIFACTS / "mnist-tiny"), "--out", str(tmp_path)])
-    with pytest.raises(InputError, match="expected a bundle learned by this project with --binarize dynamic"):
-        program._dynamic(options, np.zeros((2, 28, 28, 1), np.uint8))
-
-
-def test_a_bundle_of_dynamic_binarisation_is_measured_on_images_that_were_drawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pixels of half grey come up white half of the time, and black ones never."""
+@pytest.fixture
+def drawn_anew(tmp_path: Path) -> Path:
+    """A bundle whose manifest says that it was learned with dynamic binarisation."""
     bundle = tmp_path / "bundle"
     shutil.copytree(ARTIFACTS / "mnist-tiny", bundle)
     said = manifest.parse((bundle / "manifest.json").read_bytes())
     said = dataclasses.replace(said, training=dataclasses.replace(said.training, binarize="dynamic"))
     (bundle / "manifest.json").write_bytes(manifest.render(manifest.seal(said)))
+    return bundle
+
+
+def test_only_a_bundle_learned_with_dynamic_binarisation_stands_beside_published_figures(
+    drawn_anew: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dynamic.dataset(VAE.load(drawn_anew)) == "mnist"
+    assert dynamic.main([str(ARTIFACTS / "mnist-tiny")]) == 1
+    expected = "mnist-tiny: expected a bundle that this project has learned from mnist or fashion-mnist with --binarize"
+    assert expected in capsys.readouterr().err
+
+
+def test_a_bundle_of_dynamic_binarisation_is_measured_on_images_that_were_drawn(
+    drawn_anew: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pixels of half grey come up white half of the time, and black ones never."""
     seen, exact = [], likelihood.nll
 
     def nll(vae: VAE, images: np.ndarray, samples: int, *, seed: int) -> np.ndarray:
         seen.append((images, exact(vae, images, samples, seed=seed)))
         return seen[-1][1]
 
-    monkeypatch.setattr(likelihood, "nll", nll)
-    monkeypatch.setattr(program, "DYNAMIC_IMAGES", 20)
-    options = program._options(["--dynamic", str(bundle), "--dynamic-samples", "7", "--out", str(tmp_path / "out")])
     grey = np.zeros((50, 28, 28, 1), np.uint8)
     grey[:, :14] = 128
-    row = program._dynamic(options, grey)
+    asked = []
+
+    def load(name: str, split: str, data_dir: Path | None) -> data.Dataset:
+        asked.append((name, split))
+        return data.Dataset(name, grey, None, "")
+
+    monkeypatch.setattr(data, "load", load)
+    monkeypatch.setattr(likelihood, "nll", nll)
+    monkeypatch.setattr(dynamic, "IMAGES", 20)
+    arguments = [str(drawn_anew), "--samples", "7", "--out", str(tmp_path / "out")]
+    assert dynamic.main(arguments) == 0
+    row = json.loads(capsys.readouterr().out)
     drawn, bounds = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    assert asked == [("mnist", "test")]
     assert [len(images) for images, _ in seen] == [20, 20, 10]
     assert set(np.unique(drawn)) == {0.0, 1.0}
     assert drawn[:, :14].mean() == pytest.approx(128 / 255, abs=0.02)
@@ -305,26 +323,50 @@ def test_a_bundle_of_dynamic_binarisation_is_measured_on_images_that_were_drawn(
     assert row["nll"] == pytest.approx(bounds.mean())
     assert row["error"] == pytest.approx(stats.sem(bounds))
     assert (row["samples"], row["images"]) == (7, 50)
-    assert program._dynamic(options, grey) == row
+    assert dynamic.main(arguments) == 0
+    assert json.loads(capsys.readouterr().out) == row
     assert len(seen) == 3  # the second time, nothing is measured
-    options.dynamic_images = 45
-    assert program._dynamic(options, grey)["images"] == 45
+    assert dynamic.main([*arguments, "--images", "45"]) == 0
     assert [len(images) for images, _ in seen[3:]] == [5]  # a part of another size is another part
 
 
+def test_what_was_measured_is_put_beside_the_other_sets_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamic, "HERE", tmp_path)
+    old = {"name": "old", "command": "c", "nll": 81.5, "error": 0.1, "samples": 5, "images": 10_000, "commit": "a"}
+    (tmp_path / "dynamic.json").write_text(json.dumps({"mnist": old}))
+    (tmp_path / "README.md").write_text("<!-- dynamic: begin -->\n<!-- dynamic: end -->\n")
+    dynamic._publish("fashion-mnist", old | {"name": "new", "nll": 200.0})
+    page = (tmp_path / "README.md").read_text()
+    assert "**old**, ours | 81.50" in page
+    assert "**new**, ours | 200.00" in page
+    assert sorted(json.loads((tmp_path / "dynamic.json").read_text())) == ["fashion-mnist", "mnist"]
+
+
+def test_the_page_holds_what_was_measured() -> None:
+    folder = Path(program.__file__).parent
+    results = json.loads((folder / "dynamic.json").read_text())
+    page = (folder / "README.md").read_text()
+    assert tables.insert(page, tables.dynamic(results), tables.DYNAMIC) == page
+
+
 def test_ours_stands_among_the_published_only_where_it_was_measured() -> None:
-    without = tables.dynamic({"dynamic": None})
+    without = tables.dynamic({})
     assert "ours" not in without
-    assert all(f"{entry.nll:.2f}" in without for entry in PUBLISHED)
-    row = {"name": "x", "command": "c", "nll": 80.0, "error": 0.1, "samples": 5000, "images": 10_000}
-    lines = tables.dynamic({"dynamic": row}).splitlines()
-    assert lines[-4:][0] == "| **x**, ours | 80.00 +- 0.10 | `c`, K = 5,000, 10,000 images |"
+    assert all(f"{entry.nll:.2f}" in without for entries in PUBLISHED.values() for entry in entries)
+    row = {"name": "x", "command": "c", "nll": 80.0, "error": 0.1, "samples": 5000, "images": 10_000, "commit": "abc"}
+    mnist, fashion = tables.dynamic({"mnist": row}).split("\n\n")
+    lines = mnist.splitlines()[3:]
+    assert "| **x**, ours | 80.00 +- 0.10 | `c`, K = 5,000, 10,000 images, at abc |" in lines
+    figures = [float(line.split("|")[2].split("+-")[0]) for line in lines]
+    assert figures == sorted(figures, reverse=True)
+    assert "ours" not in fashion
 
 
 def test_a_page_without_marks_is_left_alone() -> None:
     with pytest.raises(OutputError, match="should hold"):
-        tables.insert("a page", "a table")
-    assert (
-        tables.insert(f"a\n{tables.BEGIN}\nold\n{tables.END}\nb", "new") == f"a\n{tables.BEGIN}\nnew\n{tables.END}\nb"
-    )
-    assert tables.BEGIN in (Path(program.__file__).with_name("README.md")).read_text()
+        tables.insert("a page", "a table", tables.SAME)
+    begin, end = "<!-- results: begin -->", "<!-- results: end -->"
+    assert tables.insert(f"a\n{begin}\nold\n{end}\nb", "new", tables.SAME) == f"a\n{begin}\nnew\n{end}\nb"
+    assert begin in (Path(program.__file__).with_name("README.md")).read_text()
