@@ -53,8 +53,8 @@ class Config:
     )
     validation: Literal["auto", "shuffled", "last"] = _option(
         "auto",
-        "Which twelfth of the training data validates, of data with a test split of its own: a fixed shuffle's, or the "
-        "last in order. auto: shuffled, but of mnist and fashion-mnist the last.",
+        "Which twelfth of the training data is for validation, where the data has a test split: shuffled (by a fixed "
+        "order), or the last. auto: the last of mnist and fashion-mnist, else shuffled.",
     )
     binarize: Literal["static", "dynamic"] = _option(
         "static",
@@ -90,7 +90,7 @@ class Config:
         "ensemble of decoders, and also tells what the model does not know; better where data is scarce.",
     )
     weights_beta: float = _option(
-        1.0, "Weight of the KL of uncertain weights, whose bound has 1; below it they are surer of themselves."
+        1.0, "Weight of the KL of uncertain weights. 1 is the true bound; less makes their posterior narrower."
     )
     objective: Literal["elbo", "beta", "iwae", "ae"] = _option(
         "elbo",
@@ -100,8 +100,8 @@ class Config:
     beta: float = _option(1.0, "Weight of the KL term, with --objective beta.")
     finish: int = _option(
         0,
-        "The last so many epochs raise the importance-weighted bound of --samples draws in place of the elbo: closer "
-        "to log p(x), for the price of those draws.",
+        "Train the last N epochs on the importance-weighted bound of --samples draws in place of the ELBO: closer to "
+        "log p(x), for the price of those draws. A preset's finish keeps its share of other --epochs.",
     )
     samples: int = _option(
         5, "Draws of z an image, with --objective iwae or --finish: each costs a run of the decoder."
@@ -126,7 +126,7 @@ class Config:
         "flow is likelier than a mixture, but what it generates may be worse: look at it.",
     )
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
-    free_bits: float = _option(0.0, "Nats a latent dimension may hold before its KL counts, while the weight rises.")
+    free_bits: float = _option(0.0, "Nats of a latent dimension's KL that cost nothing while its weight rises.")
     epochs: int = _option(20, "Passes over the training data.")
     batch: int = _option(128, "Images or rows a step.")
     learning_rate: float = _option(4e-3, "Adam's step size, the highest of the schedule.")

@@ -15,17 +15,20 @@ _MNIST = Config(
     likelihood="bernoulli", network="conv", prior="mixture", components=100, learning_rate=8e-3, shift=1, epochs=100
 )
 
-# Decoders of separable blocks take a third of the time at equal likelihood (benchmarks/quality/search.md); encoders of
-# plain convolutions are better.
+# Decoders of separable blocks take a third of the time, for 0.3 nats (benchmarks/quality/search.md). Encoders of plain
+# convolutions are better.
 _SEPARABLE = dataclasses.replace(_MNIST, network="separable", encoder_network="conv", encoder_depth=2, finish=30)
 _LONGER = dataclasses.replace(_SEPARABLE, epochs=160, samples=20)
 
-# The decoder's multiply-adds an image: 0.27 M, 0.66 M, 7.6 M.
+# Beside each stand its decoder's multiply-adds an image.
 PRESETS = {
+    # 0.27 M
     "mnist-tiny": dataclasses.replace(_LONGER, width=32, depth=3, encoder_width=16),
+    # 0.66 M
     "mnist": dataclasses.replace(_LONGER, width=64, encoder_width=32, components=200),
-    # p(z|y): with one prior for all labels, draws look like another label's.
+    # 0.69 M. p(z|y): with one prior for all labels, draws look like another label's.
     "mnist-labels": dataclasses.replace(_SEPARABLE, width=64, encoder_width=32, conditional=True),
+    # 0.99 M
     "fashion": Config(
         data="fashion-mnist",
         likelihood="discretized_logistic",
@@ -43,6 +46,7 @@ PRESETS = {
         encoder_pixels="unit",  # as the bundle that ships was learned
         epochs=60,
     ),
+    # 7.6 M
     "mnist-large": dataclasses.replace(_MNIST, width=64, learning_rate=6e-3, clip=100.0, epochs=50),
 }
 

@@ -3,7 +3,7 @@
 Data: MNIST, 1 where a pixel > 0.5; the first 55,000 training images to learn from, the last 5,000 to choose the epoch
 by, the test images for the final figures alone. Budget: 20 epochs each, or as many as the baseline's author takes where
 that is more (pythae's default is 100), and no epoch begun after 30 minutes of CPU time; Adam with its author's step
-size and batch. One seed. Ours are the bundles of artifacts/, as they are, for 50 to 100 epochs.
+size and batch. One seed. Ours are the bundles of artifacts/ that are of these images, as they are.
 
 Everything is kept under --out: each baseline goes on after its last whole epoch, each figure is measured once. With
 --publish the results go into results.json and README.md beside this file.
@@ -12,6 +12,7 @@ Everything is kept under --out: each baseline goes on after its last whole epoch
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,11 +25,13 @@ from benchmarks.quality.baselines import BASELINES, Baseline
 from vae_edge.export import graphs
 from vae_edge.export.sources.models import translate_model
 from vae_edge.runtime import VAE, atomic
+from vae_edge.runtime.bundle.manifest import Manifest
+from vae_edge.runtime.distributions import Bernoulli
 from vae_edge.runtime.errors import CheckFailed, InputError, VaeEdgeError
 from vae_edge.runtime.evaluation.classifier import Classifier
 from vae_edge.runtime.evaluation.figures import Judge
 from vae_edge.train import data
-from vae_edge.train.provenance import commit, versions
+from vae_edge.train.provenance import versions
 
 HERE = Path(__file__).parent
 ARTIFACTS = HERE.parents[1] / "artifacts"
@@ -87,9 +90,7 @@ def _compare(options: argparse.Namespace) -> None:
     grey = {split: part.images[: options.limit] for split, part in parts.items()}
     images = learn.Images(**{split: data.binarise(part) for split, part in grey.items()})
     options.out.mkdir(parents=True, exist_ok=True)
-    bundles = [VAE.load(path.parent) for path in sorted(options.artifacts.glob("*/manifest.json"))]
-    if not bundles:
-        raise InputError(f"{options.artifacts}: holds no bundle to compare with; name a folder of bundles")
+    bundles = comparable(options.artifacts)
     agreement = evaluate.check(bundles[0], images.test[:CHECKED], seed=options.seed)
     kept.say(f"this evaluation agrees with the runtime's on {bundles[0].manifest.name}: {agreement}")
     judge = Judge(Classifier.load(), grey["test"], grey["train"])
@@ -111,7 +112,7 @@ def _compare(options: argparse.Namespace) -> None:
     for baseline in (entry for entry in BASELINES if entry.name in options.only):
         rows.append(_baseline(baseline, images, options, key, measure))
     results = {
-        "commit": commit(),
+        "commits": sorted({row["commit"] for row in rows if "figures" in row}),
         "versions": versions("tensorflow", "keras", "tensorflow-probability", "numpy", "onnxruntime"),
         "cpus": len(os.sched_getaffinity(0)),
         "settings": key | {"train_images": len(images.train), "validation_images": len(images.validation)},
@@ -121,24 +122,39 @@ def _compare(options: argparse.Namespace) -> None:
     _write(results, options)
 
 
+def comparable(folder: Path) -> list[VAE]:
+    """The bundles in `folder` that model p(x) of the images of this comparison; raises InputError where none does."""
+    bundles = [VAE.load(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
+    chosen = [vae for vae in bundles if _is_comparable(vae.manifest)]
+    if not chosen:
+        raise InputError(f"{folder}: holds no bundle of MNIST binarised at 0.5; name a folder of such bundles")
+    return chosen
+
+
+def _is_comparable(manifest: Manifest) -> bool:
+    training = manifest.training
+    if training is None or manifest.condition is not None or manifest.likelihood.family != Bernoulli.family:
+        return False
+    return (training.dataset, training.binarize) == ("mnist", "static")
+
+
 def _ours(vae: VAE, options: argparse.Namespace, key: Mapping[str, Any], measure: Measure) -> kept.Row:
-    said, training = vae.manifest, vae.manifest.training
-    if training is None:
-        raise InputError(f"{said.name!r} was not trained by this project: expected a bundle of a run")
+    manifest, training = vae.manifest, vae.manifest.training
+    assert training is not None  # see `comparable`
 
     def make() -> kept.Row:
         return {
-            "name": said.name,
+            "name": manifest.name,
             "ours": True,
             "command": training.command,
-            "latent": said.latent_size,
-            "epochs": training.epochs,
-            "parameters": said.encoder.parameters + said.decoder.parameters,
-            "decoder_multiply_adds": said.decoder.multiply_adds,
+            "latent": manifest.latent_size,
+            "best_epoch": training.epochs,
+            "parameters": manifest.encoder.parameters + manifest.decoder.parameters,
+            "decoder_multiply_adds": manifest.decoder.multiply_adds,
             "figures": measure(evaluate.of_bundle(vae)),
         }
 
-    return kept.row(options.out / said.name, {**key, "digest": said.digest}, make)
+    return _row(options.out / manifest.name, {**key, "digest": manifest.digest}, make)
 
 
 def _baseline(
@@ -173,17 +189,24 @@ def _baseline(
             "figures": measure(evaluate.of_baseline(baseline, trained.networks)),
         }
 
-    return kept.row(folder, {**key, **asdict(settings)}, make)
+    return _row(folder, {**key, **asdict(settings), "batch": baseline.batch, "rate": baseline.learning_rate}, make)
+
+
+def _row(folder: Path, key: Mapping[str, Any], make: Callable[[], kept.Row]) -> kept.Row:
+    row = kept.row(folder, key, make)
+    kept.say(f"{folder.name}: {json.dumps(row['figures'])}")
+    return row
 
 
 _PUBLIC = ("name", "title", "source", "latent", "batch", "learning_rate", "result")
 
 
 def _write(results: kept.Row, options: argparse.Namespace) -> None:
-    text = f"### The same data\n{tables.static(results)}\n"
+    text = f"### Baselines and bundles, MNIST binarised at 0.5\n{tables.static(results)}\n"
     atomic.write_bytes(options.out / "results.json", kept.as_json(results))
     atomic.write_bytes(options.out / "tables.md", text.encode())
     if options.publish:
+        kept.expect_clean(results["commits"])
         page = HERE / "README.md"
         atomic.write_bytes(page, tables.insert(page.read_text(encoding="utf-8"), text, tables.SAME).encode())
         atomic.write_bytes(HERE / "results.json", kept.as_json(results))

@@ -5,8 +5,8 @@ images of 28x28 pixels which is which, and its accuracy on 5,000 more of each is
 same to it. The real images are the first 30,000 training images of MNIST, 1 where a pixel > 0.5. The others are
 
 - prior: generated ones, of z ~ p(z), also at each --temperature;
-- codes: of z ~ q(z|x), x the last 30,000 training images. Averaged over images that is the best prior for these
-  networks (Tomczak & Welling 2018), so this bounds what a better prior can reach with this decoder;
+- codes: of z ~ q(z|x), x the last 30,000 training images: draws of the aggregate posterior, the prior with the highest
+  ELBO beside these networks (Tomczak & Welling 2018), though not always with the best samples;
 - real: the last 30,000 training images themselves, which a sound test cannot tell apart.
 
 Each kind by the heads `sample` and `mode`, with the Frechet distance to the 10,000 test images beside it.

@@ -24,9 +24,9 @@ from vae_edge.runtime import VAE, atomic
 from vae_edge.runtime.errors import InputError, VaeEdgeError
 from vae_edge.runtime.evaluation import likelihood
 from vae_edge.train import data
-from vae_edge.train.provenance import commit
 
 HERE = Path(__file__).parent
+ALL = 10_000  # test images of either set
 IMAGES = 500  # how many get their NLL between two savings
 
 
@@ -35,12 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         vae = VAE.load(options.bundle)
-        name = dataset(vae)
-        grey = data.load(name, "test", options.data_dir).images
-        drawn = data.binarise(grey[: options.images], "dynamic", seed=options.seed)
+        test = test_images(vae, options.data_dir)
+        drawn = data.binarise(test.images[: options.images], "dynamic", seed=options.seed)
         row = measured(vae, drawn, options.samples, options.seed, options.out)
         if options.publish:
-            _publish(name, row)
+            _publish(test.name, row)
     except VaeEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -48,43 +47,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def dataset(vae: VAE) -> str:
-    """The data set that the bundle has learned; raises InputError where nothing is published that compares with it."""
-    said = vae.manifest.training
-    if said is None or said.binarize != "dynamic" or said.dataset not in PUBLISHED:
-        names = " or ".join(PUBLISHED)
+def test_images(vae: VAE, data_dir: Path | None) -> data.Dataset:
+    """The test images of the set that the bundle has learned; raises InputError where no published figure compares."""
+    training, condition = vae.manifest.training, vae.manifest.condition
+    if training is None or training.binarize != "dynamic" or training.dataset not in PUBLISHED or condition is not None:
         raise InputError(
-            f"{vae.manifest.name}: expected a bundle that this project has learned from {names} with --binarize dynamic"
+            f"{vae.manifest.name}: expected a bundle that this project has learned from {' or '.join(PUBLISHED)} with "
+            "--binarize dynamic, without labels"
         )
-    return said.dataset
+    test = data.load(training.dataset, "test", data_dir)
+    if test.sha256 != training.dataset_sha256:
+        raise InputError(f"{vae.manifest.name}: learned from other images than the {training.dataset} that lies here")
+    return test
 
 
 def measured(vae: VAE, drawn: npt.NDArray[np.float32], samples: int, seed: int, out: Path) -> kept.Row:
     """The bundle's mean NLL on the images `drawn` (n, H, W, C), 0 or 1; what `out` holds is not done again."""
-    said = vae.manifest
-    key = {"digest": said.digest, "samples": samples, "seed": seed}
-    bounds: list[float] = []
-    for at in range(0, len(drawn), IMAGES):
+    manifest = vae.manifest
+    assert manifest.training is not None  # see `test_images`
+    folder, rows = out / f"{manifest.name}-{samples}-{seed}", []
+    for number, at in enumerate(range(0, len(drawn), IMAGES)):
         part = drawn[at : at + IMAGES]
 
-        def make(part: npt.NDArray[np.float32] = part) -> kept.Row:
+        def make(part: npt.NDArray[np.float32] = part, seed: int = seed + number) -> kept.Row:
             return {"nll": likelihood.nll(vae, part, samples, seed=seed).tolist()}
 
-        bounds += kept.row(out / said.name / str(at), key | {"images": len(part)}, make)["nll"]
-        kept.say(f"{said.name}: {len(bounds):,} of {len(drawn):,} images, NLL {np.mean(bounds):.2f} on average")
-    assert said.training is not None
+        key = {"digest": manifest.digest, "samples": samples, "seed": seed, "images": len(part)}
+        rows.append(kept.row(folder / str(at), key, make))
+        bounds = np.concatenate([row["nll"] for row in rows])
+        kept.say(f"{manifest.name}: {len(bounds):,} of {len(drawn):,} images, NLL {bounds.mean():.2f} on average")
     return {
-        "name": said.name,
-        "command": said.training.command,
-        "nll": float(np.mean(bounds)),
-        "error": float(np.std(bounds, ddof=1) / len(bounds) ** 0.5),
+        "name": manifest.name,
+        "command": manifest.training.command,
+        "nll": float(bounds.mean()),
+        "error": float(bounds.std(ddof=1) / len(bounds) ** 0.5),
         "samples": samples,
         "images": len(bounds),
-        "commit": commit(),
+        "commits": sorted({row["commit"] for row in rows}),
     }
 
 
 def _publish(name: str, row: kept.Row) -> None:
+    kept.expect_clean(row["commits"])
     page, path = HERE / "README.md", HERE / "dynamic.json"
     results = json.loads(path.read_bytes()) | {name: row}
     text = tables.insert(page.read_text(encoding="utf-8"), tables.dynamic(results), tables.DYNAMIC)
@@ -101,15 +105,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("bundle", type=Path, metavar="BUNDLE")
     add("--samples", type=int, default=5000, help="K, importance samples an image (default: 5000)")
-    add("--images", type=int, default=10_000, help="the first test images, so many (default: all 10,000)")
+    add("--images", type=int, default=ALL, help="the first test images, so many (default: all 10,000)")
     add("--seed", type=int, default=0, help="of the images that are drawn, and of z (default: 0)")
     add("--out", type=Path, default=Path("runs/dynamic"), help="where figures are kept (default: runs/dynamic)")
     add("--data-dir", type=Path, help="where the set's files lie; else $VAE_EDGE_DATA, cache, network")
     add("--publish", action="store_true", help="put the result into README.md and dynamic.json")
     options = parser.parse_args(arguments)
-    for name in ("samples", "images"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} should be 1 or more, it is {getattr(options, name)}")
+    for name, least in (("samples", 1), ("images", 2)):
+        if getattr(options, name) < least:
+            parser.error(f"--{name} should be {least} or more, it is {getattr(options, name)}")
+    if options.publish and options.images < ALL:
+        parser.error("--publish is for all test images: leave --images out")
     return options
 
 

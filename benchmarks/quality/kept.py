@@ -1,33 +1,43 @@
-"""What a comparison has measured so far, kept in a folder: each figure is measured once."""
+"""Results of a comparison, kept in a folder with the commit that measured them: each is measured once."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from vae_edge.runtime import atomic
+from vae_edge.runtime.errors import RunError
+from vae_edge.train.provenance import commit
 
-__all__ = ["Row", "as_json", "row", "say"]
+__all__ = ["Row", "as_json", "expect_clean", "row", "say"]
 
 Row = dict[str, Any]
 
 
 def row(folder: Path, key: Mapping[str, Any], make: Callable[[], Row]) -> Row:
-    """The row that lies in `folder` under this key, or a new one, which is put there."""
+    """The row in `folder` that has this key, or else a new one, which is written there.
+
+    Its `commit` is the one that measured it.
+    """
     path = folder / "row.json"
     if path.is_file():
-        found = json.loads(path.read_bytes())
-        if found["key"] == dict(key):
-            return dict(found["row"])
-    made = make()
+        stored = json.loads(path.read_bytes())
+        if stored["key"] == dict(key):
+            return dict(stored["row"])
+    measured = make() | {"commit": commit()}
     folder.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path, as_json({"key": dict(key), "row": made}))
-    if figures := made.get("figures"):
-        say(f"{folder.name}: {json.dumps(figures)}")
-    return made
+    atomic.write_bytes(path, as_json({"key": dict(key), "row": measured}))
+    return measured
+
+
+def expect_clean(commits: Iterable[str]) -> None:
+    """Raises RunError where a result was measured by code that no commit holds."""
+    if dirty := [each for each in commits if not re.fullmatch("[0-9a-f]{40}", each)]:
+        raise RunError(f"measured at {', '.join(dirty)}: commit first, then measure what is to be published anew")
 
 
 def as_json(tree: object) -> bytes:

@@ -21,7 +21,7 @@ class Published:
 
 
 _IWAE = "Burda, Grosse & Salakhutdinov 2016, table 1"
-_TF2 = "a reproduction in TensorFlow 2, github.com/nbip/IWAE"
+_TF2 = "in TensorFlow 2, github.com/nbip/IWAE"
 _EXEMPLAR = "Norouzi, Fleet & Norouzi 2020"
 _XU = "Xu et al. 2019, arXiv 1905.13452"
 
@@ -29,10 +29,10 @@ _XU = "Xu et al. 2019, arXiv 1905.13452"
 PUBLISHED = {
     "mnist": (
         Published("VAE", 86.76, _IWAE),
-        Published("the same (IWAE at k = 1)", 86.35, _TF2),
+        Published("VAE (IWAE at k = 1), reproduced", 86.35, _TF2),
         Published("IWAE, k = 50", 84.78, _IWAE),
-        Published("the same", 84.59, _TF2),
-        Published("the same, gradients of DReG (Tucker et al. 2019)", 84.32, _TF2),
+        Published("IWAE, k = 50, reproduced", 84.59, _TF2),
+        Published("IWAE, k = 50, gradients of DReG (Tucker et al. 2019), reproduced", 84.32, _TF2),
         Published("VAE with a VampPrior", 82.43, _EXEMPLAR),
         Published("Exemplar VAE", 82.09, _EXEMPLAR),
         Published("hierarchical VAE with a VampPrior", 79.75, "Tomczak & Welling 2018"),

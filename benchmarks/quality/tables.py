@@ -30,7 +30,7 @@ _HEADER = (
 
 
 def static(results: Mapping[str, Any]) -> str:
-    """The first table: every row of `results`, the least NLL first; last, what could not be run, and why."""
+    """The table of baselines and bundles, the least NLL first; last, what could not be run, and why."""
     done = sorted((row for row in results["rows"] if "figures" in row), key=lambda row: row["figures"]["nll"])
     lines = [_line(_HEADER), _line(["---"] * len(_HEADER)), *(_line(_cells(row)) for row in done)]
     lines += [
@@ -58,7 +58,8 @@ def insert(page: str, text: str, place: str) -> str:
 def _dynamic(name: str, ours: Mapping[str, Any] | None) -> str:
     rows = [(entry.nll, entry.model, f"{entry.nll:.2f}", entry.source) for entry in PUBLISHED[name]]
     if ours:
-        source = f"`{ours['command']}`, K = {ours['samples']:,}, {ours['images']:,} images, at {ours['commit']}"
+        measured = f"K = {ours['samples']:,}, {ours['images']:,} images, measured at {', '.join(ours['commits'])}"
+        source = f"`{ours['command']}`, {measured}"
         rows.append((ours["nll"], f"**{ours['name']}**, ours", f"{ours['nll']:.2f} +- {ours['error']:.2f}", source))
     header = ["model", "NLL, nats", "source"]
     return "\n".join([_line(header), _line(["---"] * 3), *(_line(row[1:]) for row in sorted(rows, reverse=True))])
@@ -74,7 +75,8 @@ def _conditions(results: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         f"{figures['nll_samples']:,} importance samples on the first {figures['nll_images']:,}; nats an image, +- one "
         f"standard error. Real images in the place of samples get a Frechet distance of {real['frechet']:.2f}, "
         f"precision {real['precision']:.2f} and recall {real['recall']:.2f}. On a bundle of ours this evaluation and "
-        f"`vae_edge.runtime.evaluation.likelihood` differ by {agreement} nats. Measured at {results['commit']}."
+        f"`vae_edge.runtime.evaluation.likelihood` differ by {agreement} nats. Measured at "
+        f"{', '.join(results['commits'])}."
     )
 
 
@@ -83,7 +85,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [
         _name(row),
         str(row["latent"]),
-        f"{row['epochs']} ({row['best_epoch']})" if "best_epoch" in row else str(row["epochs"]),
+        f"{row.get('epochs', '')} ({row['best_epoch']})".strip(),
         f"{row['cpu_minutes']:.0f}" if "cpu_minutes" in row else "",
         f"{row['batch']}, {row['learning_rate']:g}" if "batch" in row else f"`{row['command']}`",
         f"{row['parameters']:,}",
