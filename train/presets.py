@@ -17,17 +17,20 @@ _MNIST = Config(
 
 # Decoders of separable blocks take a third of the time, for 0.3 nats (benchmarks/quality/search.md). Encoders of plain
 # convolutions are better.
-_SEPARABLE = dataclasses.replace(_MNIST, network="separable", encoder_network="conv", encoder_depth=2, finish=30)
-_LONGER = dataclasses.replace(_SEPARABLE, epochs=160, samples=20)
+_SEPARABLE = dataclasses.replace(
+    _MNIST, network="separable", encoder_network="conv", encoder_depth=2, epochs=160, finish=30, samples=20
+)
 
 # Beside each stand its decoder's multiply-adds an image.
 PRESETS = {
     # 0.27 M
-    "mnist-tiny": dataclasses.replace(_LONGER, width=32, depth=3, encoder_width=16),
+    "mnist-tiny": dataclasses.replace(_SEPARABLE, width=32, depth=3, encoder_width=16),
     # 0.66 M
-    "mnist": dataclasses.replace(_LONGER, width=64, encoder_width=32, components=200),
+    "mnist": dataclasses.replace(_SEPARABLE, width=64, encoder_width=32, components=200),
     # 0.69 M. p(z|y): with one prior for all labels, draws look like another label's.
-    "mnist-labels": dataclasses.replace(_SEPARABLE, width=64, encoder_width=32, conditional=True),
+    "mnist-labels": dataclasses.replace(
+        _SEPARABLE, width=64, encoder_width=32, components=200, gradient_samples=4, conditional=True
+    ),
     # 0.99 M
     "fashion": Config(
         data="fashion-mnist",
