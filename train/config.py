@@ -101,7 +101,7 @@ class Config:
     finish: int = _option(
         0,
         "Train the last N epochs on the importance-weighted bound of --samples draws in place of the ELBO: closer to "
-        "log p(x), for the price of those draws. A preset's finish keeps its share of other --epochs.",
+        "log p(x), for the price of those draws. With other --epochs, a preset's finish stays the same share of them.",
     )
     samples: int = _option(
         5, "Draws of z an image, with --objective iwae or --finish: each costs a run of the decoder."
@@ -126,7 +126,7 @@ class Config:
         "flow is likelier than a mixture, but what it generates may be worse: look at it.",
     )
     warmup: float = _option(1.0, "Epochs over which the weight of the KL term rises from 0.")
-    free_bits: float = _option(0.0, "Nats of a latent dimension's KL that cost nothing while its weight rises.")
+    free_bits: float = _option(0.0, "Nats of a latent dimension's KL that cost nothing while the KL's weight rises.")
     epochs: int = _option(20, "Passes over the training data.")
     batch: int = _option(128, "Images or rows a step.")
     learning_rate: float = _option(4e-3, "Adam's step size, the highest of the schedule.")

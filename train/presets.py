@@ -21,7 +21,7 @@ _SEPARABLE = dataclasses.replace(
     _MNIST, network="separable", encoder_network="conv", encoder_depth=2, epochs=160, finish=30, samples=20
 )
 
-# Beside each stand its decoder's multiply-adds an image.
+# Above each: its decoder's multiply-adds an image.
 PRESETS = {
     # 0.27 M
     "mnist-tiny": dataclasses.replace(_SEPARABLE, width=32, depth=3, encoder_width=16),

@@ -31,7 +31,7 @@ from vae_edge.runtime.errors import CheckFailed, InputError, VaeEdgeError
 from vae_edge.runtime.evaluation.classifier import Classifier
 from vae_edge.runtime.evaluation.figures import Judge
 from vae_edge.train import data
-from vae_edge.train.provenance import versions
+from vae_edge.train.provenance import commit, versions
 
 HERE = Path(__file__).parent
 ARTIFACTS = HERE.parents[1] / "artifacts"
@@ -86,6 +86,8 @@ class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpF
 
 
 def _compare(options: argparse.Namespace) -> None:
+    if options.publish:
+        kept.expect_clean([commit()])
     parts = {split: data.load("mnist", split, options.data_dir) for split in ("train", "validation", "test")}
     grey = {split: part.images[: options.limit] for split, part in parts.items()}
     images = learn.Images(**{split: data.binarise(part) for split, part in grey.items()})
@@ -189,7 +191,7 @@ def _baseline(
             "figures": measure(evaluate.of_baseline(baseline, trained.networks)),
         }
 
-    return _row(folder, {**key, **asdict(settings), "batch": baseline.batch, "rate": baseline.learning_rate}, make)
+    return _row(folder, {**key, **asdict(settings)}, make)
 
 
 def _row(folder: Path, key: Mapping[str, Any], make: Callable[[], kept.Row]) -> kept.Row:

@@ -24,6 +24,7 @@ from vae_edge.runtime import VAE, atomic
 from vae_edge.runtime.errors import InputError, VaeEdgeError
 from vae_edge.runtime.evaluation import likelihood
 from vae_edge.train import data
+from vae_edge.train.provenance import commit
 
 HERE = Path(__file__).parent
 ALL = 10_000  # test images of either set
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 where all is done, 1 after a failure named in one line."""
     options = _options(arguments)
     try:
+        if options.publish:
+            kept.expect_clean([commit()])
         vae = VAE.load(options.bundle)
         test = test_images(vae, options.data_dir)
         drawn = data.binarise(test.images[: options.images], "dynamic", seed=options.seed)

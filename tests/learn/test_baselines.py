@@ -367,10 +367,23 @@ def test_the_page_holds_what_was_measured() -> None:
     assert tables.static(json.loads((folder / "results.json").read_text())) in page
 
 
-def test_ours_are_the_bundles_that_model_the_images_of_the_baselines() -> None:
+def test_ours_are_the_bundles_that_model_the_images_of_the_baselines(tmp_path: Path) -> None:
     assert [vae.manifest.name for vae in program.comparable(ARTIFACTS)] == ["mnist", "mnist-large", "mnist-tiny"]
+    for name in ("fashion", "mnist-labels"):
+        (tmp_path / name).symlink_to(ARTIFACTS / name)
     with pytest.raises(InputError, match="holds no bundle of MNIST binarised"):
-        program.comparable(ARTIFACTS / "fashion")
+        program.comparable(tmp_path)
+
+
+def test_what_is_to_be_published_is_not_measured_by_code_that_no_commit_holds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for module in (program, dynamic):
+        monkeypatch.setattr(module, "commit", lambda: "a" * 40 + "-dirty")
+    assert program.main(["--publish", "--out", str(tmp_path)]) == 1
+    assert "commit first" in capsys.readouterr().err
+    assert dynamic.main([str(ARTIFACTS / "mnist-tiny"), "--publish"]) == 1
+    assert "commit first" in capsys.readouterr().err
 
 
 def test_ours_stands_among_the_published_only_where_it_was_measured() -> None:
