@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality import evaluate, kept, learn, pythae_default, tables
+from benchmarks.quality import evaluate, learn, pythae_default, store, tables
 from benchmarks.quality.baselines import BASELINES, Baseline
 from vae_edge.export import graphs
 from vae_edge.export.sources.models import translate_model
@@ -38,7 +38,7 @@ ARTIFACTS = HERE.parents[1] / "artifacts"
 CPU_MINUTES = 30.0
 CHECKED = 200  # images that hold this evaluation against the runtime's
 
-Measure = Callable[[evaluate.Model], kept.Row]
+Measure = Callable[[evaluate.Model], store.Row]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,14 +87,14 @@ class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpF
 
 def _compare(options: argparse.Namespace) -> None:
     if options.publish:
-        kept.expect_clean([commit()])
+        store.expect_clean([commit()])
     parts = {split: data.load("mnist", split, options.data_dir) for split in ("train", "validation", "test")}
     grey = {split: part.images[: options.limit] for split, part in parts.items()}
     images = learn.Images(**{split: data.binarise(part) for split, part in grey.items()})
     options.out.mkdir(parents=True, exist_ok=True)
     bundles = comparable(options.artifacts)
     agreement = evaluate.check(bundles[0], images.test[:CHECKED], seed=options.seed)
-    kept.say(f"this evaluation agrees with the runtime's on {bundles[0].manifest.name}: {agreement}")
+    store.say(f"this evaluation agrees with the runtime's on {bundles[0].manifest.name}: {agreement}")
     judge = Judge(Classifier.load(), grey["test"], grey["train"])
 
     def measure(model: evaluate.Model) -> dict[str, Any]:
@@ -140,11 +140,11 @@ def _is_comparable(manifest: Manifest) -> bool:
     return (training.dataset, training.binarize) == ("mnist", "static")
 
 
-def _ours(vae: VAE, options: argparse.Namespace, key: Mapping[str, Any], measure: Measure) -> kept.Row:
+def _ours(vae: VAE, options: argparse.Namespace, key: Mapping[str, Any], measure: Measure) -> store.Row:
     manifest, training = vae.manifest, vae.manifest.training
     assert training is not None  # see `comparable`
 
-    def make() -> kept.Row:
+    def make() -> store.Row:
         return {
             "name": manifest.name,
             "ours": True,
@@ -165,20 +165,20 @@ def _baseline(
     options: argparse.Namespace,
     key: Mapping[str, Any],
     measure: Measure,
-) -> kept.Row:
+) -> store.Row:
     """The baseline's row: trained and measured, or as it lies in --out; or why it can be neither."""
-    row: kept.Row = {field: getattr(baseline, field) for field in _PUBLIC} | {"ours": False}
+    row: store.Row = {field: getattr(baseline, field) for field in _PUBLIC} | {"ours": False}
     epochs, folder = baseline.budget(options.epochs), options.out / baseline.name
     settings = learn.Settings(epochs, options.cpu_minutes, options.seed, len(images.train), len(images.validation))
     to_train = baseline.trainer == "pythae" and not (folder / "best.npz").is_file()
     if to_train and (reason := pythae_default.missing(options.pythae)):
         return row | {"reason": f"pythae is not installed ({reason})"}
 
-    def make() -> kept.Row:
+    def make() -> store.Row:
         if baseline.trainer == "pythae":
             trained = pythae_default.learn(baseline, images, settings, folder, options.pythae)
         else:
-            trained = learn.learn(baseline, images, settings, folder, kept.say)
+            trained = learn.learn(baseline, images, settings, folder, store.say)
         decoder = trained.networks.decoder
         return row | {
             "epochs": trained.epochs,
@@ -194,24 +194,24 @@ def _baseline(
     return _row(folder, {**key, **asdict(settings)}, make)
 
 
-def _row(folder: Path, key: Mapping[str, Any], make: Callable[[], kept.Row]) -> kept.Row:
-    row = kept.row(folder, key, make)
-    kept.say(f"{folder.name}: {json.dumps(row['figures'])}")
+def _row(folder: Path, key: Mapping[str, Any], make: Callable[[], store.Row]) -> store.Row:
+    row = store.row(folder, key, make)
+    store.say(f"{folder.name}: {json.dumps(row['figures'])}")
     return row
 
 
 _PUBLIC = ("name", "title", "source", "latent", "batch", "learning_rate", "result")
 
 
-def _write(results: kept.Row, options: argparse.Namespace) -> None:
+def _write(results: store.Row, options: argparse.Namespace) -> None:
     text = f"### Baselines and bundles, MNIST binarised at 0.5\n{tables.static(results)}\n"
-    atomic.write_bytes(options.out / "results.json", kept.as_json(results))
+    atomic.write_bytes(options.out / "results.json", store.as_json(results))
     atomic.write_bytes(options.out / "tables.md", text.encode())
     if options.publish:
-        kept.expect_clean(results["commits"])
+        store.expect_clean(results["commits"])
         page = HERE / "README.md"
-        atomic.write_bytes(page, tables.insert(page.read_text(encoding="utf-8"), text, tables.SAME).encode())
-        atomic.write_bytes(HERE / "results.json", kept.as_json(results))
+        atomic.write_bytes(page, tables.insert(page.read_text(encoding="utf-8"), text, tables.BASELINES).encode())
+        atomic.write_bytes(HERE / "results.json", store.as_json(results))
     print(text)
 
 

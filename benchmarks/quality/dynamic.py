@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.quality import kept, tables
+from benchmarks.quality import store, tables
 from benchmarks.quality.published import PUBLISHED
 from vae_edge.runtime import VAE, atomic
 from vae_edge.runtime.errors import InputError, VaeEdgeError
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         if options.publish:
-            kept.expect_clean([commit()])
+            store.expect_clean([commit()])
         vae = VAE.load(options.bundle)
         test = test_images(vae, options.data_dir)
         drawn = data.binarise(test.images[: options.images], "dynamic", seed=options.seed)
@@ -64,7 +64,7 @@ def test_images(vae: VAE, data_dir: Path | None) -> data.Dataset:
     return test
 
 
-def measured(vae: VAE, drawn: npt.NDArray[np.float32], samples: int, seed: int, out: Path) -> kept.Row:
+def measured(vae: VAE, drawn: npt.NDArray[np.float32], samples: int, seed: int, out: Path) -> store.Row:
     """The bundle's mean NLL on the images `drawn` (n, H, W, C), 0 or 1; what `out` holds is not done again."""
     manifest = vae.manifest
     assert manifest.training is not None  # see `test_images`
@@ -72,13 +72,13 @@ def measured(vae: VAE, drawn: npt.NDArray[np.float32], samples: int, seed: int, 
     for number, at in enumerate(range(0, len(drawn), IMAGES)):
         part = drawn[at : at + IMAGES]
 
-        def make(part: npt.NDArray[np.float32] = part, seed: int = seed + number) -> kept.Row:
+        def make(part: npt.NDArray[np.float32] = part, seed: int = seed + number) -> store.Row:
             return {"nll": likelihood.nll(vae, part, samples, seed=seed).tolist()}
 
         key = {"digest": manifest.digest, "samples": samples, "seed": seed, "images": len(part)}
-        rows.append(kept.row(folder / str(at), key, make))
+        rows.append(store.row(folder / str(at), key, make))
         bounds = np.concatenate([row["nll"] for row in rows])
-        kept.say(f"{manifest.name}: {len(bounds):,} of {len(drawn):,} images, NLL {bounds.mean():.2f} on average")
+        store.say(f"{manifest.name}: {len(bounds):,} of {len(drawn):,} images, NLL {bounds.mean():.2f} on average")
     return {
         "name": manifest.name,
         "command": manifest.training.command,
@@ -90,12 +90,12 @@ def measured(vae: VAE, drawn: npt.NDArray[np.float32], samples: int, seed: int, 
     }
 
 
-def _publish(name: str, row: kept.Row) -> None:
-    kept.expect_clean(row["commits"])
+def _publish(name: str, row: store.Row) -> None:
+    store.expect_clean(row["commits"])
     page, path = HERE / "README.md", HERE / "dynamic.json"
     results = json.loads(path.read_bytes()) | {name: row}
     text = tables.insert(page.read_text(encoding="utf-8"), tables.dynamic(results), tables.DYNAMIC)
-    atomic.write_bytes(path, kept.as_json(results))
+    atomic.write_bytes(path, store.as_json(results))
     atomic.write_bytes(page, text.encode())
 
 
