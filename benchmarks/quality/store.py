@@ -17,7 +17,7 @@ __all__ = ["Row", "as_json", "expect_clean", "row", "say"]
 
 Row = dict[str, Any]
 
-FORMAT = 2  # of a row; rows of another are measured anew
+FORMAT = 2  # of a row; a row of another format is measured anew
 
 
 def row(folder: Path, key: Mapping[str, Any], make: Callable[[], Row]) -> Row:
