@@ -21,6 +21,7 @@ from vae_edge.train.weights import drawn
 __all__ = ["Learner", "evenly"]
 
 VALIDATION_BATCH = 500
+CODES_BATCH = 125  # several draws of each, whose features outgrow a processor's caches with more
 CODES = 60_000  # the mixture prior is fitted to the codes of at most so many events, taken evenly from all
 EM_STEPS = 2  # of the mixture prior after each epoch
 
@@ -168,10 +169,10 @@ class Learner(keras.Model):
         if prior is None:
             return
         chosen = evenly(self.feed.size, CODES)
-        starts = range(0, len(chosen), VALIDATION_BATCH)
+        starts = range(0, len(chosen), CODES_BATCH)
         step = int(self.optimizer.iterations.numpy())
         weighted = self.config.objective == "iwae" or (self.config.finish > 0 and step > self._finish_begins)
-        batches = (tf.constant(chosen[at : at + VALIDATION_BATCH]) for at in starts)
+        batches = (tf.constant(chosen[at : at + CODES_BATCH]) for at in starts)
         z = np.concatenate([self._codes(indices, weighted).numpy() for indices in batches])
         given = self.feed.label(tf.constant(chosen))
         label = None if given is None else given.numpy()
