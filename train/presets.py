@@ -49,8 +49,19 @@ PRESETS = {
         encoder_pixels="unit",  # as the bundle that ships was learned
         epochs=60,
     ),
-    # 7.6 M
-    "mnist-large": dataclasses.replace(_MNIST, width=64, learning_rate=6e-3, clip=100.0, epochs=50),
+    # 3.2 M
+    "mnist-large": dataclasses.replace(
+        _SEPARABLE,
+        width=128,
+        depth=3,
+        encoder_width=32,
+        components=200,
+        learning_rate=6e-3,
+        clip=100.0,
+        epochs=140,
+        finish=20,
+        gradient_samples=4,
+    ),
 }
 
 
