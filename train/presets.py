@@ -11,25 +11,31 @@ __all__ = ["AUTO", "PRESETS", "with_options"]
 
 AUTO = "auto"  # of `train --preset`: the data choose, see `vae_edge.train.auto`
 
-_MNIST = Config(
-    likelihood="bernoulli", network="conv", prior="mixture", components=100, learning_rate=8e-3, shift=1, epochs=100
-)
-
 # Decoders of separable blocks take a third of the time, for 0.3 nats (benchmarks/quality/search.md). Encoders of plain
 # convolutions are better.
-_SEPARABLE = dataclasses.replace(
-    _MNIST, network="separable", encoder_network="conv", encoder_depth=2, epochs=160, finish=30, samples=20
+_MNIST = Config(
+    likelihood="bernoulli",
+    network="separable",
+    encoder_network="conv",
+    encoder_depth=2,
+    prior="mixture",
+    components=100,
+    learning_rate=8e-3,
+    shift=1,
+    epochs=160,
+    finish=30,
+    samples=20,
 )
 
 # Above each: its decoder's multiply-adds an image.
 PRESETS = {
     # 0.27 M
-    "mnist-tiny": dataclasses.replace(_SEPARABLE, width=32, depth=3, encoder_width=16),
+    "mnist-tiny": dataclasses.replace(_MNIST, width=32, depth=3, encoder_width=16),
     # 0.66 M
-    "mnist": dataclasses.replace(_SEPARABLE, width=64, encoder_width=32, components=200),
+    "mnist": dataclasses.replace(_MNIST, width=64, encoder_width=32, components=200),
     # 0.69 M. p(z|y): with one prior for all labels, draws look like another label's.
     "mnist-labels": dataclasses.replace(
-        _SEPARABLE, width=64, encoder_width=32, components=200, gradient_samples=4, conditional=True
+        _MNIST, width=64, encoder_width=32, components=200, gradient_samples=4, conditional=True
     ),
     # 0.99 M
     "fashion": Config(
@@ -51,7 +57,7 @@ PRESETS = {
     ),
     # 3.2 M
     "mnist-large": dataclasses.replace(
-        _SEPARABLE,
+        _MNIST,
         width=128,
         depth=3,
         encoder_width=32,
