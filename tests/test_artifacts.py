@@ -3,13 +3,15 @@
 import collections
 import dataclasses
 import re
+import shlex
 
 import pytest
 
 from vae_edge.runtime import VAE, probe
 from vae_edge.runtime.bundle import built_in
 from vae_edge.runtime.evaluation import classifier
-from vae_edge.train.presets import PRESETS
+from vae_edge.train.config import Config
+from vae_edge.train.presets import PRESETS, with_options
 
 # Most multiply-adds of the decoder, most nats of the test images' -ELBO and NLL, K of that NLL, most bytes.
 BARS = {
@@ -24,6 +26,16 @@ PAINTED = {
     "bernoulli": {"Conv": 1, "Clip": 1, "DepthToSpace": 1, "Reshape": 1},
     "discretized_logistic": {"Conv": 2, "Softplus": 1, "Add": 1, "DepthToSpace": 2, "Reshape": 2},
 }
+
+
+def asked_for(command: str) -> Config:
+    """The options that `vae-edge train --preset NAME --option value ...` learns with."""
+    program, verb, *words = shlex.split(command)
+    assert (program, verb) == ("vae-edge", "train")
+    names = [flag.removeprefix("--").replace("-", "_") for flag in words[::2]]
+    given = dict(zip(names, words[1::2], strict=True))
+    preset = PRESETS[given.pop("preset")]
+    return with_options(preset, {name: type(getattr(preset, name))(value) for name, value in given.items()})
 
 
 def test_what_ships_is_known() -> None:
@@ -41,7 +53,7 @@ def test_a_shipped_bundle_names_the_clean_commit_and_the_command_that_made_it(na
     assert manifest.name == name
     assert re.fullmatch(r"[0-9a-f]{40}", manifest.training.commit)
     assert re.fullmatch(r"vae-edge (\S+, commit )?[0-9a-f]{40}", manifest.producer)
-    assert manifest.training.command.startswith("vae-edge train --preset ")  # with the preset's options, see below
+    assert asked_for(manifest.training.command) == PRESETS[name]
     card = (folder / "CARD.md").read_text()
     assert manifest.training.command in card
     assert manifest.training.commit in card
