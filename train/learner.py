@@ -21,7 +21,7 @@ from vae_edge.train.weights import drawn
 __all__ = ["Learner", "evenly"]
 
 VALIDATION_BATCH = 500
-CODES_BATCH = 125  # several draws of each, whose features outgrow a processor's caches with more
+CODES_BATCH = 125  # events whose codes are drawn at once; of more, the decoder's features outgrow the caches
 CODES = 60_000  # the mixture prior is fitted to the codes of at most so many events, taken evenly from all
 EM_STEPS = 2  # of the mixture prior after each epoch
 

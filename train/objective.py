@@ -153,7 +153,7 @@ def resampled(
 def _in_turn(function: Callable[[tf.Tensor], Any], z: tf.Tensor, like: Any) -> Any:
     """`function` of each draw of `z` (K, B, L), stacked; what it returns has the structure and dtypes of `like`.
 
-    The features of all K at once would outgrow a processor's caches: that takes a fifth longer.
+    All K at once take a fifth longer: the decoder's features outgrow the processor's caches.
     """
     return tf.map_fn(function, z, fn_output_signature=like)
 

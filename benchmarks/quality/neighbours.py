@@ -41,7 +41,7 @@ Float32 = npt.NDArray[np.float32]
 def corrector(logistics: int, sees_image: bool, width: int = 64) -> keras.Model:
     """[image (B, H, W, 1), loc and log scale (B, H, W, 2)] -> (B, H, W, logistics, 3): weight, loc, scale, corrected.
 
-    A pixel's three numbers are functions of the image at pixels before it in reading order, if at all. They begin at 0.
+    They begin at 0. Where the network sees the image, a pixel's numbers depend on pixels before it, row by row.
     """
     image, given = keras.Input((None, None, 1)), keras.Input((None, None, 2))
     x = layers.Conv2D(width // 2, 5, padding="same")(given)
@@ -61,7 +61,7 @@ def log_prob(numbers: tf.Tensor, given: tf.Tensor, image: tf.Tensor) -> tf.Tenso
     """log p(x|z) of images (B, H, W, 1), (B,), in nats, by what `corrector` returns."""
     weight, shift, stretch = tf.unstack(tf.reshape(numbers, (*tf.unstack(tf.shape(numbers))[:3], -1, 3)), axis=-1)
     loc, log_scale = given[..., :1], given[..., 1:]
-    if weight.shape[-1] != 1:  # logistics that are equal would stay so
+    if weight.shape[-1] != 1:  # else the logistics would begin equal, and stay equal
         shift += tf.linspace(-1.0, 1.0, weight.shape[-1])
     each = DiscretizedLogistic(loc + tf.exp(log_scale) * shift, tf.exp(log_scale + stretch)).log_prob(image)
     return tf.reduce_sum(tf.reduce_logsumexp(each + tf.nn.log_softmax(weight), -1), (1, 2))

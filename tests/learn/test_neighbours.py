@@ -1,4 +1,4 @@
-"""What independent pixels cost: the network that corrects them begins at the bundle's own, and looks back alone."""
+"""What independent pixels cost: corrections begin at 0, and a pixel sees only pixels that come before it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_corrections_begin_at_what_the_bundle_says(sees_image: bool) -> None
 
 
 @pytest.mark.parametrize("sees_image", [False, True])
-def test_a_pixel_sees_those_before_it_alone(sees_image: bool) -> None:
+def test_a_pixel_sees_only_pixels_that_come_before_it(sees_image: bool) -> None:
     model = neighbours.corrector(1, sees_image)
     rng = np.random.default_rng(1)
     for weight in model.weights:
