@@ -20,7 +20,7 @@ from vae_edge.train.weights import drawn
 
 __all__ = ["Learner", "evenly"]
 
-VALIDATION_BATCH = 500
+VALIDATION_BATCH = 500  # codes that are decoded at once
 CODES_BATCH = 125  # events whose codes are drawn at once; of more, the decoder's features outgrow the caches
 CODES = 60_000  # the mixture prior is fitted to the codes of at most so many events, taken evenly from all
 EM_STEPS = 2  # of the mixture prior after each epoch
@@ -122,9 +122,7 @@ class Learner(keras.Model):
             if self.is_uncertain:  # the bound of the whole set has it once, a step a share
                 loss += config.weights_beta * warm * self._weights_kl()
             loss /= self.replicas  # their gradients are summed
-        # L_1 is the ELBO
-        values = self._values(both, both.reconstruction - both.kl) if config.raises_bound else self._values(both)
-        return tape.gradient(loss, self.learned), values
+        return tape.gradient(loss, self.learned), self._elbo_values(both)
 
     def _bound_gradients(
         self, x: tf.Tensor, label: tf.Tensor | None, noise: tf.Tensor, warm: tf.Tensor | float
@@ -142,6 +140,12 @@ class Learner(keras.Model):
     def _finish_begins(self) -> int:
         """The first step that raises L_K in place of the ELBO."""
         return (self.config.epochs - self.config.finish) * self.feed.steps
+
+    @property
+    def _draws(self) -> int:
+        """K of the bound L_K that the last step raised; 1 is the ELBO."""
+        finishes = self.config.finish > 0 and int(self.optimizer.iterations.numpy()) > self._finish_begins
+        return self.config.samples if finishes or self.config.objective == "iwae" else 1
 
     def _clipped(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
         """A replica's gradients as the optimizer is to add them up: of several replicas, their clipped sum's share."""
@@ -170,9 +174,8 @@ class Learner(keras.Model):
             return
         chosen = evenly(self.feed.size, CODES)
         starts = range(0, len(chosen), CODES_BATCH)
-        step = int(self.optimizer.iterations.numpy())
-        weighted = self.config.objective == "iwae" or (self.config.finish > 0 and step > self._finish_begins)
         batches = (tf.constant(chosen[at : at + CODES_BATCH]) for at in starts)
+        weighted = self._draws > 1
         z = np.concatenate([self._codes(indices, weighted).numpy() for indices in batches])
         given = self.feed.label(tf.constant(chosen))
         label = None if given is None else given.numpy()
@@ -200,15 +203,17 @@ class Learner(keras.Model):
     def validate(
         self, events: npt.NDArray[np.float32], labels: npt.NDArray[np.float32] | None = None
     ) -> dict[str, float]:
-        """Mean ELBO and its two terms over `events` (n, *event_shape), and L_K where training raises it.
+        """Mean ELBO and its two terms over `events` (n, *event_shape), and the bound where training raises it.
 
-        In nats per event; `labels` are one-hot, (n, labels). The same noise each time.
+        The bound is the one that the epoch's steps raised: before a finish it is the ELBO, L_1. In nats per event;
+        `labels` are one-hot, (n, labels). The same noise each time.
         """
-        sums = np.zeros(len(self.trackers))
-        for number, start in enumerate(range(0, len(events), VALIDATION_BATCH)):
-            some = slice(start, start + VALIDATION_BATCH)
+        sums, draws = np.zeros(len(self.trackers)), self._draws
+        size = max(1, VALIDATION_BATCH // draws)
+        for number, start in enumerate(range(0, len(events), size)):
+            some = slice(start, start + size)
             label = None if labels is None else tf.constant(labels[some])
-            sums += self._sums(tf.constant(events[some]), tf.constant(number), label).numpy()
+            sums += self._sums(tf.constant(events[some]), tf.constant(number), label, draws).numpy()
         return {f"val_{tracker.name}": value for tracker, value in zip(self.trackers, sums / len(events), strict=True)}
 
     def means(
@@ -224,16 +229,20 @@ class Learner(keras.Model):
         return np.concatenate(parts)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def _sums(self, x: tf.Tensor, number: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
+    def _sums(self, x: tf.Tensor, number: tf.Tensor, label: tf.Tensor | None, draws: int) -> tf.Tensor:
         noise = seeds(self.config.seed, Stream.VALIDATE, number)
-        if self.config.raises_bound:
-            bound, both = importance_weighted(self.model, x, noise, self.config.samples, label=label)
+        if draws > 1:
+            bound, both = importance_weighted(self.model, x, noise, draws, label=label)
             values = self._values(both, bound)
         else:
             with self._drawn(Stream.VALIDATE_WEIGHTS, number):
                 both = terms(self.model, x, noise, label=label)
-            values = self._values(both)
+            values = self._elbo_values(both)
         return tf.reduce_sum(tf.stack(values), -1)
+
+    def _elbo_values(self, both: Terms) -> tuple[tf.Tensor, ...]:
+        """What the trackers follow where the ELBO is raised: it is L_1 too."""
+        return self._values(both, both.reconstruction - both.kl) if self.config.raises_bound else self._values(both)
 
     def _values(self, both: Terms, *bound: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """What the trackers follow, in their order."""
