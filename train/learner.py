@@ -20,7 +20,7 @@ from vae_edge.train.weights import drawn
 
 __all__ = ["Learner", "evenly"]
 
-VALIDATION_BATCH = 500  # codes that are decoded at once
+VALIDATION_BATCH = 500  # so many codes are decoded at once
 CODES_BATCH = 125  # events whose codes are drawn at once; of more, the decoder's features outgrow the caches
 CODES = 60_000  # the mixture prior is fitted to the codes of at most so many events, taken evenly from all
 EM_STEPS = 2  # of the mixture prior after each epoch
@@ -143,7 +143,7 @@ class Learner(keras.Model):
 
     @property
     def _draws(self) -> int:
-        """K of the bound L_K that the last step raised; 1 is the ELBO."""
+        """K of the bound L_K that the last step raised; 1 where it raised the ELBO, which is L_1."""
         finishes = self.config.finish > 0 and int(self.optimizer.iterations.numpy()) > self._finish_begins
         return self.config.samples if finishes or self.config.objective == "iwae" else 1
 
@@ -241,7 +241,7 @@ class Learner(keras.Model):
         return tf.reduce_sum(tf.stack(values), -1)
 
     def _elbo_values(self, both: Terms) -> tuple[tf.Tensor, ...]:
-        """What the trackers follow where the ELBO is raised: it is L_1 too."""
+        """What the trackers follow after a step that raised the ELBO, which is the bound L_1."""
         return self._values(both, both.reconstruction - both.kl) if self.config.raises_bound else self._values(both)
 
     def _values(self, both: Terms, *bound: tf.Tensor) -> tuple[tf.Tensor, ...]:
