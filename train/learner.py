@@ -20,7 +20,7 @@ from vae_edge.train.weights import drawn
 
 __all__ = ["Learner", "evenly"]
 
-VALIDATION_BATCH = 500  # so many codes are decoded at once
+VALIDATION_BATCH = 500
 CODES_BATCH = 125  # events whose codes are drawn at once; of more, the decoder's features outgrow the caches
 CODES = 60_000  # the mixture prior is fitted to the codes of at most so many events, taken evenly from all
 EM_STEPS = 2  # of the mixture prior after each epoch
@@ -209,9 +209,8 @@ class Learner(keras.Model):
         `labels` are one-hot, (n, labels). The same noise each time.
         """
         sums, draws = np.zeros(len(self.trackers)), self._draws
-        size = max(1, VALIDATION_BATCH // draws)
-        for number, start in enumerate(range(0, len(events), size)):
-            some = slice(start, start + size)
+        for number, start in enumerate(range(0, len(events), VALIDATION_BATCH)):
+            some = slice(start, start + VALIDATION_BATCH)
             label = None if labels is None else tf.constant(labels[some])
             sums += self._sums(tf.constant(events[some]), tf.constant(number), label, draws).numpy()
         return {f"val_{tracker.name}": value for tracker, value in zip(self.trackers, sums / len(events), strict=True)}
